@@ -1,0 +1,56 @@
+//! The Kubernetes API server: HTTP over TLS in, transactions on the store out.
+//!
+//! The way of a request: `server` (accept, TLS, who is it) → `authn` → `authz` → `registry` (decode, admission,
+//! defaults, validation, store) → bytes out. `watch`, `discovery`, `openapi`, `table` and `stream` (the way to the
+//! nodes) hang off the same router.
+
+#![allow(unused_variables, clippy::unimplemented)]
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use skiff_store::Store;
+
+/// How to serve.
+pub struct Config {
+    /// The store, open.
+    pub store: Store,
+    /// Addresses to listen on with TLS.
+    pub listen: Vec<std::net::TcpListener>,
+    /// TLS certificate and key of the server: swapped when renewed, so asked for at each handshake.
+    pub tls: Arc<rustls::ServerConfig>,
+    /// Signs and checks service-account tokens: PEM of an EC P-256 private key; older public keys that still verify.
+    pub service_account_key_pem: String,
+    /// `iss` of tokens and of the discovery document, e.g. `https://kubernetes.default.svc.cluster.local`.
+    pub issuer: String,
+    /// Service addresses are given out from here, e.g. `10.96.0.0/16`; the first is the service `kubernetes`.
+    pub service_cidr: ipnet::Ipv4Net,
+    /// Node ports are given out from here. Kubernetes: 30000-32767.
+    pub node_ports: std::ops::RangeInclusive<u16>,
+    /// Where other machines and pods reach this server: endpoint of the service `kubernetes`.
+    pub advertise: SocketAddr,
+    /// Key file for secrets at rest.
+    pub secrets_key: PathBuf,
+    /// Answers `POST /skiff/v1/join`; `None`: joining is off.
+    pub join: Option<Arc<dyn Join>>,
+}
+
+/// Signs the certificates of nodes that join or renew.
+#[async_trait]
+pub trait Join: Send + Sync + 'static {
+    /// A node with a valid join token asks for its client certificate. Returns PEM of the certificate chain.
+    async fn sign_node(&self, token: &str, node: &str, csr_pem: &str) -> Result<String, JoinError>;
+    /// A node known by its certificate renews it.
+    async fn renew_node(&self, node: &str, csr_pem: &str) -> Result<String, JoinError>;
+}
+
+/// Why a node was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The token is unknown or has expired: 401.
+    #[error("the join token is not valid")]
+    Token,
+    /// The request is not acceptable: 400.
+    #[error("{0}")]
+    Refused(String),
+}

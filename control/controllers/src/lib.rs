@@ -1,0 +1,142 @@
+//! Controllers and scheduler: level-triggered, one key at a time, desired and observed in, a plan out, then carried
+//! out. They run on the Raft leader, in the server's process, and reach the API through the [`Api`] trait: the same
+//! admission, validation and conflicts as any client, without HTTP in between.
+
+#![allow(unused_variables, clippy::unimplemented)]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+/// Names a resource: group (empty for core), version, plural.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ResourceName {
+    /// API group, empty for core.
+    pub group: &'static str,
+    /// Version.
+    pub version: &'static str,
+    /// Plural.
+    pub plural: &'static str,
+}
+
+/// An API error as controllers need to tell them apart.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{reason} ({code}): {message}")]
+pub struct ApiError {
+    /// HTTP code: 404 gone, 409 conflict or already exists, 410 expired, 422 invalid …
+    pub code: u16,
+    /// Kubernetes' reason: `NotFound`, `Conflict`, `AlreadyExists`, `Expired` …
+    pub reason: String,
+    /// Text.
+    pub message: String,
+}
+
+/// One watch event. Objects are shared: never copied per controller.
+#[derive(Clone, Debug)]
+pub enum WatchEvent {
+    /// Created or changed; also one for each object that exists when the watch starts.
+    Applied(Arc<Value>),
+    /// Deleted; the last state.
+    Deleted(Arc<Value>),
+    /// Everything that existed at the start has been sent.
+    Synced,
+}
+
+/// How a patch is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchKind {
+    /// RFC 7386.
+    Merge,
+    /// RFC 6902.
+    Json,
+    /// Kubernetes' strategic merge.
+    Strategic,
+}
+
+/// How to delete.
+#[derive(Clone, Debug, Default)]
+pub struct DeleteOptions {
+    /// Only the object with this uid.
+    pub uid: Option<String>,
+    /// Only at this resourceVersion.
+    pub resource_version: Option<String>,
+    /// `Background`, `Foreground`, `Orphan`.
+    pub propagation: Option<&'static str>,
+    /// Grace period in seconds.
+    pub grace_seconds: Option<i64>,
+}
+
+/// The API as controllers see it; `skiff-control` implements it over the server's registry with the controller's
+/// own service-account identity (`system:serviceaccount:kube-system:<controller>` or `system:kube-scheduler`).
+#[async_trait]
+pub trait Api: Send + Sync + 'static {
+    /// Reads one object.
+    async fn get(&self, r: ResourceName, namespace: &str, name: &str) -> Result<Arc<Value>, ApiError>;
+    /// Lists objects, in one namespace or (empty) everywhere.
+    async fn list(&self, r: ResourceName, namespace: &str) -> Result<Vec<Arc<Value>>, ApiError>;
+    /// Follows all objects of a resource: first what exists, then [`WatchEvent::Synced`], then changes. Ends by
+    /// itself only when the server stops; after being left behind it re-lists and sends the difference.
+    fn watch(&self, r: ResourceName) -> tokio::sync::mpsc::Receiver<WatchEvent>;
+    /// Creates; `metadata.namespace` in the object says where.
+    async fn create(&self, r: ResourceName, object: &Value) -> Result<Arc<Value>, ApiError>;
+    /// Replaces; the object's resourceVersion is the precondition. `subresource` is empty, `status`, `finalize`, …
+    async fn update(
+        &self,
+        r: ResourceName,
+        subresource: &str,
+        object: &Value,
+    ) -> Result<Arc<Value>, ApiError>;
+    /// Patches.
+    async fn patch(
+        &self,
+        r: ResourceName,
+        namespace: &str,
+        name: &str,
+        subresource: &str,
+        kind: PatchKind,
+        patch: &Value,
+    ) -> Result<Arc<Value>, ApiError>;
+    /// Deletes.
+    async fn delete(
+        &self,
+        r: ResourceName,
+        namespace: &str,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<(), ApiError>;
+    /// Binds many pods to nodes in one log entry where possible: `(namespace, name, uid, node)` each; one result
+    /// per pod, in order.
+    async fn bind(&self, bindings: &[Binding]) -> Vec<Result<(), ApiError>>;
+}
+
+/// A scheduling decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Pod namespace.
+    pub namespace: String,
+    /// Pod name.
+    pub name: String,
+    /// Pod uid (precondition).
+    pub uid: String,
+    /// Node name.
+    pub node: String,
+}
+
+/// Settings of the controllers.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// PEM of the cluster's CA, for `kube-root-ca.crt` in every namespace.
+    pub root_ca_pem: String,
+    /// Pods of the cluster get addresses from here; every node gets a /24 (`spec.podCIDR`).
+    pub pod_cidr: String,
+    /// A node whose Lease is older than this is not ready. Kubernetes: 40 s.
+    pub node_grace_seconds: u64,
+}
+
+/// Runs all controllers and the scheduler until `stop` is cancelled (leadership lost or shutdown). Returns when
+/// all have ended. `api` gives each controller its own identity by name.
+pub async fn run(api: impl Fn(&'static str) -> Arc<dyn Api>, config: Config, stop: CancellationToken) {
+    unimplemented!()
+}

@@ -1,0 +1,18 @@
+//! OCI runtime: from a bundle to namespaces, a cgroup and a process.
+//!
+//! Two users: [`cli`] is `skiff oci`, runc's command line; and the node agent links this library and starts no
+//! program to start a container. For the agent three processes work together:
+//!
+//! ```text
+//! agent ──fork before any thread──► spawner (single-threaded)
+//!                                      └─fork─► supervisor, one per pod: holds the pod's namespaces, is the parent of
+//!                                               its containers, writes their logs (CRI format, rotation), keeps exit codes
+//! agent ◄── unix socket in the pod's run directory ──► supervisor
+//! ```
+//!
+//! Supervisors outlive the agent: a new agent finds them by their sockets ([`supervisor::Pod::adopt`]).
+//! This crate does not use tokio: spawner and supervisor stay tiny.
+
+pub mod cli;
+pub mod spawner;
+pub mod supervisor;

@@ -1,0 +1,238 @@
+//! The supervisor of one pod, and the agent's handle on it.
+//!
+//! Containers of a pod share its network, IPC and UTS namespace (and its PID namespace when asked); each has its own
+//! mount, PID and cgroup namespace. The agent describes a container with an OCI `config.json` value (`oci_spec`), whose
+//! namespace list says which to join by leaving the `path` empty and naming them in [`Container::share`].
+#![allow(unused_variables, clippy::unimplemented)]
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// What a pod needs before its first container.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Run directory of the pod, `<run dir>/pods/<uid>`; created. Holds the socket and the state file.
+    pub dir: PathBuf,
+    /// Pod uid.
+    pub uid: String,
+    /// Host name inside; `None`: the host's UTS namespace.
+    pub hostname: Option<String>,
+    /// New network namespace (false: `hostNetwork`).
+    pub net: bool,
+    /// New IPC namespace.
+    pub ipc: bool,
+    /// One PID namespace for all containers (`shareProcessNamespace`).
+    pub shared_pid: bool,
+    /// The host's PID namespace for all containers (`hostPID`).
+    pub host_pid: bool,
+    /// sysctls set in the new namespaces.
+    pub sysctls: Vec<(String, String)>,
+    /// Cgroup of the pod, relative to the agent's root cgroup (e.g. `kubepods/burstable/pod<uid>`); `None` when no
+    /// cgroup is available.
+    pub cgroup: Option<String>,
+    /// Limits of the pod's cgroup, an OCI `linux.resources` value as JSON.
+    pub resources: Option<serde_json::Value>,
+}
+
+/// The root file system of a container. Mounted inside the container's own mount namespace, so that nothing is left
+/// mounted anywhere when it goes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum RootFs {
+    /// A directory, used as it is.
+    Dir(PathBuf),
+    /// An overlay of read-only layers (lowest first) and a writable one.
+    Overlay {
+        /// Lower layers, lowest first; not empty.
+        lower: Vec<PathBuf>,
+        /// Upper directory, exists.
+        upper: PathBuf,
+        /// Work directory on the same file system, exists and is empty.
+        work: PathBuf,
+        /// Mount with `userxattr` (inside a user namespace).
+        userxattr: bool,
+    },
+}
+
+/// A container to create.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Container {
+    /// Unique in the pod; name and attempt, e.g. `web-0`.
+    pub id: String,
+    /// OCI runtime configuration. `root.path` is ignored in favour of `rootfs`.
+    pub spec: oci_spec::runtime::Spec,
+    /// Root file system.
+    pub rootfs: RootFs,
+    /// Log file in CRI format; `None`: output is discarded.
+    pub log: Option<PathBuf>,
+    /// Rotate the log at this many bytes (0: never), keeping `log_files` files.
+    pub log_max_bytes: u64,
+    /// Files kept, with the current one.
+    pub log_files: u32,
+    /// Keep a stdin pipe open (`stdin: true`); without a terminal only.
+    pub stdin: bool,
+    /// Close stdin after the first attach ends (`stdinOnce`).
+    pub stdin_once: bool,
+    /// Cgroup relative to the agent's root cgroup; `None`: none available.
+    pub cgroup: Option<String>,
+    /// Where `terminationMessagePath` lies on the host side, not used by the supervisor but kept in its state.
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// A process to run in a running container.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Exec {
+    /// Container id.
+    pub container: String,
+    /// OCI process (args, env, cwd, user, capabilities, terminal, …).
+    pub process: oci_spec::runtime::Process,
+}
+
+/// Our ends of a process's streams.
+#[derive(Debug)]
+pub struct Streams {
+    /// Write end of its stdin.
+    pub stdin: Option<OwnedFd>,
+    /// Read end of its stdout. With a terminal: the terminal's controlling end, for reading and writing.
+    pub stdout: Option<OwnedFd>,
+    /// Read end of its stderr.
+    pub stderr: Option<OwnedFd>,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Exit code, 128 + signal number when killed by a signal.
+    pub code: i32,
+    /// Signal number when killed by one.
+    pub signal: Option<i32>,
+    /// The kernel's OOM killer took a process of the container's cgroup.
+    pub oom_killed: bool,
+    /// Nanoseconds since the epoch.
+    pub finished_at: i64,
+}
+
+/// State of a container as the supervisor knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerState {
+    /// Container id.
+    pub id: String,
+    /// Host pid of its first process, 0 once it has exited.
+    pub pid: u32,
+    /// Nanoseconds since the epoch; 0: created but not started.
+    pub started_at: i64,
+    /// Set once it has exited.
+    pub exit: Option<Exit>,
+    /// As given at creation.
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// What a supervisor tells without being asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A container's first process has exited.
+    Exited(ContainerState),
+    /// A process started by exec has exited.
+    ExecExited {
+        /// As returned by [`Pod::exec`].
+        exec: u64,
+        /// How.
+        exit: Exit,
+    },
+}
+
+/// The agent's handle on a pod's supervisor. Calls block for milliseconds at most (create and start for as long as
+/// the kernel takes) and may be made from any thread.
+#[derive(Debug)]
+pub struct Pod {
+    _dir: PathBuf,
+}
+
+impl Pod {
+    /// Connects to the supervisor of a pod that is running already.
+    ///
+    /// # Errors
+    /// `NotFound` or `ConnectionRefused` when there is no such supervisor any more.
+    pub fn adopt(dir: &Path) -> io::Result<Self> {
+        unimplemented!()
+    }
+
+    /// Host pid of the supervisor (start time checked): `/proc/<pid>/ns/net` is the pod's network namespace.
+    pub fn pid(&self) -> u32 {
+        unimplemented!()
+    }
+
+    /// The pod's network namespace.
+    pub fn netns(&self) -> io::Result<OwnedFd> {
+        unimplemented!()
+    }
+
+    /// Creates a container: everything up to the exec of its process.
+    pub fn create(&self, container: &Container) -> io::Result<ContainerState> {
+        unimplemented!()
+    }
+
+    /// Lets a created container run.
+    pub fn start(&self, id: &str) -> io::Result<ContainerState> {
+        unimplemented!()
+    }
+
+    /// Sends a signal to the first process of a container, or to all its processes.
+    pub fn kill(&self, id: &str, signal: i32, all: bool) -> io::Result<()> {
+        unimplemented!()
+    }
+
+    /// Removes an exited container and its cgroup (a running one is killed).
+    pub fn remove(&self, id: &str) -> io::Result<()> {
+        unimplemented!()
+    }
+
+    /// Changes limits of a container, an OCI `linux.resources` value.
+    pub fn update(&self, id: &str, resources: &serde_json::Value) -> io::Result<()> {
+        unimplemented!()
+    }
+
+    /// All containers.
+    pub fn list(&self) -> io::Result<Vec<ContainerState>> {
+        unimplemented!()
+    }
+
+    /// Runs a process in a container; its end comes as [`Event::ExecExited`] with the returned number.
+    pub fn exec(&self, exec: &Exec) -> io::Result<(u64, u32, Streams)> {
+        unimplemented!()
+    }
+
+    /// Sends a signal to a process started by exec.
+    pub fn kill_exec(&self, exec: u64, signal: i32) -> io::Result<()> {
+        unimplemented!()
+    }
+
+    /// Attaches to a container's first process: stdin if it has one, and a copy of its output from now on.
+    pub fn attach(&self, id: &str) -> io::Result<Streams> {
+        unimplemented!()
+    }
+
+    /// Sets the size of the terminal of a container (`exec` is `None`) or of an exec.
+    pub fn resize(&self, id: &str, exec: Option<u64>, columns: u16, rows: u16) -> io::Result<()> {
+        unimplemented!()
+    }
+
+    /// A descriptor that becomes readable when [`Pod::next_event`] has something (for epoll).
+    pub fn events(&self) -> io::Result<OwnedFd> {
+        unimplemented!()
+    }
+
+    /// The next event, `None` when there is none now. `UnexpectedEof` when the supervisor is gone.
+    pub fn next_event(&self) -> io::Result<Option<Event>> {
+        unimplemented!()
+    }
+
+    /// Kills what still runs, removes the cgroups and ends the supervisor. Idempotent.
+    pub fn stop(&self) -> io::Result<()> {
+        unimplemented!()
+    }
+}

@@ -1,0 +1,1 @@
+//! Harness for the tests that need a real kernel or several parts together.
