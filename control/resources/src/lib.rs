@@ -1,11 +1,27 @@
 //! The resource table: every kind the API serves is one row ([`Resource`]) and one [`Strategy`] (defaults,
 //! validation, what each sub-resource may change, selectable fields, printer columns).
 //!
-//! Adding a kind is one file in `kinds/` and one row in [`table`]. Pure: no I/O, and the time is passed in.
+//! Adding a kind is one file in `kinds/` and one row in [`table`](table()). Pure: no I/O, and the time is passed in.
+//!
+//! The order of a write: decode → [`Strategy::to_storage`] → [`Strategy::default`] → admission →
+//! [`Strategy::prepare_create`] or [`Strategy::prepare_update`] → [`Strategy::validate`] or
+//! [`Strategy::validate_update`] → store. An answer goes through [`Strategy::from_storage`].
 
-#![allow(unused_variables, clippy::unimplemented)]
+pub mod age;
+pub mod kinds;
+mod meta;
+pub mod names;
+mod print;
+pub mod quantity;
+pub mod selector;
+mod table;
+pub mod validate;
+pub mod value;
 
 use std::borrow::Cow;
+
+pub use kinds::pod::qos_class;
+pub use table::{find, find_kind, table};
 
 use serde_json::Value;
 
@@ -83,49 +99,67 @@ pub struct Column {
     pub format: &'static str,
     /// 0 shown always, 1 only with `-o wide`.
     pub priority: i32,
+    /// One sentence for people.
+    pub description: &'static str,
 }
 
 /// Behaviour of a kind. Default methods suit a kind without status and without special rules.
 pub trait Strategy: Send + Sync + 'static {
-    /// Fills in what Kubernetes defaults; runs on create, update and on read of nothing.
-    fn default(&self, object: &mut Value) {}
+    /// Turns the shape of this row's version into the shape that is stored. Every other method but
+    /// [`from_storage`](Self::from_storage) sees the stored shape.
+    fn to_storage(&self, _object: &mut Value) {}
+
+    /// Turns the stored shape into the shape of this row's version.
+    fn from_storage(&self, _object: &mut Value) {}
+
+    /// Whether objects of this row are stored as they are sent: their stored bytes go out unchanged.
+    fn is_storage_form(&self) -> bool {
+        true
+    }
+
+    /// Fills in what Kubernetes defaults and puts quantities into canonical form. Idempotent.
+    fn default(&self, _object: &mut Value) {}
 
     /// Before a create: clear what clients may not set (status), set generation.
-    fn prepare_create(&self, object: &mut Value) {}
+    fn prepare_create(&self, object: &mut Value) {
+        meta::without_generation(object);
+    }
 
     /// Before an update of `part`: carry over what the part may not change and bump `metadata.generation` when the
     /// spec changed.
-    fn prepare_update(&self, part: Part, new: &mut Value, old: &Value) {}
+    fn prepare_update(&self, _part: Part, new: &mut Value, old: &Value) {
+        meta::keep_generation(new, old);
+    }
 
     /// Validates a new object.
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
+    fn validate(&self, _object: &Value) -> Vec<FieldError> {
         Vec::new()
     }
 
     /// Validates a change (immutable fields and the whole new object).
-    fn validate_update(&self, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+    fn validate_update(&self, _part: Part, new: &Value, _old: &Value) -> Vec<FieldError> {
         self.validate(new)
     }
 
     /// Warnings to send back with a write (deprecated fields and so on).
-    fn warnings(&self, object: &Value) -> Vec<String> {
+    fn warnings(&self, _object: &Value) -> Vec<String> {
         Vec::new()
     }
 
     /// The value of a selectable field such as `spec.nodeName`; `None`: this kind can't be selected by it
     /// (400). `metadata.name` and `metadata.namespace` are handled by the caller.
-    fn field(&self, object: &Value, path: &str) -> Option<String> {
+    fn field(&self, _object: &Value, _path: &str) -> Option<String> {
         None
     }
 
-    /// Printer columns; the first is always the name.
+    /// Printer columns; the first is the name, but for events.
     fn columns(&self) -> &'static [Column];
 
     /// The cells of one row, one per column. `now` in seconds since the epoch.
     fn cells(&self, object: &Value, now: i64) -> Vec<Value>;
 
     /// Grace period for a delete when the client gives none; `None`: deleted at once.
-    fn default_grace_seconds(&self, object: &Value) -> Option<i64> {
+    fn default_grace_seconds(&self, _object: &Value) -> Option<i64> {
         None
     }
 
@@ -144,9 +178,4 @@ pub struct ScalePaths {
     pub status_replicas: &'static str,
     /// Label selector (a LabelSelector object, printed as a string in Scale.status.selector).
     pub selector: &'static str,
-}
-
-/// Every built-in resource, in discovery order.
-pub fn table() -> &'static [Resource] {
-    unimplemented!()
 }

@@ -1,0 +1,180 @@
+//! Event, in two shapes: core/v1 (stored) and events.k8s.io/v1.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    Column, Strategy, age,
+    print::{self, NAME, column, wide},
+    value::{get, int, text},
+};
+
+/// Events of both groups; stored in the shape of core/v1.
+pub(crate) struct Event {
+    /// Whether this row is events.k8s.io/v1.
+    pub(crate) modern: bool,
+}
+
+/// Fields that changed their names from core/v1 to events.k8s.io/v1.
+const RENAMED: [(&str, &str); 7] = [
+    ("involvedObject", "regarding"),
+    ("message", "note"),
+    ("reportingComponent", "reportingController"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+];
+
+fn rename(event: &mut Map<String, Value>, from: &str, to: &str) {
+    if let Some(value) = event.remove(from) {
+        event.insert(to.to_owned(), value);
+    }
+}
+
+/// Turns an events.k8s.io/v1 Event into the shape of core/v1.
+pub fn to_core(event: &mut Value) {
+    if let Some(map) = event.as_object_mut() {
+        map.insert("apiVersion".to_owned(), "v1".into());
+        for (core, modern) in RENAMED {
+            rename(map, modern, core);
+        }
+    }
+}
+
+/// Turns a core/v1 Event into the shape of events.k8s.io/v1.
+pub fn from_core(event: &mut Value) {
+    if let Some(map) = event.as_object_mut() {
+        map.insert("apiVersion".to_owned(), "events.k8s.io/v1".into());
+        for (core, modern) in RENAMED {
+            rename(map, core, modern);
+        }
+    }
+}
+
+impl Strategy for Event {
+    fn to_storage(&self, object: &mut Value) {
+        if self.modern {
+            to_core(object);
+        }
+    }
+
+    fn from_storage(&self, object: &mut Value) {
+        if self.modern {
+            from_core(object);
+        }
+    }
+
+    fn is_storage_form(&self) -> bool {
+        !self.modern
+    }
+
+    fn field(&self, object: &Value, path: &str) -> Option<String> {
+        // Read from either shape; the selectable names are those of core/v1, and of `regarding` in the other group.
+        let at = |core: &str| {
+            let modern = RENAMED
+                .iter()
+                .find_map(|(old, new)| core.strip_prefix(old).map(|rest| format!("{new}{rest}")));
+            let value = match text(object, core) {
+                "" => modern.map_or("", |m| text(object, &m)),
+                value => value,
+            };
+            value.to_owned()
+        };
+        if let Some(rest) = path
+            .strip_prefix("involvedObject.")
+            .or_else(|| path.strip_prefix("regarding."))
+        {
+            let known = matches!(
+                rest,
+                "kind" | "namespace" | "name" | "uid" | "apiVersion" | "resourceVersion" | "fieldPath"
+            );
+            return known.then(|| at(&format!("involvedObject.{rest}")));
+        }
+        match path {
+            "reason" | "type" => Some(text(object, path).to_owned()),
+            "reportingComponent" | "reportingController" => Some(at("reportingComponent")),
+            "source" => {
+                let source = at("source.component");
+                Some(if source.is_empty() {
+                    at("reportingComponent")
+                } else {
+                    source
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: &[Column] = &[
+            column("Last Seen", "string", "When this was last observed."),
+            column("Type", "string", "Normal or Warning."),
+            column("Reason", "string", "Why, in one word."),
+            column("Object", "string", "What it is about."),
+            wide("Subobject", "string", "The part of the object."),
+            wide("Source", "string", "Who reports it."),
+            column("Message", "string", "What happened."),
+            wide("First Seen", "string", "When this was first observed."),
+            wide("Count", "string", "How often it was observed."),
+            Column { priority: 1, ..NAME },
+        ];
+        COLUMNS
+    }
+
+    fn cells(&self, object: &Value, now: i64) -> Vec<Value> {
+        let mut converted;
+        let object = if self.modern && object.get("regarding").is_some() {
+            converted = object.clone();
+            to_core(&mut converted);
+            &converted
+        } else {
+            object
+        };
+        let since = |path: &str| age::since(text(object, path), now);
+        let first = match text(object, "firstTimestamp") {
+            "" => since("eventTime"),
+            _ => since("firstTimestamp"),
+        };
+        let mut last = match text(object, "lastTimestamp") {
+            "" => first.clone(),
+            _ => since("lastTimestamp"),
+        };
+        let mut count = int(object, "count").unwrap_or_default();
+        if let Some(series) = get(object, "series") {
+            last = age::since(text(series, "lastObservedTime"), now);
+            count = int(series, "count").unwrap_or_default();
+        } else if count == 0 {
+            count = 1;
+        }
+        let kind = text(object, "involvedObject.kind").to_lowercase();
+        let about = match text(object, "involvedObject.name") {
+            "" => kind,
+            name => format!("{kind}/{name}"),
+        };
+        vec![
+            last.into(),
+            text(object, "type").into(),
+            text(object, "reason").into(),
+            about.into(),
+            text(object, "involvedObject.fieldPath").into(),
+            source(object).into(),
+            text(object, "message").trim().into(),
+            first.into(),
+            count.into(),
+            print::name(object),
+        ]
+    }
+}
+
+/// `component, host`; events of the newer kind name a controller and its instance instead.
+fn source(event: &Value) -> String {
+    let pick = |old: &str, new: &str| match text(event, old) {
+        "" => text(event, new).to_owned(),
+        value => value.to_owned(),
+    };
+    let component = pick("source.component", "reportingComponent");
+    match pick("source.host", "reportingInstance") {
+        host if host.is_empty() => component,
+        host => format!("{component}, {host}"),
+    }
+}

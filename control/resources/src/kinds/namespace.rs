@@ -1,0 +1,75 @@
+//! Namespace.
+
+use serde_json::{Value, json};
+
+use crate::{
+    Column, Part, Strategy, meta,
+    print::{self, AGE, NAME, column},
+    value::{carry, list, make_object, set, text},
+};
+
+pub(crate) struct Namespace;
+
+/// The finalizer that the namespace controller removes once everything inside is gone.
+const FINALIZER: &str = "kubernetes";
+
+impl Strategy for Namespace {
+    fn default(&self, object: &mut Value) {
+        let name = text(object, "metadata.name").to_owned();
+        if !name.is_empty()
+            && let Some(labels) = make_object(object, "metadata.labels")
+        {
+            labels.insert("kubernetes.io/metadata.name".to_owned(), name.into());
+        }
+        make_object(object, "spec");
+        make_object(object, "status");
+    }
+
+    fn prepare_create(&self, object: &mut Value) {
+        set(object, "status", json!({"phase": "Active"}));
+        if !list(object, "spec.finalizers").iter().any(|f| f == FINALIZER) {
+            let mut finalizers = list(object, "spec.finalizers").to_vec();
+            finalizers.push(FINALIZER.into());
+            set(object, "spec.finalizers", finalizers);
+        }
+        meta::without_generation(object);
+    }
+
+    fn prepare_update(&self, part: Part, new: &mut Value, old: &Value) {
+        // Finalizers change through `finalize` only, which in turn changes nothing else.
+        match part {
+            Part::Main => {
+                carry("spec.finalizers", old, new);
+                carry("status", old, new);
+            }
+            Part::Status => carry("spec", old, new),
+            Part::Other(_) => carry("status", old, new),
+        }
+        meta::keep_generation(new, old);
+    }
+
+    fn field(&self, object: &Value, path: &str) -> Option<String> {
+        match path {
+            "status.phase" => Some(text(object, path).to_owned()),
+            "name" => Some(text(object, "metadata.name").to_owned()),
+            _ => None,
+        }
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: &[Column] = &[
+            NAME,
+            column("Status", "string", "Active, or Terminating while it is emptied."),
+            AGE,
+        ];
+        COLUMNS
+    }
+
+    fn cells(&self, object: &Value, now: i64) -> Vec<Value> {
+        vec![
+            print::name(object),
+            text(object, "status.phase").into(),
+            print::age(object, now),
+        ]
+    }
+}

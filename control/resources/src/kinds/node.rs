@@ -1,0 +1,104 @@
+//! Node.
+
+use serde_json::Value;
+
+use crate::{
+    Column, Part, Strategy, meta,
+    print::{self, AGE, NAME, column, wide},
+    value::{carry, entries, flag, list, text},
+};
+
+pub(crate) struct Node;
+
+impl Strategy for Node {
+    fn prepare_create(&self, object: &mut Value) {
+        // Nodes register with their status: it is kept.
+        meta::without_generation(object);
+    }
+
+    fn prepare_update(&self, part: Part, new: &mut Value, old: &Value) {
+        meta::separate_status(part, new, old);
+        if part == Part::Main {
+            carry("spec.configSource", old, new);
+        }
+        meta::keep_generation(new, old);
+    }
+
+    fn field(&self, object: &Value, path: &str) -> Option<String> {
+        (path == "spec.unschedulable").then(|| flag(object, path).to_string())
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: &[Column] = &[
+            NAME,
+            column("Status", "string", "Whether the node is ready and takes pods."),
+            column("Roles", "string", "Roles, from labels."),
+            AGE,
+            column("Version", "string", "Version of the node agent."),
+            wide("Internal-IP", "string", "Address inside the cluster."),
+            wide("External-IP", "string", "Address outside the cluster."),
+            wide("OS-Image", "string", "Operating system."),
+            wide("Kernel-Version", "string", "Version of the kernel."),
+            wide(
+                "Container-Runtime",
+                "string",
+                "Container runtime and its version.",
+            ),
+        ];
+        COLUMNS
+    }
+
+    fn cells(&self, object: &Value, now: i64) -> Vec<Value> {
+        let ready = list(object, "status.conditions")
+            .iter()
+            .find(|c| text(c, "type") == "Ready");
+        let mut status = match ready {
+            Some(condition) if text(condition, "status") == "True" => "Ready".to_owned(),
+            Some(_) => "NotReady".to_owned(),
+            None => "Unknown".to_owned(),
+        };
+        if flag(object, "spec.unschedulable") {
+            status.push_str(",SchedulingDisabled");
+        }
+        let address = |kind: &str| -> Value {
+            list(object, "status.addresses")
+                .iter()
+                .find(|a| text(a, "type") == kind)
+                .map_or("<none>", |a| text(a, "address"))
+                .into()
+        };
+        vec![
+            print::name(object),
+            status.into(),
+            roles(object).into(),
+            print::age(object, now),
+            text(object, "status.nodeInfo.kubeletVersion").into(),
+            address("InternalIP"),
+            address("ExternalIP"),
+            print::text_or(object, "status.nodeInfo.osImage", "<unknown>"),
+            print::text_or(object, "status.nodeInfo.kernelVersion", "<unknown>"),
+            print::text_or(object, "status.nodeInfo.containerRuntimeVersion", "<unknown>"),
+        ]
+    }
+}
+
+/// Roles by the labels `node-role.kubernetes.io/ROLE` and `kubernetes.io/role=ROLE`, sorted.
+fn roles(object: &Value) -> String {
+    let mut roles: Vec<&str> = entries(object, "metadata.labels")
+        .filter_map(
+            |(key, value)| match key.strip_prefix("node-role.kubernetes.io/") {
+                Some(role) => Some(role),
+                None if key == "kubernetes.io/role" => value.as_str(),
+                None => None,
+            },
+        )
+        .filter(|role| !role.is_empty())
+        .collect();
+    roles.sort_unstable();
+    roles.dedup();
+    if roles.is_empty() {
+        "<none>".to_owned()
+    } else {
+        roles.join(",")
+    }
+}

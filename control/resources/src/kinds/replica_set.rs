@@ -1,0 +1,64 @@
+//! ReplicaSet.
+
+use serde_json::Value;
+
+use super::deployment::SCALE;
+use crate::{
+    Column, Part, ScalePaths, Strategy, meta,
+    print::{self, AGE, NAME, column, wide},
+    value::{get, int},
+};
+
+pub(crate) struct ReplicaSet;
+
+impl Strategy for ReplicaSet {
+    fn prepare_create(&self, object: &mut Value) {
+        meta::clear_status(object);
+        meta::first_generation(object);
+    }
+
+    fn prepare_update(&self, part: Part, new: &mut Value, old: &Value) {
+        meta::separate_status(part, new, old);
+        match part {
+            Part::Status => meta::keep_generation(new, old),
+            _ => meta::count_changes(new, old, &["spec"]),
+        }
+    }
+
+    fn field(&self, object: &Value, path: &str) -> Option<String> {
+        (path == "status.replicas").then(|| int(object, path).unwrap_or_default().to_string())
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: &[Column] = &[
+            NAME,
+            column("Desired", "integer", "Pods wanted."),
+            column("Current", "integer", "Pods there are."),
+            column("Ready", "integer", "Pods that are ready."),
+            AGE,
+            wide("Containers", "string", "Names of each container in the template."),
+            wide("Images", "string", "Images of each container in the template."),
+            wide("Selector", "string", "Selects the pods."),
+        ];
+        COLUMNS
+    }
+
+    fn cells(&self, object: &Value, now: i64) -> Vec<Value> {
+        let number = |path| int(object, path).unwrap_or_default().into();
+        let (names, images) = print::containers(get(object, "spec.template.spec"));
+        vec![
+            print::name(object),
+            number("spec.replicas"),
+            number("status.replicas"),
+            number("status.readyReplicas"),
+            print::age(object, now),
+            names.into(),
+            images.into(),
+            print::label_selector(get(object, "spec.selector")).into(),
+        ]
+    }
+
+    fn scale(&self) -> Option<ScalePaths> {
+        Some(SCALE)
+    }
+}

@@ -1,0 +1,58 @@
+//! ResourceQuota.
+
+use serde_json::Value;
+
+use crate::{
+    Column, Part, Strategy, meta,
+    print::{self, AGE, NAME, column},
+    value::{entries, get},
+};
+
+pub(crate) struct ResourceQuota;
+
+impl Strategy for ResourceQuota {
+    fn prepare_create(&self, object: &mut Value) {
+        meta::clear_status(object);
+        meta::without_generation(object);
+    }
+
+    fn prepare_update(&self, part: Part, new: &mut Value, old: &Value) {
+        meta::separate_status(part, new, old);
+        meta::keep_generation(new, old);
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: &[Column] = &[
+            NAME,
+            column("Request", "string", "Used and allowed amounts, limits apart."),
+            column("Limit", "string", "Used and allowed sums of limits."),
+            AGE,
+        ];
+        COLUMNS
+    }
+
+    fn cells(&self, object: &Value, now: i64) -> Vec<Value> {
+        let used = get(object, "status.used");
+        let mut hard: Vec<(&str, &Value)> = entries(object, "status.hard").collect();
+        hard.sort_unstable_by_key(|(name, _)| *name);
+        let (mut requests, mut limits) = (Vec::new(), Vec::new());
+        for (name, amount) in hard {
+            let used = used
+                .and_then(|u| u.get(name))
+                .and_then(Value::as_str)
+                .unwrap_or("0");
+            let cell = format!("{name}: {used}/{}", amount.as_str().unwrap_or_default());
+            if name.starts_with("limits.") {
+                limits.push(cell);
+            } else {
+                requests.push(cell);
+            }
+        }
+        vec![
+            print::name(object),
+            requests.join(", ").into(),
+            limits.join(", ").into(),
+            print::age(object, now),
+        ]
+    }
+}

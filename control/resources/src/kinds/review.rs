@@ -1,0 +1,21 @@
+//! Kinds that are never stored: access and token reviews, bindings. The API server answers them.
+
+use serde_json::Value;
+
+use crate::{
+    Column, Strategy,
+    print::{self, PLAIN},
+};
+
+/// A request in the form of an object.
+pub(crate) struct Virtual;
+
+impl Strategy for Virtual {
+    fn columns(&self) -> &'static [Column] {
+        PLAIN
+    }
+
+    fn cells(&self, object: &Value, _now: i64) -> Vec<Value> {
+        print::plain(object)
+    }
+}

@@ -1,0 +1,3 @@
+//! Validation that kinds share.
+
+pub mod names;
