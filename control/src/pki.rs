@@ -1,0 +1,386 @@
+//! The cluster's own certificate authority: a CA, a server certificate that renews itself in process, client
+//! certificates for the admin and for nodes, and the key of service-account tokens.
+//!
+//! Files in `<data dir>/pki`, all 0600 and written by rename: `ca.key`, `ca.crt`, `service-account.key`,
+//! `join-token`. Leaf certificates are not kept: they are made anew at every start.
+
+mod files;
+mod serving;
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+use sha2::{Digest, Sha256};
+
+pub use files::write_private;
+pub use serving::Serving;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Longer than any machine lives; rotation of the CA is a deliberate act.
+const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// Kubernetes' own default for client certificates.
+const CLIENT_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Server certificates live short and are renewed at two thirds of their life.
+const SERVER_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Clocks of other machines may be behind ours.
+const BACKDATE: Duration = DAY;
+
+/// What went wrong with keys and certificates.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    /// A file could not be read or written.
+    #[error("{operation} {path:?}")]
+    File {
+        /// `read`, `write`, `create`.
+        operation: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file holds something else than it should.
+    #[error(
+        "{path:?} is not usable ({reason}); restore it from a backup, or remove the directory to start a new cluster"
+    )]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate could not be made.
+    #[error("make a certificate for {subject:?}")]
+    Certificate {
+        /// For whom.
+        subject: String,
+        /// Why.
+        #[source]
+        source: rcgen::Error,
+    },
+    /// A certificate request that will not be signed.
+    #[error("the certificate request is refused: {0}")]
+    Request(String),
+    /// The TLS library refused the configuration.
+    #[error("configure TLS")]
+    Tls(#[source] rustls::Error),
+}
+
+/// A key and its certificate, both PEM.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The certificate.
+    pub certificate_pem: String,
+    /// Its private key, PKCS#8.
+    pub key_pem: String,
+}
+
+/// The certificate authority and the keys beside it.
+pub struct Pki {
+    dir: PathBuf,
+    ca_pem: String,
+    issuer: Issuer<'static, KeyPair>,
+    service_account_key_pem: String,
+    join_token: String,
+}
+
+impl Pki {
+    /// Reads the keys in `dir`, making those that are missing. A crash at any point leaves a directory that the next
+    /// start completes: the CA's certificate is written last and can be made again from its key.
+    ///
+    /// # Errors
+    /// `File` and `Unusable`.
+    pub fn open(dir: &Path) -> Result<Self, PkiError> {
+        files::create_private_dir(dir)?;
+        let ca_key_path = dir.join("ca.key");
+        let ca_key_pem = files::read_or_make(&ca_key_path, || new_key_pem("ca"))?;
+        let unusable = |path: &Path, e: rcgen::Error| PkiError::Unusable {
+            path: path.into(),
+            reason: e.to_string(),
+        };
+        let key = KeyPair::from_pem(&ca_key_pem).map_err(|e| unusable(&ca_key_path, e))?;
+        let ca_path = dir.join("ca.crt");
+        let ca_pem = files::read_or_make(&ca_path, || make_ca(&key))?;
+        let issuer = Issuer::from_ca_cert_pem(&ca_pem, key).map_err(|e| unusable(&ca_path, e))?;
+        let service_account_key_pem = files::read_or_make(&dir.join("service-account.key"), || {
+            new_key_pem("service-account")
+        })?;
+        let join_token = files::read_or_make(&dir.join("join-token"), || {
+            Ok(hex::encode(rand::random::<[u8; 16]>()))
+        })?;
+        Ok(Self {
+            dir: dir.into(),
+            ca_pem,
+            issuer,
+            service_account_key_pem,
+            join_token,
+        })
+    }
+
+    /// The directory of the files.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The CA's certificate.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The key that signs service-account tokens, EC P-256, PKCS#8.
+    pub fn service_account_key_pem(&self) -> &str {
+        &self.service_account_key_pem
+    }
+
+    /// What a node must know to join: `K<hex SHA-256 of the CA's certificate>::<secret>`. The first half lets the node
+    /// recognise the cluster, the second lets the cluster recognise the node.
+    pub fn join_token(&self) -> String {
+        format!("K{}::{}", ca_pin(&self.ca_pem), self.join_token.trim())
+    }
+
+    /// Whether `token` (as made by [`Pki::join_token`]) is ours.
+    pub fn accepts(&self, token: &str) -> bool {
+        // Hashing both sides takes the timing of the comparison away from whoever guesses.
+        Sha256::digest(token.as_bytes()) == Sha256::digest(self.join_token().as_bytes())
+    }
+
+    /// A client certificate for `common_name` in `organizations`, with a new key.
+    ///
+    /// # Errors
+    /// `Certificate`.
+    pub fn issue_client(&self, common_name: &str, organizations: &[&str]) -> Result<Identity, PkiError> {
+        let failed = |source| PkiError::Certificate {
+            subject: common_name.into(),
+            source,
+        };
+        let key = KeyPair::generate().map_err(failed)?;
+        let params = client_params(common_name, organizations);
+        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
+        Ok(Identity {
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+        })
+    }
+
+    /// The identity of a node's agent.
+    ///
+    /// # Errors
+    /// `Certificate`.
+    pub fn issue_node(&self, node: &str) -> Result<Identity, PkiError> {
+        self.issue_client(&format!("system:node:{node}"), &["system:nodes"])
+    }
+
+    /// Signs a node's own request. Only its public key is taken from it: name, groups and uses are ours.
+    ///
+    /// # Errors
+    /// `Request` when it does not parse or its signature is wrong.
+    pub fn sign_node(&self, node: &str, csr_pem: &str) -> Result<String, PkiError> {
+        let mut request = CertificateSigningRequestParams::from_pem(csr_pem)
+            .map_err(|e| PkiError::Request(e.to_string()))?;
+        request.params = client_params(&format!("system:node:{node}"), &["system:nodes"]);
+        let certificate = request
+            .signed_by(&self.issuer)
+            .map_err(|source| PkiError::Certificate {
+                subject: node.into(),
+                source,
+            })?;
+        Ok(certificate.pem())
+    }
+
+    fn issue_server(&self, names: &[String], lifetime: Duration) -> Result<Identity, PkiError> {
+        let failed = |source| PkiError::Certificate {
+            subject: "kube-apiserver".into(),
+            source,
+        };
+        let key = KeyPair::generate().map_err(failed)?;
+        let mut params = CertificateParams::new(names).map_err(failed)?;
+        params.distinguished_name = name("kube-apiserver", &[]);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        validity(&mut params, lifetime);
+        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
+        Ok(Identity {
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+        })
+    }
+
+    /// A kubeconfig for one user of the cluster behind `server` (`https://host:port`).
+    pub fn kubeconfig(&self, server: &str, user: &str, identity: &Identity) -> String {
+        kubeconfig(&self.ca_pem, server, user, identity)
+    }
+}
+
+/// A kubeconfig for one user of the cluster behind `server` (`https://host:port`) with the CA `ca_pem`.
+pub fn kubeconfig(ca_pem: &str, server: &str, user: &str, identity: &Identity) -> String {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    let b64 = |text: &str| BASE64_STANDARD.encode(text);
+    format!(
+        "apiVersion: v1\nkind: Config\nclusters:\n- name: skiff\n  cluster:\n    server: {server}\n    \
+         certificate-authority-data: {ca}\ncontexts:\n- name: skiff\n  context:\n    cluster: skiff\n    \
+         user: {user}\ncurrent-context: skiff\nusers:\n- name: {user}\n  user:\n    \
+         client-certificate-data: {certificate}\n    client-key-data: {key}\n",
+        ca = b64(ca_pem),
+        certificate = b64(&identity.certificate_pem),
+        key = b64(&identity.key_pem),
+    )
+}
+
+/// Hex SHA-256 of a certificate (DER): what a join token pins.
+pub fn der_pin(der: &[u8]) -> String {
+    hex::encode(Sha256::digest(der))
+}
+
+/// Hex SHA-256 of a certificate (PEM): what a join token pins.
+pub fn ca_pin(ca_pem: &str) -> String {
+    der_pin(&pem::parse(ca_pem).map(|p| p.into_contents()).unwrap_or_default())
+}
+
+/// The names and addresses a server certificate is for.
+pub fn server_names(addresses: &[IpAddr], extra: &[String], domain: &str) -> Vec<String> {
+    let mut names: Vec<String> = [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "kubernetes",
+        "kubernetes.default",
+    ]
+    .into_iter()
+    .map(str::to_owned)
+    .collect();
+    names.push("kubernetes.default.svc".into());
+    names.push(format!("kubernetes.default.svc.{domain}"));
+    names.extend(addresses.iter().map(IpAddr::to_string));
+    names.extend(extra.iter().cloned());
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+fn new_key_pem(subject: &str) -> Result<String, PkiError> {
+    let key = KeyPair::generate().map_err(|source| PkiError::Certificate {
+        subject: subject.into(),
+        source,
+    })?;
+    Ok(key.serialize_pem())
+}
+
+fn make_ca(key: &KeyPair) -> Result<String, PkiError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = name("skiff-ca", &[]);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
+    validity(&mut params, CA_LIFETIME);
+    let failed = |source| PkiError::Certificate {
+        subject: "skiff-ca".into(),
+        source,
+    };
+    Ok(params.self_signed(key).map_err(failed)?.pem())
+}
+
+fn client_params(common_name: &str, organizations: &[&str]) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = name(common_name, organizations);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    validity(&mut params, CLIENT_LIFETIME);
+    params
+}
+
+fn name(common_name: &str, organizations: &[&str]) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    for organization in organizations {
+        name.push(DnType::OrganizationName, *organization);
+    }
+    name.push(DnType::CommonName, common_name);
+    name
+}
+
+fn validity(params: &mut CertificateParams, lifetime: Duration) {
+    let now = SystemTime::now();
+    params.not_before = (now - BACKDATE).into();
+    params.not_after = (now + lifetime).into();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_again_finds_the_same_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Pki::open(&dir.path().join("pki")).unwrap();
+        let second = Pki::open(&dir.path().join("pki")).unwrap();
+        assert_eq!(first.ca_pem(), second.ca_pem());
+        assert_eq!(first.join_token(), second.join_token());
+        assert!(second.accepts(&first.join_token()));
+        assert!(!second.accepts("K00::00"));
+    }
+
+    #[test]
+    fn a_crash_between_key_and_certificate_is_completed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pki");
+        let first = Pki::open(&path).unwrap();
+        let identity = first.issue_client("jane", &[]).unwrap();
+        std::fs::remove_file(path.join("ca.crt")).unwrap();
+        let second = Pki::open(&path).unwrap();
+        // The same key and name: what the first had issued still verifies.
+        let der = |pem: &str| pem::parse(pem).unwrap().into_contents();
+        let (ca, leaf) = (der(second.ca_pem()), der(&identity.certificate_pem));
+        let (_, ca) = x509_parser::parse_x509_certificate(&ca).unwrap();
+        let (_, leaf) = x509_parser::parse_x509_certificate(&leaf).unwrap();
+        leaf.verify_signature(Some(ca.public_key())).unwrap();
+    }
+
+    #[test]
+    fn a_broken_key_is_named_and_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pki");
+        Pki::open(&path).unwrap();
+        std::fs::write(path.join("ca.key"), "garbage").unwrap();
+        let error = Pki::open(&path).err().unwrap().to_string();
+        assert!(error.contains("ca.key"), "{error}");
+        assert_eq!(std::fs::read_to_string(path.join("ca.key")).unwrap(), "garbage");
+    }
+
+    #[test]
+    fn keys_are_readable_by_their_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pki");
+        Pki::open(&path).unwrap();
+        for entry in std::fs::read_dir(&path).unwrap() {
+            let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0);
+        }
+    }
+
+    #[test]
+    fn a_node_gets_its_own_name_whatever_its_request_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::open(&dir.path().join("pki")).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = name("kubernetes-admin", &["system:masters"]);
+        let request = params.serialize_request(&key).unwrap().pem().unwrap();
+        let signed = pem::parse(pki.sign_node("n1", &request).unwrap()).unwrap();
+        let user = skiff_auth::authn::from_certificate(signed.contents()).unwrap();
+        assert_eq!(user.node(), Some("n1"));
+        assert!(!user.is_in("system:masters"));
+        assert!(pki.sign_node("n1", "garbage").is_err());
+    }
+}

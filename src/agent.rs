@@ -1,0 +1,36 @@
+//! `skiff agent`: the node agent in the foreground.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    cli::AgentArgs,
+    cluster::{self, Fixed},
+    join,
+    paths::Paths,
+};
+
+/// Joins if it has not yet, then runs the agent; the exit code is the agent's.
+pub fn run(paths: &Paths, args: &AgentArgs) -> Result<i32> {
+    paths.create()?;
+    let fixed = Fixed {
+        cluster_cidr: args.cluster_cidr.trunc(),
+        service_cidr: args.service_cidr.trunc(),
+        cluster_domain: args.cluster_domain.clone(),
+    };
+    let config = cluster::agent_config(paths, &args.node, &fixed)?;
+    if let (Some(server), Some(token)) = (&args.join, &args.token) {
+        // Joining needs threads, and the agent must start without any: a child does it.
+        in_child(|| join::join(paths, server, token, &config.node_name))?;
+    }
+    ensure!(
+        config.kubeconfig.exists(),
+        "this node has not joined a cluster: give --join https://SERVER:6443 --token TOKEN (`skiff token` on the server \
+         prints it)"
+    );
+    Ok(skiff_node_agent::main(config))
+}
+
+/// Runs `work` on a thread that has ended when this returns: the process is single-threaded again.
+fn in_child(work: impl FnOnce() -> Result<()> + Send) -> Result<()> {
+    std::thread::scope(|scope| scope.spawn(work).join().ok().context("joining panicked")?)
+}

@@ -1,0 +1,213 @@
+//! The commands and their options.
+
+use std::{ffi::OsString, net::IpAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use ipnet::Ipv4Net;
+
+/// A Kubernetes cluster in one binary, for ordinary users: no root, no Docker, no etcd.
+#[derive(Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "Start here:\n  skiff up                                   start a cluster for this user\n  \
+                  export KUBECONFIG=$(skiff kubeconfig --path)\n  kubectl get nodes\n  \
+                  skiff down --purge                         stop it and remove everything"
+)]
+pub struct Cli {
+    /// Where state is kept [default: $XDG_DATA_HOME/skiff, as root /var/lib/skiff]
+    #[arg(long, global = true, env = "SKIFF_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where sockets and what lives as long as the machine is up are kept [default: $XDG_RUNTIME_DIR/skiff, as root /run/skiff]
+    #[arg(long, global = true, env = "SKIFF_RUN_DIR", value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Start a cluster on this machine in the background and wait until it is ready
+    Up(UpArgs),
+    /// Stop the cluster of `skiff up`: pods, networks, mounts, processes
+    Down(DownArgs),
+    /// Show what runs and how it is
+    Status,
+    /// Look at this machine: what skiff needs, what is missing, and which commands would help
+    Check(CheckArgs),
+    /// Run the control plane in the foreground: API server, store, scheduler, controllers
+    Server(ServerArgs),
+    /// Run the node agent in the foreground
+    Agent(AgentArgs),
+    /// Print the administrator's kubeconfig
+    Kubeconfig(KubeconfigArgs),
+    /// Print the token that lets an agent join this server
+    Token,
+    /// Images of this node: import, pull, list, remove
+    Image(ImageArgs),
+    /// The OCI runtime (the command line of runc)
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Oci {
+        /// See `skiff oci --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Print a shell completion script
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Keeps server and agent of `skiff up` running
+    #[command(hide = true)]
+    Monitor(UpArgs),
+}
+
+#[derive(Args, Clone)]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// Seconds to wait for the node to be ready
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub timeout: u64,
+}
+
+#[derive(Args, Clone)]
+pub struct DownArgs {
+    /// Remove all data too: objects, images, volumes, keys
+    #[arg(long)]
+    pub purge: bool,
+}
+
+#[derive(Args, Clone)]
+pub struct CheckArgs {
+    /// Port the API server would listen on
+    #[arg(long, default_value_t = 6443)]
+    pub port: u16,
+}
+
+#[derive(Args, Clone)]
+pub struct ServerArgs {
+    /// Address of the API server
+    #[arg(long, default_value = "0.0.0.0", value_name = "ADDRESS")]
+    pub listen: IpAddr,
+    /// Port of the API server; 0: any free one
+    #[arg(long, default_value_t = 6443)]
+    pub port: u16,
+    /// Address other machines and pods reach the API server at [default: that of the default route]
+    #[arg(long, value_name = "ADDRESS")]
+    pub advertise: Option<IpAddr>,
+    /// Further names and addresses for the server's certificate
+    #[arg(long, value_name = "NAME")]
+    pub tls_san: Vec<String>,
+    /// Addresses of pods; each node gets a /24 of it
+    #[arg(long, default_value = "10.244.0.0/16", value_name = "CIDR")]
+    pub cluster_cidr: Ipv4Net,
+    /// Addresses of services
+    #[arg(long, default_value = "10.96.0.0/16", value_name = "CIDR")]
+    pub service_cidr: Ipv4Net,
+    /// Domain of the cluster's DNS names
+    #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
+    pub cluster_domain: String,
+}
+
+#[derive(Args, Clone, Default)]
+pub struct NodeArgs {
+    /// Name of this node [default: the host name]
+    #[arg(long, value_name = "NAME")]
+    pub node_name: Option<String>,
+    /// Address of this node [default: that of the route to the API server]
+    #[arg(long, value_name = "ADDRESS")]
+    pub node_ip: Option<IpAddr>,
+    /// Label of this node, key=value
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub node_label: Vec<(String, String)>,
+    /// Most pods on this node
+    #[arg(long, default_value_t = 250, value_name = "N")]
+    pub max_pods: u32,
+    /// Registry (host[:port]) that is spoken to without TLS
+    #[arg(long, value_name = "HOST")]
+    pub insecure_registry: Vec<String>,
+    /// Mirror of a registry, tried before it
+    #[arg(long, value_name = "REGISTRY=MIRROR", value_parser = key_value)]
+    pub registry_mirror: Vec<(String, String)>,
+}
+
+#[derive(Args, Clone)]
+pub struct AgentArgs {
+    /// API server to join, https://host:port (with --token); not needed again after the first start
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub join: Option<String>,
+    /// Token printed by `skiff token` on the server
+    #[arg(long, env = "SKIFF_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// As given to the server
+    #[arg(long, default_value = "10.244.0.0/16", value_name = "CIDR")]
+    pub cluster_cidr: Ipv4Net,
+    /// As given to the server
+    #[arg(long, default_value = "10.96.0.0/16", value_name = "CIDR")]
+    pub service_cidr: Ipv4Net,
+    /// As given to the server
+    #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
+    pub cluster_domain: String,
+}
+
+#[derive(Args, Clone)]
+pub struct KubeconfigArgs {
+    /// Print the file's path instead of its content
+    #[arg(long)]
+    pub path: bool,
+}
+
+#[derive(Args, Clone)]
+pub struct ImageArgs {
+    #[command(subcommand)]
+    pub command: ImageCommand,
+    /// Registry (host[:port]) that is spoken to without TLS
+    #[arg(long, global = true, value_name = "HOST")]
+    pub insecure_registry: Vec<String>,
+}
+
+#[derive(Subcommand, Clone)]
+pub enum ImageCommand {
+    /// Import an OCI layout (folder or tar) or an archive of `docker save`
+    Import {
+        /// Folder or tar file
+        source: PathBuf,
+        /// Name to give it instead of those inside
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Pull an image from a registry
+    Pull {
+        /// registry/name:tag or registry/name@sha256:…
+        reference: String,
+    },
+    /// List images
+    #[command(alias = "ls")]
+    List,
+    /// Remove a name, and the image when it was its last
+    #[command(alias = "rm")]
+    Remove {
+        /// As shown by `skiff image list`
+        reference: String,
+    },
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

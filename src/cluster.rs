@@ -1,0 +1,150 @@
+//! What is fixed at the first start of a cluster, and what follows from it.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, UdpSocket},
+    path::Path,
+};
+
+use anyhow::{Context, Result, ensure};
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cli::{NodeArgs, ServerArgs},
+    paths::Paths,
+};
+
+/// Settings that objects in the store depend on: a later start with others would strand them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fixed {
+    /// Addresses of pods.
+    pub cluster_cidr: Ipv4Net,
+    /// Addresses of services.
+    pub service_cidr: Ipv4Net,
+    /// DNS domain.
+    pub cluster_domain: String,
+}
+
+impl Fixed {
+    /// Compares the settings with those of the first start, or records them at the first.
+    pub fn check(args: &ServerArgs, data: &Path) -> Result<Self> {
+        let now = Self {
+            cluster_cidr: args.cluster_cidr.trunc(),
+            service_cidr: args.service_cidr.trunc(),
+            cluster_domain: args.cluster_domain.clone(),
+        };
+        ensure!(now.cluster_cidr.prefix_len() <= 24, "--cluster-cidr {} is smaller than one node's /24", now.cluster_cidr);
+        ensure!(now.service_cidr.prefix_len() <= 28, "--service-cidr {} has fewer than 16 addresses", now.service_cidr);
+        ensure!(
+            !now.cluster_cidr.contains(&now.service_cidr) && !now.service_cidr.contains(&now.cluster_cidr),
+            "--cluster-cidr {} and --service-cidr {} overlap",
+            now.cluster_cidr,
+            now.service_cidr
+        );
+        let path = data.join("cluster.json");
+        // A file cut short by a crash at the very first start is as good as none.
+        if let Some(first) = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Self>(&b).ok()) {
+            ensure!(
+                first == now,
+                "this cluster was started with --cluster-cidr {} --service-cidr {} --cluster-domain {}: give the same, \
+                 or start a new one after `skiff down --purge`",
+                first.cluster_cidr,
+                first.service_cidr,
+                first.cluster_domain
+            );
+            return Ok(now);
+        }
+        skiff_control::pki::write_private(&path, &serde_json::to_string(&now)?)?;
+        Ok(now)
+    }
+}
+
+impl Fixed {
+    /// The settings of the first start, or the defaults when there was none.
+    pub fn recorded(data: &Path) -> Self {
+        let recorded = std::fs::read(data.join("cluster.json")).ok().and_then(|b| serde_json::from_slice(&b).ok());
+        recorded.unwrap_or_else(|| Self {
+            cluster_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16),
+            service_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16),
+            cluster_domain: "cluster.local".into(),
+        })
+    }
+}
+
+/// The address of the cluster's DNS: the tenth of the service addresses, as usual.
+pub fn dns_address(service_cidr: Ipv4Net) -> Ipv4Addr {
+    Ipv4Addr::from_bits(service_cidr.network().to_bits() + 10)
+}
+
+/// The address this machine uses towards `to` (nothing is sent): what others reach it at.
+pub fn address_towards(to: IpAddr) -> Option<IpAddr> {
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((to, 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|a| !a.is_unspecified())
+}
+
+/// The address of the default route, or loopback on a machine without any network.
+pub fn default_address() -> IpAddr {
+    // 192.0.2.1 is set aside for documentation (RFC 5737): only the route to it is asked for.
+    address_towards(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))).unwrap_or(Ipv4Addr::LOCALHOST.into())
+}
+
+/// The node's name: as given, or the host's, as a DNS name.
+pub fn node_name(given: Option<&str>) -> Result<String> {
+    let name = match given {
+        Some(name) => name.to_owned(),
+        None => nix::unistd::gethostname()
+            .context("read the host name")?
+            .to_string_lossy()
+            .to_lowercase()
+            .replace('_', "-"),
+    };
+    let valid = !name.is_empty()
+        && name.len() <= 63
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.')
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.ends_with(|c: char| c.is_ascii_alphanumeric());
+    ensure!(
+        valid,
+        "{name:?} can't be the name of a node: lower-case letters, digits, '-' and '.', at most 63; give --node-name"
+    );
+    Ok(name)
+}
+
+/// The agent's settings.
+pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<skiff_node_agent::Config> {
+    Ok(skiff_node_agent::Config {
+        data_dir: paths.data.join("agent"),
+        run_dir: paths.run.join("agent"),
+        kubeconfig: paths.node_kubeconfig(),
+        node_name: node_name(node.node_name.as_deref())?,
+        node_ip: node.node_ip,
+        labels: node.node_label.clone(),
+        cluster_domain: fixed.cluster_domain.clone(),
+        cluster_dns: dns_address(fixed.service_cidr),
+        cluster_cidr: fixed.cluster_cidr,
+        service_cidr: fixed.service_cidr,
+        max_pods: node.max_pods,
+        insecure_registries: node.insecure_registry.clone(),
+        mirrors: node.registry_mirror.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_named_after_its_host_in_lower_case() {
+        assert_eq!(node_name(Some("n-1.example")).unwrap(), "n-1.example");
+        assert!(node_name(Some("N1")).is_err());
+        assert!(node_name(Some("-n")).is_err());
+        assert!(node_name(None).is_ok());
+    }
+
+    #[test]
+    fn dns_is_the_tenth_service_address() {
+        assert_eq!(dns_address("10.96.0.0/16".parse().unwrap()), Ipv4Addr::new(10, 96, 0, 10));
+    }
+}

@@ -1,0 +1,42 @@
+//! `skiff down`: stops everything and leaves nothing behind.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::{
+    cli::DownArgs,
+    cluster::{self, Fixed},
+    paths::Paths,
+    process::{self, Process},
+};
+
+/// Ends the processes, then what they left: pods, mounts, namespaces, cgroups, files.
+pub fn run(paths: &Paths, args: &DownArgs) -> Result<()> {
+    // The monitor first: it would start the others again. Each in turn is given time to drain.
+    for role in ["monitor", "agent", "server"] {
+        let file = process::file(&paths.run, role);
+        if let Some(process) = Process::load(&file) {
+            process.end(Duration::from_secs(40));
+        }
+    }
+    let fixed = Fixed::recorded(&paths.data);
+    let config = cluster::agent_config(paths, &Default::default(), &fixed)?;
+    // Single-threaded still: this enters the agent's namespaces, where files of other ids can be removed.
+    skiff_node_agent::clean(&config).context("remove what pods left")?;
+    remove(&paths.run)?;
+    if args.purge {
+        remove(&paths.data)?;
+        println!("skiff is down, its data is removed");
+    } else {
+        println!("skiff is down; its data stays in {} (`skiff down --purge` removes it)", paths.data.display());
+    }
+    Ok(())
+}
+
+fn remove(dir: &std::path::Path) -> Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.with_context(|| format!("remove {dir:?}")),
+    }
+}

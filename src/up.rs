@@ -1,0 +1,91 @@
+//! `skiff up`: a cluster for this user on this machine, in the background.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{
+    check, cluster,
+    cli::UpArgs,
+    monitor,
+    paths::Paths,
+    process::{self, Process},
+    server, status,
+};
+
+/// Starts what does not run yet, waits until the node is ready, and says how to go on.
+pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
+    let begin = Instant::now();
+    ensure!(args.server.port != 0, "`skiff up` needs a fixed --port: the cluster must be found again after a restart");
+    check::essentials().context("this machine can't run skiff yet (`skiff check` explains)")?;
+    paths.create()?;
+    cluster::Fixed::check(&args.server, &paths.data)?;
+    let node = cluster::node_name(args.node.node_name.as_deref())?;
+    let timeout = Duration::from_secs(args.timeout);
+    match Process::load(&process::file(&paths.run, "monitor")) {
+        Some(monitor) => println!("skiff runs already (process {})", monitor.pid()),
+        None => {
+            if Process::load(&process::file(&paths.run, "server")).is_none() {
+                port_is_free(args)?;
+                monitor::prepare(paths, args, &node)?;
+            }
+            start_monitor(paths, args)?;
+            println!("API server ready after {:.2} s", begin.elapsed().as_secs_f64());
+        }
+    }
+    let waited = server::runtime()?.block_on(status::wait_for_node(paths, &node, timeout));
+    if let Err(error) = waited {
+        bail!(
+            "node {node} is not ready: {error:#}\nThe agent's last words: {}\nLogs: {}",
+            monitor::last_line(paths, "agent"),
+            paths.logs().display()
+        );
+    }
+    println!("node {node} ready after {:.2} s", begin.elapsed().as_secs_f64());
+    println!("\nGo on with\n  export KUBECONFIG={}", paths.admin_kubeconfig().display());
+    println!("  kubectl get nodes\nStop with\n  skiff down");
+    Ok(())
+}
+
+/// The port must be known to be free before anything is written: the server would only say so in its log.
+fn port_is_free(args: &UpArgs) -> Result<()> {
+    let address = std::net::SocketAddr::new(args.server.listen, args.server.port);
+    std::net::TcpListener::bind(address)
+        .with_context(|| format!("port {} is taken on {}: stop what listens there, or choose another with --port", args.server.port, args.server.listen))?;
+    Ok(())
+}
+
+/// Starts the monitor in a session of its own and waits until the server serves.
+fn start_monitor(paths: &Paths, args: &UpArgs) -> Result<()> {
+    let log_path = monitor::log_file(paths, "monitor");
+    let log = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&log_path)
+        .with_context(|| format!("open {log_path:?}"))?;
+    let mut child = Command::new("/proc/self/exe")
+        .args(["--data-dir".as_ref(), paths.data.as_os_str(), "--run-dir".as_ref(), paths.run.as_os_str()])
+        .arg("monitor")
+        .args(monitor::arguments(args))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .current_dir("/")
+        .spawn()
+        .context("start the monitor")?;
+    let output = child.stdout.take().context("the monitor's output")?;
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        if line == "server ready" {
+            return Ok(());
+        }
+        if let Some(reason) = line.strip_prefix("failed ") {
+            bail!("the server did not start: {reason}");
+        }
+    }
+    bail!("the monitor ended: {}", monitor::last_line(paths, "monitor"))
+}
