@@ -3,18 +3,30 @@
 //!
 //! A socket keeps the namespace it was made in: [`netns::Namespace`] is a thread that entered a namespace once and
 //! hands out sockets made there; epoll and splice then work on them from any thread.
+//!
+//! The way of a connection: `port` keeps the listeners that should be there, `tcp` accepts and asks `balance` for a
+//! backend until one takes it, [`relay`] moves the bytes. `udp` does the same for datagrams.
 
-#![allow(unused_variables, clippy::unimplemented)]
-
+mod balance;
+pub mod dns;
+mod metrics;
 pub mod netns;
+mod port;
+pub mod relay;
+mod tcp;
+mod udp;
 
 use std::{
-    collections::BTreeMap,
+    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
+
+use metrics::Metrics;
+use port::{Environment, RunningPort};
+use tcp::Reserve;
 
 /// Transport protocol of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,34 +92,84 @@ pub struct Config {
     pub dialer: Arc<dyn Dialer>,
 }
 
+type PortKey = (Protocol, u16, String);
+
 /// The proxy of one node. Needs a running tokio runtime.
 pub struct Proxy {
-    _inner: (),
+    environment: Arc<Environment>,
+    /// Held while listeners change, so that changes of one service never mix.
+    services: tokio::sync::Mutex<HashMap<String, HashMap<PortKey, RunningPort>>>,
 }
 
 impl Proxy {
     /// Starts without any service.
     pub fn new(config: Config) -> Self {
-        unimplemented!()
+        let environment = Environment {
+            node: config.node,
+            host: config.host,
+            dialer: config.dialer,
+            metrics: Metrics::new(),
+            reserve: Reserve::new(),
+        };
+        Self {
+            environment: Arc::new(environment),
+            services: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Adds or replaces a service. When this returns, its listeners are there (or gone, for ports without ready
     /// backends). Established connections stay unless their backend is gone from the list and the protocol is UDP.
     ///
     /// # Errors
-    /// Names the port that could not be listened on; the other ports work.
+    /// Names the port that could not be listened on; the other ports work. Setting the service again tries again.
     pub async fn set(&self, service: Service) -> Result<(), PortError> {
-        unimplemented!()
+        let mut services = self.services.lock().await;
+        let running = services.entry(service.name.clone()).or_default();
+        let key = |port: &Port| (port.protocol, port.port, port.name.clone());
+        let unwanted: Vec<PortKey> = running
+            .keys()
+            .filter(|known| !service.ports.iter().any(|port| key(port) == **known))
+            .cloned()
+            .collect();
+        for known in unwanted {
+            if let Some(port) = running.remove(&known) {
+                port.close(&self.environment).await;
+            }
+        }
+        // What goes is closed before anything is opened: a port may move from one name or address to another.
+        for port in &service.ports {
+            let entry = running
+                .entry(key(port))
+                .or_insert_with(|| RunningPort::new(&self.environment, &service.name, port));
+            entry.retain(&service, port).await;
+        }
+        let mut outcome = Ok(());
+        for port in &service.ports {
+            let Some(entry) = running.get_mut(&key(port)) else {
+                continue;
+            };
+            if let Err((address, source)) = entry.open(&self.environment, &service, port).await {
+                outcome = outcome.and(Err(PortError {
+                    service: service.name.clone(),
+                    address,
+                    source,
+                }));
+            }
+        }
+        outcome
     }
 
-    /// Removes a service and its listeners.
+    /// Removes a service and its listeners. Established TCP connections stay.
     pub async fn remove(&self, name: &str) {
-        unimplemented!()
+        let mut services = self.services.lock().await;
+        for (_, port) in services.remove(name).into_iter().flatten() {
+            port.close(&self.environment).await;
+        }
     }
 
     /// Metrics in Prometheus text format.
     pub fn metrics(&self) -> String {
-        unimplemented!()
+        self.environment.metrics.text()
     }
 }
 
@@ -122,58 +184,4 @@ pub struct PortError {
     /// Why.
     #[source]
     pub source: io::Error,
-}
-
-/// Cluster DNS.
-pub mod dns {
-    use super::*;
-
-    /// The records, replaced as a whole or by name; all names without the cluster domain.
-    #[derive(Clone, Debug, Default, PartialEq, Eq)]
-    pub struct ServiceRecord {
-        /// Cluster addresses (empty for headless and ExternalName).
-        pub addresses: Vec<IpAddr>,
-        /// `ExternalName` target.
-        pub external_name: Option<String>,
-        /// Headless: ready endpoints with their host names (or none).
-        pub endpoints: Vec<(Option<String>, IpAddr)>,
-        /// Named ports for SRV: name, protocol, port.
-        pub ports: Vec<(String, Protocol, u16)>,
-    }
-
-    /// How to serve.
-    pub struct Config {
-        /// Cluster domain, e.g. `cluster.local`.
-        pub domain: String,
-        /// Where to listen (UDP and TCP), in the node namespace.
-        pub listen: SocketAddr,
-        /// The node namespace.
-        pub node: Arc<netns::Namespace>,
-        /// Namespace that upstream queries leave from (the host's).
-        pub upstream: Arc<netns::Namespace>,
-        /// `resolv.conf` to take upstream servers from; read again when it changes.
-        pub resolv_conf: std::path::PathBuf,
-    }
-
-    /// The DNS server.
-    pub struct Dns {
-        _inner: (),
-    }
-
-    impl Dns {
-        /// Starts serving.
-        pub async fn start(config: Config) -> io::Result<Self> {
-            unimplemented!()
-        }
-
-        /// Adds, replaces or (`None`) removes the records of a service `namespace/name`.
-        pub fn set(&self, service: &str, record: Option<ServiceRecord>) {
-            unimplemented!()
-        }
-
-        /// Replaces all services.
-        pub fn replace(&self, services: BTreeMap<String, ServiceRecord>) {
-            unimplemented!()
-        }
-    }
 }

@@ -1,0 +1,234 @@
+//! One port of one service: its balancer, and the listeners that should be there.
+
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::{
+    Backend, Dialer, Port, Protocol, Service,
+    balance::Balancer,
+    metrics::{Labels, Metrics, PortMetrics},
+    netns::Namespace,
+    tcp::{self, Reserve},
+    udp,
+};
+
+/// What the connections of a port share.
+pub(crate) struct Shared {
+    pub service: String,
+    pub balancer: Mutex<Balancer>,
+    pub dialer: Arc<dyn Dialer>,
+    pub metrics: PortMetrics,
+}
+
+/// Where a listener is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// The node namespace.
+    Node,
+    /// The host namespace.
+    Host,
+}
+
+/// What every port needs.
+pub(crate) struct Environment {
+    pub node: Arc<Namespace>,
+    pub host: Arc<Namespace>,
+    pub dialer: Arc<dyn Dialer>,
+    pub metrics: Metrics,
+    pub reserve: Reserve,
+}
+
+impl Environment {
+    fn namespace(&self, place: Place) -> &Namespace {
+        match place {
+            Place::Node => &self.node,
+            Place::Host => &self.host,
+        }
+    }
+}
+
+struct Listener {
+    task: JoinHandle<()>,
+    /// Of a UDP listener.
+    flows: Option<Arc<udp::Flows>>,
+}
+
+impl Listener {
+    /// Returns when the socket is closed.
+    async fn close(self) {
+        self.task.abort();
+        let _ = self.task.await;
+        if let Some(flows) = &self.flows {
+            flows.clear();
+        }
+    }
+}
+
+/// A port as it runs.
+pub(crate) struct RunningPort {
+    labels: Labels,
+    protocol: Protocol,
+    shared: Arc<Shared>,
+    listeners: HashMap<(Place, SocketAddr), Listener>,
+}
+
+impl RunningPort {
+    pub fn new(environment: &Environment, service: &str, port: &Port) -> Self {
+        let labels = Labels {
+            service: service.to_owned(),
+            port: port.port,
+            protocol: match port.protocol {
+                Protocol::Tcp => "tcp",
+                Protocol::Udp => "udp",
+            },
+        };
+        let shared = Shared {
+            service: service.to_owned(),
+            balancer: Mutex::default(),
+            dialer: Arc::clone(&environment.dialer),
+            metrics: environment.metrics.port(&labels),
+        };
+        Self {
+            labels,
+            protocol: port.protocol,
+            shared: Arc::new(shared),
+            listeners: HashMap::new(),
+        }
+    }
+
+    /// Takes the new backends and closes the listeners that should not be there any more.
+    pub async fn retain(&mut self, service: &Service, port: &Port) {
+        self.set_backends(&port.backends, service);
+        let wanted = wanted_listeners(service, port);
+        let unwanted: Vec<_> = self
+            .listeners
+            .keys()
+            .filter(|key| !wanted.contains(key))
+            .copied()
+            .collect();
+        for key in unwanted {
+            if let Some(listener) = self.listeners.remove(&key) {
+                listener.close().await;
+            }
+        }
+    }
+
+    fn set_backends(&self, backends: &[Backend], service: &Service) {
+        self.shared.balancer.lock().set(backends, service.affinity);
+        for listener in self.listeners.values() {
+            if let Some(flows) = &listener.flows {
+                flows.retain(|backend| backends.iter().any(|known| known.address == backend));
+            }
+        }
+    }
+
+    /// Opens the listeners that are missing. All are tried; the first failure is reported.
+    pub async fn open(
+        &mut self,
+        environment: &Arc<Environment>,
+        service: &Service,
+        port: &Port,
+    ) -> Result<(), (SocketAddr, io::Error)> {
+        let mut outcome = Ok(());
+        for (place, address) in wanted_listeners(service, port) {
+            if self.listeners.contains_key(&(place, address)) {
+                continue;
+            }
+            match self.listen(environment, place, address).await {
+                Ok(listener) => {
+                    self.listeners.insert((place, address), listener);
+                }
+                Err(error) if outcome.is_ok() => outcome = Err((address, error)),
+                Err(_) => {}
+            }
+        }
+        outcome
+    }
+
+    async fn listen(
+        &self,
+        environment: &Arc<Environment>,
+        place: Place,
+        address: SocketAddr,
+    ) -> io::Result<Listener> {
+        let namespace = environment.namespace(place);
+        let shared = Arc::clone(&self.shared);
+        match self.protocol {
+            Protocol::Tcp => {
+                let listener = match namespace.tcp_listener(address).await {
+                    Err(error) if no_ipv6(&error, address) => {
+                        namespace.tcp_listener(ipv4_instead(address)).await?
+                    }
+                    other => other?,
+                };
+                let listener = TcpListener::from_std(listener)?;
+                let environment = Arc::clone(environment);
+                let task = tokio::spawn(async move {
+                    let serve = |stream, client| {
+                        tokio::spawn(tcp::serve(Arc::clone(&shared), stream, client));
+                    };
+                    tcp::accept_all(listener, &environment.reserve, &environment.metrics, serve).await;
+                });
+                Ok(Listener { task, flows: None })
+            }
+            Protocol::Udp => {
+                let flows = Arc::new(udp::Flows::default());
+                let socket = udp::listen(namespace, address).await?;
+                let task = tokio::spawn(udp::serve(shared, socket, Arc::clone(&flows)));
+                Ok(Listener {
+                    task,
+                    flows: Some(flows),
+                })
+            }
+        }
+    }
+
+    /// Closes the listeners; established TCP connections stay.
+    pub async fn close(self, environment: &Environment) {
+        for (_, listener) in self.listeners {
+            listener.close().await;
+        }
+        environment.metrics.forget(&self.labels);
+    }
+}
+
+/// An error of a machine without IPv6 for an address that stands for "all".
+pub(crate) fn no_ipv6(error: &io::Error, address: SocketAddr) -> bool {
+    address.is_ipv6()
+        && address.ip().is_unspecified()
+        && matches!(
+            error.raw_os_error(),
+            Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
+        )
+}
+
+pub(crate) fn ipv4_instead(address: SocketAddr) -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], address.port()))
+}
+
+/// No backends, no listeners: a connection is then refused at once.
+fn wanted_listeners(service: &Service, port: &Port) -> Vec<(Place, SocketAddr)> {
+    if port.backends.is_empty() {
+        return Vec::new();
+    }
+    let mut wanted: Vec<_> = service
+        .addresses
+        .iter()
+        .map(|&ip| (Place::Node, SocketAddr::new(ip, port.port)))
+        .collect();
+    if let Some(node_port) = port.node_port {
+        if service.host_addresses.is_empty() {
+            // IPv4 too. UDP stays with IPv4, whose packet information tells which address was asked.
+            let all = match port.protocol {
+                Protocol::Tcp => SocketAddr::from(([0_u16; 8], node_port)),
+                Protocol::Udp => SocketAddr::from(([0_u8; 4], node_port)),
+            };
+            wanted.push((Place::Host, all));
+        }
+        let each = service.host_addresses.iter();
+        wanted.extend(each.map(|&ip| (Place::Host, SocketAddr::new(ip, node_port))));
+    }
+    wanted
+}

@@ -1,0 +1,299 @@
+//! UDP: a flow per client, each with a socket connected to its backend.
+//!
+//! Flows end after [`IDLE`] without a datagram in either direction, when their backend leaves the service, or when the
+//! backend's host says that nobody listens there; the client's next datagram then begins a new one.
+
+use std::{
+    collections::HashMap,
+    io::{self, IoSlice, IoSliceMut},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
+    os::fd::AsRawFd,
+    sync::Arc,
+    time::{Duration, Instant as Clock},
+};
+
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt, sockopt,
+};
+use parking_lot::Mutex;
+use tokio::{
+    io::Interest,
+    net::UdpSocket,
+    time::{Instant, timeout_at},
+};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::debug;
+
+use crate::{netns::Namespace, port::Shared, relay::with_scratch, tcp::Held};
+
+/// How long a flow lives without a datagram in either direction.
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
+
+/// Flows per listener: each costs a descriptor. Further clients get no answer until flows have ended.
+const MOST_FLOWS: usize = 8192;
+
+/// Datagrams taken in one go before other tasks of the thread get their turn.
+const TURNS: usize = 64;
+
+/// A listening UDP socket that answers from the address it was asked on.
+pub(crate) struct ServiceSocket {
+    socket: UdpSocket,
+    /// Bound to all addresses: the address asked comes with each datagram.
+    wildcard: bool,
+}
+
+/// Listens on `address` in `namespace`.
+pub(crate) async fn listen(namespace: &Namespace, address: SocketAddr) -> io::Result<ServiceSocket> {
+    let socket = UdpSocket::from_std(namespace.udp_socket(address).await?)?;
+    let wildcard = address.is_ipv4() && address.ip().is_unspecified();
+    if wildcard {
+        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+    }
+    Ok(ServiceSocket { socket, wildcard })
+}
+
+/// Who asked, and on which address if the socket has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    client: SocketAddr,
+    asked: Option<Ipv4Addr>,
+}
+
+impl ServiceSocket {
+    fn try_recv(&self, buffer: &mut [u8]) -> io::Result<(usize, Key)> {
+        if !self.wildcard {
+            let (length, client) = self.socket.try_recv_from(buffer)?;
+            return Ok((length, Key { client, asked: None }));
+        }
+        self.socket.try_io(Interest::READABLE, || {
+            let mut slices = [IoSliceMut::new(buffer)];
+            let mut control = nix::cmsg_space!(libc::in_pktinfo);
+            let received = recvmsg::<SockaddrIn>(
+                self.socket.as_raw_fd(),
+                &mut slices,
+                Some(&mut control),
+                MsgFlags::MSG_DONTWAIT,
+            )?;
+            let from = received.address.ok_or(io::ErrorKind::InvalidData)?;
+            let asked = received.cmsgs()?.find_map(|message| match message {
+                ControlMessageOwned::Ipv4PacketInfo(info) => {
+                    Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)))
+                }
+                _ => None,
+            });
+            Ok((
+                received.bytes,
+                Key {
+                    client: SocketAddrV4::new(from.ip(), from.port()).into(),
+                    asked,
+                },
+            ))
+        })
+    }
+
+    /// Sends `data` to the client. A datagram that does not fit into the socket's buffer is lost, as on any wire.
+    fn answer(&self, key: &Key, data: &[u8]) -> io::Result<()> {
+        match (key.asked, key.client) {
+            (Some(asked), SocketAddr::V4(client)) => {
+                let info = libc::in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: libc::in_addr {
+                        s_addr: u32::from(asked).to_be(),
+                    },
+                    ipi_addr: libc::in_addr { s_addr: 0 },
+                };
+                let control = [ControlMessage::Ipv4PacketInfo(&info)];
+                let to = SockaddrIn::from(client);
+                self.socket.try_io(Interest::WRITABLE, || {
+                    let data = [IoSlice::new(data)];
+                    sendmsg(
+                        self.socket.as_raw_fd(),
+                        &data,
+                        &control,
+                        MsgFlags::MSG_DONTWAIT,
+                        Some(&to),
+                    )?;
+                    Ok(())
+                })
+            }
+            _ => self.socket.try_send_to(data, key.client).map(drop),
+        }
+    }
+}
+
+struct Flow {
+    backend: SocketAddr,
+    to_backend: Arc<UdpSocket>,
+    used: Arc<Mutex<Instant>>,
+    _answers: AbortOnDropHandle<()>,
+}
+
+/// The flows of one listener.
+#[derive(Default)]
+pub(crate) struct Flows(Mutex<HashMap<Key, Flow>>);
+
+impl Flows {
+    /// Ends the flows whose backend is not kept.
+    pub fn retain(&self, keep: impl Fn(SocketAddr) -> bool) {
+        self.0.lock().retain(|_, flow| keep(flow.backend));
+    }
+
+    /// Ends all flows.
+    pub fn clear(&self) {
+        self.0.lock().clear();
+    }
+}
+
+enum Received {
+    /// Given to its flow, or lost.
+    Done,
+    /// The first of its flow.
+    First(Key, Box<[u8]>),
+    /// No more for now.
+    Nothing,
+}
+
+/// Serves a listener for ever.
+pub(crate) async fn serve(port: Arc<Shared>, socket: ServiceSocket, flows: Arc<Flows>) {
+    let socket = Arc::new(socket);
+    loop {
+        if let Err(error) = socket.socket.readable().await {
+            debug!(service = %port.service, %error, "UDP listener broke");
+            return;
+        }
+        for _ in 0..TURNS {
+            match receive(&port, &socket, &flows) {
+                Received::Done => {}
+                Received::Nothing => break,
+                Received::First(key, data) => begin(&port, &socket, &flows, key, &data).await,
+            }
+        }
+        tokio::task::consume_budget().await;
+    }
+}
+
+fn receive(port: &Shared, socket: &ServiceSocket, flows: &Flows) -> Received {
+    with_scratch(|scratch| {
+        let (length, key) = match socket.try_recv(scratch) {
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Nothing,
+            // An ICMP error about an earlier answer.
+            Err(_) => return Received::Done,
+        };
+        port.metrics.received.inc_by(length as u64);
+        let flows = flows.0.lock();
+        let Some(flow) = flows.get(&key) else {
+            return if flows.len() < MOST_FLOWS {
+                Received::First(key, scratch[..length].into())
+            } else {
+                port.metrics.failures.inc();
+                Received::Done
+            };
+        };
+        *flow.used.lock() = Instant::now();
+        // An error here is an ICMP error about an earlier datagram; the flow's own task sees it too.
+        let _ = flow.to_backend.try_send(&scratch[..length]);
+        Received::Done
+    })
+}
+
+/// Begins a flow with its first datagram.
+async fn begin(port: &Arc<Shared>, socket: &Arc<ServiceSocket>, flows: &Arc<Flows>, key: Key, data: &[u8]) {
+    let client = key.client.ip().to_canonical();
+    let picked = port
+        .balancer
+        .lock()
+        .pick(client, &[], Clock::now(), &mut rand::rng());
+    let Some(backend) = picked else { return };
+    let held = Held::new(port, backend);
+    port.metrics.connections.inc();
+    let to_backend = match connect(port, backend).await {
+        Ok(socket) => Arc::new(socket),
+        Err(error) => {
+            debug!(service = %port.service, %backend, %error, "no UDP socket for a backend");
+            port.metrics.failures.inc();
+            port.balancer.lock().failed(backend, Clock::now());
+            return;
+        }
+    };
+    // A socket just made has room for a datagram.
+    let _ = to_backend.send(data).await;
+    let used = Arc::new(Mutex::new(Instant::now()));
+    let task = AbortOnDropHandle::new(tokio::spawn(answers(
+        Arc::clone(socket),
+        Arc::clone(&to_backend),
+        Arc::clone(&used),
+        key,
+        held,
+        Arc::clone(port),
+        Arc::clone(flows),
+    )));
+    let mut flows = flows.0.lock();
+    // The backend may have left while its socket was made; `Flows::retain` came too early to see this flow.
+    if port.balancer.lock().contains(backend) {
+        flows.insert(
+            key,
+            Flow {
+                backend,
+                to_backend,
+                used,
+                _answers: task,
+            },
+        );
+    }
+}
+
+async fn connect(port: &Shared, backend: SocketAddr) -> io::Result<UdpSocket> {
+    let any = match backend.ip() {
+        IpAddr::V4(_) => SocketAddr::from(([0_u8; 4], 0)),
+        IpAddr::V6(_) => SocketAddr::from(([0_u16; 8], 0)),
+    };
+    let socket = port.dialer.namespace(backend.ip()).udp_socket(any).await?;
+    socket.connect(backend)?;
+    UdpSocket::from_std(socket)
+}
+
+/// Carries the backend's datagrams to the client until the flow ends; then takes the flow out of the table.
+async fn answers(
+    socket: Arc<ServiceSocket>,
+    from_backend: Arc<UdpSocket>,
+    used: Arc<Mutex<Instant>>,
+    key: Key,
+    held: Held,
+    port: Arc<Shared>,
+    flows: Arc<Flows>,
+) {
+    loop {
+        let deadline = *used.lock() + IDLE;
+        match timeout_at(deadline, from_backend.readable()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => break,
+            Err(_) if *used.lock() + IDLE > Instant::now() => continue,
+            Err(_) => break,
+        }
+        let received = with_scratch(|scratch| {
+            let length = from_backend.try_recv(scratch)?;
+            port.metrics.sent.inc_by(length as u64);
+            let _ = socket.answer(&key, &scratch[..length]);
+            io::Result::Ok(())
+        });
+        match received {
+            Ok(()) => *used.lock() = Instant::now(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Nobody listens there (ICMP).
+            Err(error) => {
+                debug!(service = %port.service, backend = %held.backend, %error, "UDP backend refused");
+                port.balancer.lock().failed(held.backend, Clock::now());
+                break;
+            }
+        }
+        tokio::task::consume_budget().await;
+    }
+    let mut flows = flows.0.lock();
+    if flows
+        .get(&key)
+        .is_some_and(|flow| Arc::ptr_eq(&flow.to_backend, &from_backend))
+    {
+        flows.remove(&key);
+    }
+}
