@@ -1,0 +1,382 @@
+//! The handle of a Raft group: propose, wait for reads, follow leadership, close.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use raft::eraftpb::{ConfChangeV2, Message};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::{
+    driver,
+    files::FileHealth,
+    log::{Log, LogError},
+    machine::StateMachine,
+    transport::Transport,
+};
+
+/// Bytes of proposals that may wait for the disk at once; more wait at the door.
+const QUEUE_BYTES: usize = 32 << 20;
+
+/// Whether this member leads, and who does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leadership {
+    /// This member's Raft term.
+    pub term: u64,
+    /// This member is the leader and has applied everything of earlier terms.
+    pub is_leader: bool,
+    /// The leader's member id, when known.
+    pub leader: Option<u64>,
+}
+
+/// How the first start of a member goes, when nothing is on its disk yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstStart {
+    /// It is the group: its only voter.
+    Alone,
+    /// It waits to be added by a group that exists, and gets everything from its leader.
+    Join,
+}
+
+/// How a group runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Directory of the log, which must exist.
+    pub dir: PathBuf,
+    /// This member's id, not 0.
+    pub member: u64,
+    /// What to do when there is no log yet.
+    pub first_start: FirstStart,
+    /// Length of a tick. A group of one does not tick.
+    pub tick: Duration,
+    /// Ticks between heartbeats.
+    pub heartbeat_ticks: usize,
+    /// Ticks without a heartbeat before an election; the timeout is random in `[this, 2 * this)`.
+    pub election_ticks: usize,
+    /// How long a proposal waits for a leader to exist before it is refused.
+    pub leader_wait: Duration,
+    /// How long a proposal or a read waits for its answer.
+    pub answer_wait: Duration,
+}
+
+impl Config {
+    /// A group of one in `dir`: elections after 1 to 2 s, heartbeats each 200 ms.
+    pub fn new(dir: impl Into<PathBuf>, member: u64) -> Self {
+        Self {
+            dir: dir.into(),
+            member,
+            first_start: FirstStart::Alone,
+            tick: Duration::from_millis(100),
+            heartbeat_ticks: 2,
+            election_ticks: 10,
+            leader_wait: Duration::from_secs(3),
+            answer_wait: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// No leader, no quorum, or a disk too full or too slow, within the deadline. A proposal may or may not happen.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// The group has been closed, or its disk failed: nothing is taken any more.
+    #[error("closed: {0}")]
+    Closed(String),
+}
+
+/// Why a group could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Raft refused what it found.
+    #[error("start raft")]
+    Raft(#[from] raft::Error),
+    /// Starting a thread.
+    #[error("start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A change of the members: `raft`'s own type, passed through.
+pub type MemberChange = ConfChangeV2;
+
+pub(crate) type Answer<T> = oneshot::Sender<Result<T, Error>>;
+
+pub(crate) enum Request<O> {
+    Propose {
+        data: Bytes,
+        answer: Answer<O>,
+    },
+    Read {
+        answer: Answer<()>,
+    },
+    Change {
+        change: MemberChange,
+        answer: Answer<()>,
+    },
+    Message(Box<Message>),
+    Transfer {
+        to: u64,
+    },
+    Unreachable {
+        member: u64,
+    },
+    SnapshotSent {
+        member: u64,
+        arrived: bool,
+    },
+    Close {
+        checkpoint: bool,
+        answer: Answer<()>,
+    },
+    /// The last handle was dropped.
+    Gone,
+    Report(crate::writer::Report),
+    CheckpointDone {
+        at: crate::Position,
+        bytes: u64,
+        result: std::io::Result<()>,
+    },
+    SnapshotMade {
+        at: crate::Position,
+        result: std::io::Result<Vec<u8>>,
+    },
+}
+
+/// What a group shares with its handles.
+pub(crate) struct Shared {
+    /// The group has one voter, this member, and it leads and has applied everything of earlier terms.
+    pub solo: AtomicBool,
+    /// Why the group is closed, once it is.
+    pub closed: Mutex<Option<String>>,
+    /// The log's disk is full.
+    pub full: AtomicBool,
+    pub applied: AtomicU64,
+    pub proposals: AtomicU64,
+    pub records: AtomicU64,
+    pub checkpoints: AtomicU64,
+    pub health: Arc<FileHealth>,
+    pub leadership: watch::Sender<Leadership>,
+}
+
+impl Shared {
+    pub fn closed(&self) -> Option<Error> {
+        self.closed.lock().clone().map(Error::Closed)
+    }
+}
+
+/// Figures of a group since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Proposals taken.
+    pub proposals: u64,
+    /// Times the log reported a group of them on disk.
+    pub records: u64,
+    /// fsyncs of the log.
+    pub syncs: u64,
+    /// Bytes written to the log.
+    pub written: u64,
+    /// Checkpoints finished.
+    pub checkpoints: u64,
+    /// Index of the last applied entry.
+    pub applied: u64,
+}
+
+/// A member of a Raft group. Cheap to clone. `O` is what a proposal's application returns.
+///
+/// The group ends when it is closed or the last handle is dropped; dropping writes no checkpoint.
+pub struct Group<O> {
+    requests: Arc<Door<O>>,
+    room: Arc<Semaphore>,
+    shared: Arc<Shared>,
+    leader_wait: Duration,
+    answer_wait: Duration,
+}
+
+/// Where requests go in; with the last handle goes the door, and the group ends.
+struct Door<O>(mpsc::Sender<Request<O>>);
+
+impl<O> Drop for Door<O> {
+    fn drop(&mut self) {
+        self.0.send(Request::Gone).ok();
+    }
+}
+
+impl<O> Clone for Group<O> {
+    fn clone(&self) -> Self {
+        Self {
+            requests: self.requests.clone(),
+            room: self.room.clone(),
+            shared: self.shared.clone(),
+            leader_wait: self.leader_wait,
+            answer_wait: self.answer_wait,
+        }
+    }
+}
+
+impl<O: Send + 'static> Group<O> {
+    /// Opens the log, brings `machine` up to it and joins the group. Blocks on the disk.
+    ///
+    /// A member that is alone leads when this returns its first answer: it does not wait for an election timeout.
+    ///
+    /// # Errors
+    /// The log can't be opened, is damaged, or contradicts the state machine's checkpoint.
+    pub fn open<S, T>(config: Config, machine: S, transport: T) -> Result<Self, OpenError>
+    where
+        S: StateMachine<Output = O>,
+        T: Transport,
+    {
+        let health = Arc::new(FileHealth::default());
+        let log = Arc::new(Log::open(&config.dir, health.clone())?);
+        let shared = Arc::new(Shared {
+            solo: AtomicBool::new(false),
+            closed: Mutex::new(None),
+            full: AtomicBool::new(false),
+            applied: AtomicU64::new(0),
+            proposals: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            checkpoints: AtomicU64::new(0),
+            health,
+            leadership: watch::Sender::new(Leadership::default()),
+        });
+        let requests = driver::start(&config, log, machine, transport, shared.clone())?;
+        Ok(Self {
+            requests: Arc::new(Door(requests)),
+            room: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            shared,
+            leader_wait: config.leader_wait,
+            answer_wait: config.answer_wait,
+        })
+    }
+
+    /// Proposes an entry and returns what its application here returned: after a majority has it on disk.
+    /// On a follower it is forwarded. Cancelling does not undo it.
+    ///
+    /// # Errors
+    /// `Unavailable`: it may or may not happen; `Closed`: the same, and no more will be taken.
+    pub async fn propose(&self, data: Bytes) -> Result<O, Error> {
+        if self.shared.full.load(Ordering::Relaxed) {
+            return Err(Error::Unavailable("no space left on the disk of the log".into()));
+        }
+        let bytes = u32::try_from(data.len().clamp(1, QUEUE_BYTES)).unwrap_or(u32::MAX);
+        let work = async {
+            let _room = self.room.acquire_many(bytes).await;
+            self.ask(|answer| Request::Propose { data, answer }).await
+        };
+        self.within(work).await
+    }
+
+    /// Waits until everything acknowledged by the group before this call is applied here.
+    ///
+    /// # Errors
+    /// `Unavailable` without a leader or quorum.
+    pub async fn read_index(&self) -> Result<(), Error> {
+        // Alone, everything acknowledged was applied here before it was acknowledged.
+        if self.shared.solo.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.within(self.ask(|answer| Request::Read { answer })).await
+    }
+
+    /// Proposes a change of the members (learner first, then voter); returns when it is in force here.
+    pub async fn change_members(&self, change: MemberChange) -> Result<(), Error> {
+        self.within(self.ask(|answer| Request::Change { change, answer }))
+            .await
+    }
+
+    /// Takes in a message from another member.
+    pub fn receive(&self, message: Message) {
+        // Raft tolerates lost messages, and a closed group answers none.
+        let _ = self.requests.0.send(Request::Message(Box::new(message)));
+    }
+
+    /// Asks for leadership to be handed to a member.
+    pub fn transfer_leadership(&self, to: u64) {
+        let _ = self.requests.0.send(Request::Transfer { to });
+    }
+
+    /// Tells that the last message to a member did not get through.
+    pub fn unreachable(&self, member: u64) {
+        let _ = self.requests.0.send(Request::Unreachable { member });
+    }
+
+    /// Tells how sending a snapshot to a member ended.
+    pub fn snapshot_sent(&self, member: u64, arrived: bool) {
+        let _ = self.requests.0.send(Request::SnapshotSent { member, arrived });
+    }
+
+    /// Follows leadership as this member sees it.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.shared.leadership.subscribe()
+    }
+
+    /// Why the group is closed, if it is.
+    pub fn closed(&self) -> Option<Error> {
+        self.shared.closed()
+    }
+
+    /// Figures since opening.
+    pub fn stats(&self) -> Stats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            proposals: load(&self.shared.proposals),
+            records: load(&self.shared.records),
+            syncs: self.shared.health.syncs(),
+            written: self.shared.health.written(),
+            checkpoints: load(&self.shared.checkpoints),
+            applied: load(&self.shared.applied),
+        }
+    }
+
+    /// The health of the log's disk; tests break it here.
+    #[doc(hidden)]
+    pub fn disk(&self) -> &FileHealth {
+        &self.shared.health
+    }
+
+    /// Stops: writes a checkpoint if asked, and returns when the log is closed. Later calls fail with `Closed`.
+    pub async fn close(&self, checkpoint: bool) -> Result<(), Error> {
+        if let Some(error) = self.shared.closed() {
+            return Err(error);
+        }
+        self.ask(|answer| Request::Close { checkpoint, answer }).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request<O>) -> Result<T, Error> {
+        if let Some(error) = self.shared.closed() {
+            return Err(error);
+        }
+        let (answer, answered) = oneshot::channel();
+        let gone = || {
+            self.shared
+                .closed()
+                .unwrap_or_else(|| Error::Closed("the group has ended".into()))
+        };
+        self.requests.0.send(request(answer)).map_err(|_| gone())?;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::time::timeout(self.answer_wait, work)
+            .await
+            .unwrap_or_else(|_| {
+                let reason = if self.shared.full.load(Ordering::Relaxed) {
+                    "no space left on the disk of the log".to_owned()
+                } else {
+                    format!("no answer of a majority within {:?}", self.answer_wait)
+                };
+                Err(Error::Unavailable(reason))
+            })
+    }
+}

@@ -1,0 +1,258 @@
+//! The log on disk: entries, hard state and where the log begins, in `raft-engine`.
+//!
+//! Three keys beside the entries: `hard` (term, vote, commit), `base` (the position the log begins after) and
+//! `opened` (a counter, see [`Log::open`]). All changes of one write are one record with a checksum: after a crash
+//! a record is there as a whole or not at all.
+
+use std::{path::Path, sync::Arc};
+
+use parking_lot::Mutex;
+use protobuf::Message as _;
+use raft::eraftpb::{ConfState, Entry, HardState};
+use raft_engine::{Command, Engine, LogBatch, MessageExt, ReadableSize, RecoveryMode};
+
+use crate::{
+    files::{FileHealth, LogFiles},
+    machine::Position,
+};
+
+/// The only Raft group in the engine.
+const GROUP: u64 = 1;
+const HARD: &[u8] = b"hard";
+const BASE: &[u8] = b"base";
+const OPENED: &[u8] = b"opened";
+
+/// Why the log could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Opening or recovering the log.
+    #[error("open the log in {dir}")]
+    Open {
+        /// Its directory.
+        dir: String,
+        /// The cause.
+        source: raft_engine::Error,
+    },
+    /// Writing a record.
+    #[error("write to the log")]
+    Write(#[source] raft_engine::Error),
+    /// The disk is full; nothing was written, and the write may be tried again.
+    #[error("no space left for the log")]
+    NoSpace,
+    /// An fsync failed: nothing may be acknowledged from here on.
+    #[error("fsync of the log: {0}")]
+    Sync(String),
+    /// Reading entries.
+    #[error("read the log")]
+    Read(#[source] raft_engine::Error),
+    /// What is on disk contradicts itself.
+    #[error("the log is damaged: {0}")]
+    Damaged(String),
+}
+
+struct Entries;
+
+impl MessageExt for Entries {
+    type Entry = Entry;
+
+    fn index(entry: &Entry) -> u64 {
+        entry.index
+    }
+}
+
+/// One record to write.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    pub entries: Vec<Entry>,
+    pub hard: Option<HardState>,
+}
+
+/// The log on disk. Writes come from one thread at a time, reads from any.
+pub(crate) struct Log {
+    engine: Engine<LogFiles>,
+    health: Arc<FileHealth>,
+    writing: Mutex<()>,
+}
+
+impl Log {
+    /// Opens the log in `dir`, which must exist.
+    ///
+    /// A torn record at the end is cut off (`TolerateTailCorruption`). That is safe for acknowledged writes: a write
+    /// is acknowledged after the fsync of its record, so a record that is not whole was never acknowledged, and
+    /// every file but the last was fsynced before the next one was made. Damage anywhere else refuses to open.
+    ///
+    /// What a killed process left in the page cache reads back like any other record, though no fsync may have
+    /// covered it. Raft would count such entries as persisted, so the log is fsynced once, here, before it is used.
+    pub fn open(dir: &Path, health: Arc<FileHealth>) -> Result<Self, LogError> {
+        let name = dir.to_string_lossy().into_owned();
+        let config = raft_engine::Config {
+            dir: name.clone(),
+            recovery_mode: RecoveryMode::TolerateTailCorruption,
+            recovery_threads: 1,
+            target_file_size: ReadableSize::mb(8),
+            purge_threshold: ReadableSize::mb(16),
+            purge_rewrite_threshold: Some(ReadableSize::mb(8)),
+            enable_log_recycle: false,
+            ..Default::default()
+        };
+        let files = Arc::new(LogFiles {
+            health: health.clone(),
+        });
+        let engine = Engine::open_with_file_system(config, files)
+            .map_err(|source| LogError::Open { dir: name, source })?;
+        let log = Self {
+            engine,
+            health,
+            writing: Mutex::new(()),
+        };
+        let opened = log
+            .engine
+            .get(GROUP, OPENED)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u64::from_le_bytes);
+        log.commit(
+            |batch| batch.put(GROUP, OPENED.to_vec(), (opened + 1).to_le_bytes().to_vec()),
+            true,
+        )?;
+        Ok(log)
+    }
+
+    /// Term, vote and commit as last written; `None` in a new log.
+    pub fn hard_state(&self) -> Result<Option<HardState>, LogError> {
+        self.engine.get_message(GROUP, HARD).map_err(LogError::Read)
+    }
+
+    /// The position the log begins after; `None` in a new log.
+    pub fn base(&self) -> Result<Option<Position>, LogError> {
+        let Some(bytes) = self.engine.get(GROUP, BASE) else {
+            return Ok(None);
+        };
+        if bytes.len() < 16 {
+            return Err(LogError::Damaged("the base record is too short".into()));
+        }
+        let number = |at: usize| {
+            let mut raw = [0; 8];
+            raw.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(raw)
+        };
+        Ok(Some(Position {
+            index: number(0),
+            term: number(8),
+            members: bytes[16..].to_vec(),
+        }))
+    }
+
+    /// First and last index on disk; `None` when there are no entries.
+    pub fn span(&self) -> Option<(u64, u64)> {
+        Some((self.engine.first_index(GROUP)?, self.engine.last_index(GROUP)?))
+    }
+
+    /// The entries in `[low, high)`, at least one, and no more than `max_bytes` in all.
+    pub fn entries(&self, low: u64, high: u64, max_bytes: Option<u64>) -> Result<Vec<Entry>, LogError> {
+        let mut entries = Vec::new();
+        let max = max_bytes.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+        self.engine
+            .fetch_entries_to::<Entries>(GROUP, low, high, max, &mut entries)
+            .map_err(LogError::Read)?;
+        Ok(entries)
+    }
+
+    /// The term of the entry at `index`.
+    pub fn term(&self, index: u64) -> Result<Option<u64>, LogError> {
+        let entry = self
+            .engine
+            .get_entry::<Entries>(GROUP, index)
+            .map_err(LogError::Read)?;
+        Ok(entry.map(|entry| entry.term))
+    }
+
+    /// Appends records (later entries replace what they overlap) as one, and returns when it is on disk.
+    pub fn append(&self, record: &Record) -> Result<(), LogError> {
+        self.commit(
+            |batch| {
+                batch.add_entries::<Entries>(GROUP, &record.entries)?;
+                if let Some(hard) = &record.hard {
+                    batch.put_message(GROUP, HARD.to_vec(), hard)?;
+                }
+                Ok(())
+            },
+            true,
+        )
+    }
+
+    /// Forgets everything and begins after `base`.
+    pub fn reset(&self, base: &Position, hard: &HardState) -> Result<(), LogError> {
+        self.commit(
+            |batch| {
+                batch.add_command(GROUP, Command::Clean);
+                batch.put(GROUP, BASE.to_vec(), encode(base))?;
+                batch.put_message(GROUP, HARD.to_vec(), hard)
+            },
+            true,
+        )
+    }
+
+    /// Drops the entries up to `base.index`, and files that hold nothing else. Needs no fsync: after a crash the
+    /// entries are merely there again.
+    pub fn compact(&self, base: &Position) -> Result<(), LogError> {
+        self.commit(
+            |batch| {
+                batch.add_command(
+                    GROUP,
+                    Command::Compact {
+                        index: base.index + 1,
+                    },
+                );
+                batch.put(GROUP, BASE.to_vec(), encode(base))
+            },
+            false,
+        )?;
+        self.engine.purge_expired_files().map_err(LogError::Write)?;
+        self.check()
+    }
+
+    fn commit(
+        &self,
+        fill: impl FnOnce(&mut LogBatch) -> raft_engine::Result<()>,
+        sync: bool,
+    ) -> Result<(), LogError> {
+        let _writing = self.writing.lock();
+        self.check()?;
+        self.health.take_no_space();
+        let mut batch = LogBatch::default();
+        fill(&mut batch).map_err(LogError::Write)?;
+        match self.engine.write(&mut batch, sync) {
+            Ok(_) => self.check(),
+            Err(_) if self.health.take_no_space() => {
+                self.check()?;
+                Err(LogError::NoSpace)
+            }
+            Err(error) => Err(LogError::Write(error)),
+        }
+    }
+
+    fn check(&self) -> Result<(), LogError> {
+        self.health
+            .sync_error()
+            .map_or(Ok(()), |error| Err(LogError::Sync(error)))
+    }
+}
+
+fn encode(base: &Position) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(16 + base.members.len());
+    bytes.extend_from_slice(&base.index.to_le_bytes());
+    bytes.extend_from_slice(&base.term.to_le_bytes());
+    bytes.extend_from_slice(&base.members);
+    bytes
+}
+
+/// Members as [`Position`] keeps them.
+pub(crate) fn encode_members(members: &ConfState) -> Vec<u8> {
+    // Writing to memory can only fail on a message with required fields, and this one has none.
+    members.write_to_bytes().unwrap_or_default()
+}
+
+/// The reverse of [`encode_members`].
+pub(crate) fn decode_members(bytes: &[u8]) -> Result<ConfState, LogError> {
+    ConfState::parse_from_bytes(bytes).map_err(|error| LogError::Damaged(format!("members: {error}")))
+}
