@@ -1,12 +1,14 @@
 //! Deployment.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::pod;
 
 use crate::{
     Column, Part, ScalePaths, Strategy, meta,
     print::{self, AGE, NAME, column, wide},
     selector::LabelSelector,
-    value::{carry, get, int},
+    value::{carry, get, get_mut, int, set_default, set_default_text, text},
 };
 
 pub(crate) struct Deployment;
@@ -19,6 +21,28 @@ pub(crate) const SCALE: ScalePaths = ScalePaths {
 };
 
 impl Strategy for Deployment {
+    fn default(&self, object: &mut Value) {
+        if let Some(spec) = get_mut(object, "spec") {
+            set_default(spec, "replicas", 1);
+            set_default(spec, "revisionHistoryLimit", 10);
+            set_default(spec, "progressDeadlineSeconds", 600);
+            set_default(spec, "strategy", json!({}));
+            if let Some(strategy) = get_mut(spec, "strategy") {
+                set_default_text(strategy, "type", "RollingUpdate");
+                if text(strategy, "type") == "RollingUpdate" {
+                    set_default(strategy, "rollingUpdate", json!({}));
+                }
+                if let Some(rolling) = get_mut(strategy, "rollingUpdate") {
+                    set_default(rolling, "maxUnavailable", "25%");
+                    set_default(rolling, "maxSurge", "25%");
+                }
+            }
+            if let Some(template) = get_mut(spec, "template") {
+                pod::defaults::template(template);
+            }
+        }
+    }
+
     fn prepare_create(&self, object: &mut Value) {
         meta::clear_status(object);
         meta::first_generation(object);

@@ -5,12 +5,19 @@ use serde_json::Value;
 use crate::{
     Column, Part, Strategy, meta,
     print::{self, AGE, NAME, column},
-    value::{int, list, text},
+    value::{int, list, list_mut, set_default, text},
 };
 
 pub(crate) struct EndpointSlice;
 
 impl Strategy for EndpointSlice {
+    fn default(&self, object: &mut Value) {
+        for port in list_mut(object, "ports") {
+            set_default(port, "name", "");
+            set_default(port, "protocol", "TCP");
+        }
+    }
+
     fn prepare_create(&self, object: &mut Value) {
         meta::first_generation(object);
     }

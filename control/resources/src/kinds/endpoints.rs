@@ -5,12 +5,20 @@ use serde_json::Value;
 use crate::{
     Column, Strategy,
     print::{self, AGE, NAME, column},
-    value::{int, list, text},
+    value::{int, list, list_mut, set_default_text, text},
 };
 
 pub(crate) struct Endpoints;
 
 impl Strategy for Endpoints {
+    fn default(&self, object: &mut Value) {
+        for subset in list_mut(object, "subsets") {
+            for port in list_mut(subset, "ports") {
+                set_default_text(port, "protocol", "TCP");
+            }
+        }
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[
             NAME,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::{
     Column, Strategy, age,
     print::{self, NAME, column, wide},
-    value::{get, int, text},
+    value::{get, int, set_default, text},
 };
 
 /// Events of both groups; stored in the shape of core/v1.
@@ -66,6 +66,12 @@ impl Strategy for Event {
 
     fn is_storage_form(&self) -> bool {
         !self.modern
+    }
+
+    fn default(&self, object: &mut Value) {
+        for field in ["reportingComponent", "reportingInstance"] {
+            set_default(object, field, "");
+        }
     }
 
     fn field(&self, object: &Value, path: &str) -> Option<String> {

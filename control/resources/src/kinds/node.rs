@@ -2,15 +2,40 @@
 
 use serde_json::Value;
 
+use super::pod::resources;
+
 use crate::{
     Column, Part, Strategy, meta,
     print::{self, AGE, NAME, column, wide},
-    value::{carry, entries, flag, list, text},
+    value::{carry, entries, flag, get, get_mut, list, make_object, set, set_default, text},
 };
 
 pub(crate) struct Node;
 
 impl Strategy for Node {
+    fn default(&self, object: &mut Value) {
+        // One range and the list of ranges tell the same.
+        let range = text(object, "spec.podCIDR").to_owned();
+        let first = list(object, "spec.podCIDRs").first().cloned();
+        match first {
+            None if !range.is_empty() => set(object, "spec.podCIDRs", vec![range]),
+            Some(first) if range.is_empty() => set(object, "spec.podCIDR", first),
+            _ => {}
+        }
+        make_object(object, "spec");
+        make_object(object, "status");
+        if let Some(status) = get_mut(object, "status") {
+            if let Some(capacity) = get(status, "capacity").cloned() {
+                set_default(status, "allocatable", capacity);
+            }
+            for field in ["capacity", "allocatable"] {
+                if let Some(amounts) = get_mut(status, field) {
+                    resources::canonicalize(amounts);
+                }
+            }
+        }
+    }
+
     fn prepare_create(&self, object: &mut Value) {
         // Nodes register with their status: it is kept.
         meta::without_generation(object);

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::pod::{self, resources};
+
 use crate::{
     Column, Part, Strategy, meta,
     print::{self, AGE, NAME, column, wide},
-    value::{get, has, set, text},
+    value::{get, get_mut, has, set, set_default, set_default_text, text},
 };
 
 pub(crate) struct PersistentVolume;
@@ -14,6 +16,20 @@ pub(crate) struct PersistentVolume;
 pub(super) const CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 
 impl Strategy for PersistentVolume {
+    fn default(&self, object: &mut Value) {
+        if let Some(spec) = get_mut(object, "spec") {
+            set_default(spec, "volumeMode", "Filesystem");
+            set_default_text(spec, "persistentVolumeReclaimPolicy", "Retain");
+            if let Some(amounts) = get_mut(spec, "capacity") {
+                resources::canonicalize(amounts);
+            }
+            pod::defaults::volume_source(spec);
+        }
+        if let Some(status) = get_mut(object, "status") {
+            set_default_text(status, "phase", "Pending");
+        }
+    }
+
     fn prepare_create(&self, object: &mut Value) {
         set(object, "status", json!({"phase": "Pending"}));
         meta::without_generation(object);

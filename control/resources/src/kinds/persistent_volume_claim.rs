@@ -2,16 +2,37 @@
 
 use serde_json::{Value, json};
 
-use super::persistent_volume::{class, phase};
+use super::{
+    persistent_volume::{class, phase},
+    pod::resources,
+};
 use crate::{
     Column, Part, Strategy, meta,
     print::{self, AGE, NAME, column, wide},
-    value::{get, set, text},
+    value::{get, get_mut, set, set_default, set_default_text, text},
 };
 
 pub(crate) struct PersistentVolumeClaim;
 
 impl Strategy for PersistentVolumeClaim {
+    fn default(&self, object: &mut Value) {
+        if let Some(spec) = get_mut(object, "spec") {
+            set_default(spec, "volumeMode", "Filesystem");
+        }
+        for path in [
+            "spec.resources.requests",
+            "spec.resources.limits",
+            "status.capacity",
+        ] {
+            if let Some(amounts) = get_mut(object, path) {
+                resources::canonicalize(amounts);
+            }
+        }
+        if let Some(status) = get_mut(object, "status") {
+            set_default_text(status, "phase", "Pending");
+        }
+    }
+
     fn prepare_create(&self, object: &mut Value) {
         set(object, "status", json!({"phase": "Pending"}));
         meta::without_generation(object);

@@ -1,18 +1,22 @@
 //! PodDisruptionBudget.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Column, Part, Strategy, meta,
     print::{self, AGE, NAME, column},
-    value::int,
+    value::{int, set},
 };
 
 pub(crate) struct PodDisruptionBudget;
 
 impl Strategy for PodDisruptionBudget {
     fn prepare_create(&self, object: &mut Value) {
-        meta::clear_status(object);
+        set(
+            object,
+            "status",
+            json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}),
+        );
         meta::first_generation(object);
     }
 

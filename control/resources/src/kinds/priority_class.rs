@@ -5,12 +5,16 @@ use serde_json::Value;
 use crate::{
     Column, Part, Strategy, meta,
     print::{self, AGE, NAME, column},
-    value::{flag, int, text},
+    value::{flag, int, set_default, text},
 };
 
 pub(crate) struct PriorityClass;
 
 impl Strategy for PriorityClass {
+    fn default(&self, object: &mut Value) {
+        set_default(object, "preemptionPolicy", "PreemptLowerPriority");
+    }
+
     fn prepare_create(&self, object: &mut Value) {
         meta::first_generation(object);
     }

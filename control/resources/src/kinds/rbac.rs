@@ -5,8 +5,10 @@ use serde_json::Value;
 use crate::{
     Column, Strategy,
     print::{self, AGE, NAME, PLAIN, column, wide},
-    value::{list, text},
+    value::{get_mut, list, list_mut, set_default, set_default_text, text},
 };
+
+const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Role and ClusterRole.
 pub(crate) struct Role {
@@ -19,6 +21,10 @@ pub(crate) struct RoleBinding {
 }
 
 impl Strategy for Role {
+    fn default(&self, object: &mut Value) {
+        set_default(object, "rules", Value::Array(Vec::new()));
+    }
+
     fn columns(&self) -> &'static [Column] {
         PLAIN
     }
@@ -29,6 +35,17 @@ impl Strategy for Role {
 }
 
 impl Strategy for RoleBinding {
+    fn default(&self, object: &mut Value) {
+        if let Some(role) = get_mut(object, "roleRef") {
+            set_default_text(role, "apiGroup", GROUP);
+        }
+        for subject in list_mut(object, "subjects") {
+            if matches!(text(subject, "kind"), "User" | "Group") {
+                set_default_text(subject, "apiGroup", GROUP);
+            }
+        }
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[
             NAME,

@@ -1,19 +1,28 @@
 //! ReplicaSet.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::deployment::SCALE;
+use super::{deployment::SCALE, pod};
 use crate::{
     Column, Part, ScalePaths, Strategy, meta,
     print::{self, AGE, NAME, column, wide},
-    value::{get, int},
+    value::{get, get_mut, int, set, set_default},
 };
 
 pub(crate) struct ReplicaSet;
 
 impl Strategy for ReplicaSet {
+    fn default(&self, object: &mut Value) {
+        if let Some(spec) = get_mut(object, "spec") {
+            set_default(spec, "replicas", 1);
+            if let Some(template) = get_mut(spec, "template") {
+                pod::defaults::template(template);
+            }
+        }
+    }
+
     fn prepare_create(&self, object: &mut Value) {
-        meta::clear_status(object);
+        set(object, "status", json!({"replicas": 0}));
         meta::first_generation(object);
     }
 

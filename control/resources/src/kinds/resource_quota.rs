@@ -2,15 +2,25 @@
 
 use serde_json::Value;
 
+use super::pod::resources;
+
 use crate::{
     Column, Part, Strategy, meta,
     print::{self, AGE, NAME, column},
-    value::{entries, get},
+    value::{entries, get, get_mut},
 };
 
 pub(crate) struct ResourceQuota;
 
 impl Strategy for ResourceQuota {
+    fn default(&self, object: &mut Value) {
+        for path in ["spec.hard", "status.hard", "status.used"] {
+            if let Some(amounts) = get_mut(object, path) {
+                resources::canonicalize(amounts);
+            }
+        }
+    }
+
     fn prepare_create(&self, object: &mut Value) {
         meta::clear_status(object);
         meta::without_generation(object);

@@ -1,7 +1,9 @@
 //! Pod.
 
 mod columns;
+pub(crate) mod defaults;
 mod qos;
+pub mod resources;
 
 use serde_json::Value;
 
@@ -9,13 +11,21 @@ pub use qos::qos_class;
 
 use crate::{
     Column, Part, Strategy, meta,
-    value::{carry, flag, get, int, list, remove, set, text},
+    value::{carry, flag, get, get_mut, int, list, remove, set, text},
 };
 
 pub(crate) struct Pod;
 
 impl Strategy for Pod {
+    fn default(&self, object: &mut Value) {
+        defaults::pod(object);
+    }
+
     fn prepare_create(&self, object: &mut Value) {
+        if let Some(spec) = get_mut(object, "spec") {
+            // Admission may have chosen the service account.
+            defaults::service_account(spec);
+        }
         let qos = qos_class(object);
         set(
             object,
