@@ -6,10 +6,27 @@
 //! is applied. Applying is deterministic: times, uids and names are chosen by the proposer and are in the entry.
 //!
 //! Keys are `/registry/<group or "core">/<plural>/<namespace or "">/<name>`, see [`key`].
+//!
+//! The main path, by file: `store.rs` (the calls) → `codec.rs` → the Raft group → `machine.rs` → `state.rs` (apply,
+//! range) over `map.rs` and `history.rs`; `watch.rs` reads the history; `checkpoint.rs` and `directory.rs` are the disk.
+//! The design and its invariants: `docs/store.md`.
 
-#![allow(unused_variables, clippy::unimplemented)]
+mod checkpoint;
+mod codec;
+mod directory;
+mod history;
+mod machine;
+mod map;
+mod state;
+mod store;
+mod watch;
 
-use std::{path::PathBuf, sync::Arc};
+pub use directory::OpenError;
+pub use skiff_raft::{Leadership, Stats as LogStats};
+pub use store::{Store, StoreStats};
+pub use watch::Watch;
+
+use std::path::PathBuf;
 
 use bytes::Bytes;
 
@@ -160,17 +177,6 @@ pub struct Event {
     pub deleted: bool,
 }
 
-/// Whether this member leads, and who does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Leadership {
-    /// This member's Raft term.
-    pub term: u64,
-    /// This member is the leader and has applied everything of earlier terms.
-    pub is_leader: bool,
-    /// The leader's member id, when known.
-    pub leader: Option<u64>,
-}
-
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -196,97 +202,6 @@ impl Config {
             history_bytes: 64 << 20,
             max_txn_bytes: 3 << 20,
         }
-    }
-}
-
-/// The store of one member. Cheap to clone; all clones are one store.
-#[derive(Clone)]
-pub struct Store {
-    _inner: Arc<()>,
-}
-
-impl Store {
-    /// Opens the store, replays what is on disk and joins its Raft group. Needs a running tokio runtime.
-    pub async fn open(config: Config) -> Result<Self, Error> {
-        unimplemented!()
-    }
-
-    /// Commits a transaction: returns when a majority has it on disk and this member has applied it.
-    /// Cancelling the future does not undo the write.
-    pub async fn commit(&self, txn: Txn) -> Result<Committed, Error> {
-        unimplemented!()
-    }
-
-    /// Waits until everything acknowledged by the group before this call is applied here, and returns the revision
-    /// (ReadIndex; on one member at once). After it, `get` and `range` are linearizable.
-    pub async fn read_barrier(&self) -> Result<Revision, Error> {
-        unimplemented!()
-    }
-
-    /// The revision last applied here.
-    pub fn revision(&self) -> Revision {
-        unimplemented!()
-    }
-
-    /// The oldest revision that `range` and `watch` accept.
-    pub fn oldest(&self) -> Revision {
-        unimplemented!()
-    }
-
-    /// The entry under `key`, as applied here.
-    pub fn get(&self, key: &[u8]) -> Option<Entry> {
-        unimplemented!()
-    }
-
-    /// Reads a range, as applied here or as of an older retained revision.
-    ///
-    /// # Errors
-    /// `Compacted` or `Future` for a revision that is not retained.
-    pub fn range(&self, range: &Range) -> Result<Page, Error> {
-        unimplemented!()
-    }
-
-    /// Number of keys with this prefix now.
-    pub fn count(&self, prefix: &[u8]) -> usize {
-        unimplemented!()
-    }
-
-    /// All changes with a revision greater than `after` to keys with `prefix`, in order, without gaps.
-    ///
-    /// # Errors
-    /// `Compacted` when `after` is older than the history, `Future` when it lies ahead.
-    pub fn watch(&self, prefix: &[u8], after: Revision) -> Result<Watch, Error> {
-        unimplemented!()
-    }
-
-    /// Follows leadership of this member.
-    pub fn leadership(&self) -> tokio::sync::watch::Receiver<Leadership> {
-        unimplemented!()
-    }
-
-    /// Writes a checkpoint and stops; later calls fail with `Closed`.
-    pub async fn close(&self) -> Result<(), Error> {
-        unimplemented!()
-    }
-}
-
-/// A running watch. Dropping it ends it.
-pub struct Watch {
-    _inner: (),
-}
-
-impl Watch {
-    /// The next batch of changes (never empty), in order. Cancel safe.
-    ///
-    /// # Errors
-    /// `Compacted` when this watcher is so slow that the history left it behind; `Closed` at shutdown.
-    pub async fn next(&mut self) -> Result<Vec<Event>, Error> {
-        unimplemented!()
-    }
-
-    /// Every change up to this revision has been returned by `next` (for bookmarks).
-    pub fn progress(&self) -> Revision {
-        unimplemented!()
     }
 }
 

@@ -1,0 +1,177 @@
+//! The store's directory: `FORMAT`, `LOCK`, `checkpoint`, `log/`.
+//!
+//! A first start that is killed at any point leaves a directory that the next start completes: `FORMAT` is there
+//! before anything else, and as a whole.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// How long to wait for one who is just leaving: a store that was dropped, or a process that was killed.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// Version of the directory's layout; a version that reads it must know it.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the store in {dir} is in use by another process")]
+    Locked {
+        /// Its directory.
+        dir: PathBuf,
+    },
+    /// A newer version wrote it, or it is no store.
+    #[error("the store in {dir} has format {found:?}; this version knows format {FORMAT}")]
+    Format {
+        /// Its directory.
+        dir: PathBuf,
+        /// What its format file says.
+        found: String,
+    },
+    /// There is data but no format file: not something to guess about.
+    #[error("{dir} holds data of a store but no FORMAT file")]
+    NoFormat {
+        /// Its directory.
+        dir: PathBuf,
+    },
+    /// Making, reading or writing a file.
+    #[error("{doing} {path}")]
+    Io {
+        /// The operation.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The checkpoint does not read back.
+    #[error(
+        "the checkpoint {path} is damaged: {reason}; restore a snapshot, or move it away to lose what it holds"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The log, or Raft.
+    #[error("open the log of the store")]
+    Log(#[from] skiff_raft::OpenError),
+    /// The thread that opened it ended.
+    #[error("opening the store failed")]
+    Failed,
+}
+
+/// The open directory; holds the lock until dropped.
+pub(crate) struct Directory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        make_dir(path)?;
+        let lock_path = path.join("LOCK");
+        let lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(failed("open", &lock_path))?;
+        let deadline = Instant::now() + LOCK_WAIT;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { dir: path.into() }),
+                Err(TryLockError::Error(source)) => return Err(failed("lock", &lock_path)(source)),
+            }
+        }
+        let directory = Self {
+            path: path.into(),
+            _lock: lock,
+        };
+        directory.check_format()?;
+        make_dir(&directory.log())?;
+        sync_dir(path).map_err(failed("fsync", path))?;
+        Ok(directory)
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    pub fn checkpoint(&self) -> PathBuf {
+        self.path.join("checkpoint")
+    }
+
+    fn check_format(&self) -> Result<(), OpenError> {
+        let path = self.path.join("FORMAT");
+        let mut text = String::new();
+        match File::open(&path).map(|file| file.take(64).read_to_string(&mut text)) {
+            Ok(Ok(_)) if text == format!("{FORMAT}\n") => Ok(()),
+            Ok(Ok(_)) => Err(OpenError::Format {
+                dir: self.path.clone(),
+                found: text.trim().into(),
+            }),
+            Ok(Err(source)) => Err(failed("read", &path)(source)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if self.log().exists() || self.checkpoint().exists() {
+                    return Err(OpenError::NoFormat {
+                        dir: self.path.clone(),
+                    });
+                }
+                replace(&path, |file| file.write_all(format!("{FORMAT}\n").as_bytes()))
+                    .map_err(failed("write", &path))
+            }
+            Err(source) => Err(failed("open", &path)(source)),
+        }
+    }
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Io { doing, path, source }
+}
+
+fn make_dir(path: &Path) -> Result<(), OpenError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(failed("make directory", path))
+}
+
+fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Writes a file anew: a temporary one beside it, fsync, rename, fsync of the directory. After a crash the path
+/// holds the old content or the new, whole.
+pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    let written = write(&mut file).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        // Space matters when the disk is full; that the removal fails too changes nothing.
+        std::fs::remove_file(&temporary).ok();
+        return Err(error);
+    }
+    std::fs::rename(&temporary, path)?;
+    path.parent().map_or(Ok(()), sync_dir)
+}

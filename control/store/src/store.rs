@@ -1,0 +1,198 @@
+//! The calls.
+
+use std::sync::Arc;
+
+use skiff_raft::{Alone, Group, Leadership, Stats};
+use tokio::sync::watch;
+
+use crate::{
+    Committed, Config, Entry, Error, OpenError, Page, Range, Revision, Txn,
+    codec::encode_txn,
+    directory::Directory,
+    machine::Machine,
+    map::prefix_end,
+    watch::{Watch, Watched},
+};
+
+/// The store of one member. Cheap to clone; all clones are one store, which ends with the last of them.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    watched: Arc<Watched>,
+    group: Group<Result<Committed, Error>>,
+    max_txn_bytes: usize,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("revision", &self.revision())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store, replays what is on disk and joins its Raft group. Needs a running tokio runtime.
+    ///
+    /// When it returns, everything that was ever acknowledged is applied: a read sees it without a barrier.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; none of them alters what is on disk.
+    pub async fn open(config: Config) -> Result<Self, OpenError> {
+        let opened = tokio::task::spawn_blocking(move || {
+            let directory = Directory::open(&config.dir)?;
+            let log = directory.log();
+            let watched = Arc::new(Watched::default());
+            let machine = Machine::load(config.clone(), watched.clone(), directory)?;
+            let group = Group::open(skiff_raft::Config::new(log, config.member), machine, Alone)?;
+            let inner = Inner {
+                watched,
+                group,
+                max_txn_bytes: config.max_txn_bytes,
+            };
+            Ok::<_, OpenError>(Self {
+                inner: Arc::new(inner),
+            })
+        });
+        let store = opened.await.map_err(|_| OpenError::Failed)??;
+        // The log's tail is applied once this member leads, which on one member is at once. A disk that can't be
+        // written keeps it from leading; the store then opens for reading what is there.
+        store.inner.group.read_index().await.ok();
+        Ok(store)
+    }
+
+    /// Commits a transaction: returns when a majority has it on disk and this member has applied it.
+    /// Cancelling the future does not undo the write.
+    ///
+    /// # Errors
+    /// `Conflict`: a condition did not hold, nothing was written. `TooLarge`: the same. `Unavailable` and `Closed`:
+    /// unknown, the write may or may not have happened.
+    pub async fn commit(&self, txn: Txn) -> Result<Committed, Error> {
+        let data = encode_txn(&txn);
+        if data.len() > self.inner.max_txn_bytes {
+            return Err(Error::TooLarge {
+                size: data.len(),
+                limit: self.inner.max_txn_bytes,
+            });
+        }
+        self.inner.group.propose(data.into()).await?
+    }
+
+    /// Waits until everything acknowledged by the group before this call is applied here, and returns the revision
+    /// (ReadIndex; on one member at once). After it, `get` and `range` are linearizable.
+    ///
+    /// # Errors
+    /// `Unavailable` without a leader or quorum.
+    pub async fn read_barrier(&self) -> Result<Revision, Error> {
+        self.inner.group.read_index().await?;
+        Ok(self.revision())
+    }
+
+    /// The revision last applied here.
+    pub fn revision(&self) -> Revision {
+        self.inner.watched.state.read().revision
+    }
+
+    /// The oldest revision that `range` and `watch` accept.
+    pub fn oldest(&self) -> Revision {
+        self.inner.watched.state.read().history.floor
+    }
+
+    /// The entry under `key`, as applied here.
+    pub fn get(&self, key: &[u8]) -> Option<Entry> {
+        self.inner.watched.state.read().map.get(key).cloned()
+    }
+
+    /// Reads a range, as applied here or as of an older retained revision.
+    ///
+    /// # Errors
+    /// `Compacted` or `Future` for a revision that is not retained.
+    pub fn range(&self, range: &Range) -> Result<Page, Error> {
+        let map = {
+            let state = self.inner.watched.state.read();
+            if range.revision.is_some_and(|revision| revision != state.revision) {
+                return state.range(range);
+            }
+            // A clone of the map is one reference count, and reading it holds no lock.
+            (state.map.clone(), state.revision)
+        };
+        Ok(crate::state::page(&map.0, range, map.1))
+    }
+
+    /// Number of keys with this prefix now.
+    pub fn count(&self, prefix: &[u8]) -> usize {
+        let map = self.inner.watched.state.read().map.clone();
+        map.count(prefix, prefix_end(prefix).as_deref())
+    }
+
+    /// All changes with a revision greater than `after` to keys with `prefix`, in order, without gaps.
+    ///
+    /// # Errors
+    /// `Compacted` when `after` is older than the history, `Future` when it lies ahead, `Closed`.
+    pub fn watch(&self, prefix: &[u8], after: Revision) -> Result<Watch, Error> {
+        Watch::begin(&self.inner.watched, prefix, after)
+    }
+
+    /// Follows leadership of this member.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.inner.group.leadership()
+    }
+
+    /// Figures of the log since it was opened.
+    pub fn log_stats(&self) -> Stats {
+        self.inner.group.stats()
+    }
+
+    /// Figures of the state.
+    pub fn stats(&self) -> StoreStats {
+        let state = self.inner.watched.state.read();
+        StoreStats {
+            revision: state.revision,
+            oldest: state.history.floor,
+            keys: state.map.len(),
+            live_bytes: state.live_bytes,
+            history_bytes: state.history.bytes(),
+        }
+    }
+
+    /// Writes a checkpoint and stops; later writes and watches fail with `Closed`, reads go on with what is there.
+    ///
+    /// # Errors
+    /// `Closed` when it was closed already, or when the checkpoint failed (nothing is lost: the log is kept).
+    pub async fn close(&self) -> Result<(), Error> {
+        Ok(self.inner.group.close(true).await?)
+    }
+
+    /// The health of the log's disk; tests break it here.
+    #[doc(hidden)]
+    pub fn disk(&self) -> &skiff_raft::FileHealth {
+        self.inner.group.disk()
+    }
+}
+
+/// Figures of the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreStats {
+    /// The revision last applied.
+    pub revision: Revision,
+    /// The oldest revision that can be read or watched from.
+    pub oldest: Revision,
+    /// Number of keys.
+    pub keys: usize,
+    /// Bytes of keys and values as they are now.
+    pub live_bytes: usize,
+    /// Bytes that the history holds, at most; values it shares with the present are counted.
+    pub history_bytes: usize,
+}
+
+impl From<skiff_raft::Error> for Error {
+    fn from(error: skiff_raft::Error) -> Self {
+        match error {
+            skiff_raft::Error::Unavailable(reason) => Self::Unavailable(reason),
+            skiff_raft::Error::Closed(reason) => Self::Closed(reason),
+        }
+    }
+}

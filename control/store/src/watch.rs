@@ -1,0 +1,239 @@
+//! Watches: positions in the shared history, woken by topic.
+//!
+//! A watcher owns no queue. It keeps the revision up to which it has seen everything, and reads on from there in the
+//! one history that all share; so a slow watcher costs nothing, and one that falls off the history gets `Compacted`.
+//!
+//! Watchers are woken by **topic**: the prefix up to its last `/`. A change to `/registry/core/pods/ns/a` wakes the
+//! topics that are a `/`-ending prefix of it, at most six look-ups, and no others.
+//!
+//! Why no change is missed:
+//! 1. A topic is registered under the state's read lock, changes are made and noted in `Topic::last` under its write
+//!    lock: a change is either in the history when the watcher first reads, or it finds the topic.
+//! 2. A watcher marks the topic's signal as seen *before* it reads the history, and the signal is sent after the
+//!    change is in the history: a change that its reading missed wakes it again.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::{Error, Event, Revision, state::State};
+
+/// Most events in one batch, but for the rest of a transaction.
+const BATCH_EVENTS: usize = 1_000;
+/// Most bytes of values in one batch, but for the rest of a transaction.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Those who watch one prefix.
+pub(crate) struct Topic {
+    /// The newest revision that changed a key of the topic.
+    last: AtomicU64,
+    signal: watch::Sender<()>,
+}
+
+#[derive(Default)]
+pub(crate) struct Topics {
+    by_prefix: Mutex<HashMap<Bytes, (Arc<Topic>, usize)>>,
+}
+
+impl Topics {
+    fn join(&self, name: Bytes, now: Revision) -> Arc<Topic> {
+        let mut topics = self.by_prefix.lock();
+        let (topic, watchers) = topics.entry(name).or_insert_with(|| {
+            (
+                Arc::new(Topic {
+                    last: AtomicU64::new(now),
+                    signal: watch::Sender::new(()),
+                }),
+                0,
+            )
+        });
+        *watchers += 1;
+        topic.clone()
+    }
+
+    fn leave(&self, name: &Bytes) {
+        let mut topics = self.by_prefix.lock();
+        if let Some((_, watchers)) = topics.get_mut(name) {
+            *watchers -= 1;
+            if *watchers == 0 {
+                topics.remove(name);
+            }
+        }
+    }
+
+    /// Notes a change of `key`, and adds the topics to be woken once the lock on the state is released.
+    pub fn changed(&self, key: &[u8], revision: Revision, wake: &mut Vec<Arc<Topic>>) {
+        let topics = self.by_prefix.lock();
+        if topics.is_empty() {
+            return;
+        }
+        let ends = key
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'/')
+            .map(|(at, _)| at + 1);
+        for end in std::iter::once(0).chain(ends) {
+            if let Some((topic, _)) = topics.get(&key[..end]) {
+                topic.last.store(revision, Ordering::Relaxed);
+                if !wake.iter().any(|known| Arc::ptr_eq(known, topic)) {
+                    wake.push(topic.clone());
+                }
+            }
+        }
+    }
+
+    /// Every topic, noted as changed: the whole state was replaced, or nothing will follow.
+    pub fn all(&self, revision: Revision) -> Vec<Arc<Topic>> {
+        let topics = self.by_prefix.lock();
+        topics
+            .values()
+            .map(|(topic, _)| {
+                topic.last.store(revision, Ordering::Relaxed);
+                topic.clone()
+            })
+            .collect()
+    }
+}
+
+/// Wakes the watchers of topics. Call without the lock on the state.
+pub(crate) fn wake(topics: &mut Vec<Arc<Topic>>) {
+    for topic in topics.drain(..) {
+        topic.signal.send_replace(());
+    }
+}
+
+/// The state with those who watch it.
+#[derive(Default)]
+pub(crate) struct Watched {
+    pub state: RwLock<State>,
+    pub topics: Topics,
+}
+
+/// A running watch. Dropping it ends it.
+pub struct Watch {
+    watched: Arc<Watched>,
+    topic: Arc<Topic>,
+    topic_name: Bytes,
+    signal: watch::Receiver<()>,
+    prefix: Bytes,
+    /// Every change up to here has been returned.
+    position: Revision,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch")
+            .field("prefix", &self.prefix)
+            .field("position", &self.position)
+            .finish()
+    }
+}
+
+impl Watch {
+    pub(crate) fn begin(watched: &Arc<Watched>, prefix: &[u8], after: Revision) -> Result<Self, Error> {
+        let end = prefix
+            .iter()
+            .rposition(|&byte| byte == b'/')
+            .map_or(0, |at| at + 1);
+        let prefix = Bytes::copy_from_slice(prefix);
+        let topic_name = prefix.slice(..end);
+        let state = watched.state.read();
+        if let Some(reason) = &state.closed {
+            return Err(Error::Closed(reason.clone()));
+        }
+        state.check(after)?;
+        // `last` begins at the present revision: what lies before is found by reading the history.
+        let topic = watched.topics.join(topic_name.clone(), state.revision);
+        let signal = topic.signal.subscribe();
+        drop(state);
+        Ok(Self {
+            watched: watched.clone(),
+            topic,
+            topic_name,
+            signal,
+            prefix,
+            position: after,
+        })
+    }
+
+    /// The next batch of changes (never empty), in order. Cancel safe. The changes of one transaction are never
+    /// split over two batches.
+    ///
+    /// # Errors
+    /// `Compacted` when this watcher is so slow that the history left it behind; `Closed` at shutdown.
+    pub async fn next(&mut self) -> Result<Vec<Event>, Error> {
+        loop {
+            self.signal.mark_unchanged();
+            let events = self.read()?;
+            if !events.is_empty() {
+                return Ok(events);
+            }
+            // The topic, which holds the sender, lives as long as this watch.
+            self.signal.changed().await.ok();
+        }
+    }
+
+    /// Every change up to this revision has been returned by `next` (for bookmarks).
+    pub fn progress(&self) -> Revision {
+        let state = self.watched.state.read();
+        if self.nothing_new() {
+            state.revision.max(self.position)
+        } else {
+            self.position
+        }
+    }
+
+    /// Whether nothing changed since `position`; only meaningful under the lock on the state.
+    fn nothing_new(&self) -> bool {
+        self.topic.last.load(Ordering::Relaxed) <= self.position
+    }
+
+    fn read(&mut self) -> Result<Vec<Event>, Error> {
+        let state = self.watched.state.read();
+        let mut events: Vec<Event> = Vec::new();
+        if self.nothing_new() {
+            // Also when the history is long past `position`: nothing of this topic was in it.
+            self.position = self.position.max(state.revision);
+        } else if self.position < state.history.floor {
+            return Err(Error::Compacted {
+                requested: self.position,
+                oldest: state.history.floor,
+            });
+        } else {
+            let mut bytes = 0;
+            let mut seen = state.revision;
+            for event in state.history.after(self.position) {
+                if let Some(last) = events.last()
+                    && (events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES)
+                    && last.revision != event.revision
+                {
+                    seen = last.revision;
+                    break;
+                }
+                if event.entry.key.starts_with(&self.prefix) {
+                    bytes += event.entry.value.len();
+                    events.push(event.clone());
+                }
+            }
+            self.position = seen;
+        }
+        match &state.closed {
+            Some(reason) if events.is_empty() => Err(Error::Closed(reason.clone())),
+            _ => Ok(events),
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.watched.topics.leave(&self.topic_name);
+    }
+}
