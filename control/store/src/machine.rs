@@ -55,7 +55,7 @@ impl Machine {
         Ok(Self {
             config,
             watched,
-            checkpoint,
+            directory,
             restored,
             changed: Vec::new(),
         })
