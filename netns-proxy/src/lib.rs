@@ -7,6 +7,7 @@
 //! The way of a connection: `port` keeps the listeners that should be there, `tcp` accepts and asks `balance` for a
 //! backend until one takes it, [`relay`] moves the bytes. `udp` does the same for datagrams.
 
+pub mod accept;
 mod balance;
 pub mod dns;
 mod metrics;
@@ -24,9 +25,9 @@ use std::{
     time::Duration,
 };
 
+use accept::Reserve;
 use metrics::Metrics;
 use port::{Environment, RunningPort};
-use tcp::Reserve;
 
 /// Transport protocol of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,7 +110,7 @@ impl Proxy {
             host: config.host,
             dialer: config.dialer,
             metrics: Metrics::new(),
-            reserve: Reserve::new(),
+            reserve: Reserve::default(),
         };
         Self {
             environment: Arc::new(environment),

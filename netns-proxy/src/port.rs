@@ -7,11 +7,11 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
     Backend, Dialer, Port, Protocol, Service,
+    accept::{Reserve, accept_all},
     balance::Balancer,
     metrics::{Labels, Metrics, PortMetrics},
     netns::Namespace,
-    tcp::{self, Reserve},
-    udp,
+    tcp, udp,
 };
 
 /// What the connections of a port share.
@@ -169,7 +169,10 @@ impl RunningPort {
                     let serve = |stream, client| {
                         tokio::spawn(tcp::serve(Arc::clone(&shared), stream, client));
                     };
-                    tcp::accept_all(listener, &environment.reserve, &environment.metrics, serve).await;
+                    let shed = || {
+                        environment.metrics.shed.inc();
+                    };
+                    accept_all(listener, &environment.reserve, shed, serve).await;
                 });
                 Ok(Listener { task, flows: None })
             }

@@ -1,22 +1,17 @@
-//! TCP: accept, find a backend that takes the connection, move bytes.
+//! TCP: find a backend that takes the connection, move bytes.
 
 use std::{
-    fs::File,
     io,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tracing::{debug, warn};
 
 use crate::{
-    metrics::Metrics,
+    accept::is_exhaustion,
     port::Shared,
     relay::{self, Moved, relay},
 };
@@ -26,66 +21,6 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Backends tried for one connection.
 const MOST_ATTEMPTS: usize = 8;
-
-/// A descriptor kept in hand, so that with none left a waiting connection can be accepted and closed instead of being
-/// left to hang (and the listener, still readable, to spin).
-#[derive(Debug)]
-pub(crate) struct Reserve(Mutex<Option<File>>);
-
-impl Reserve {
-    pub fn new() -> Self {
-        Self(Mutex::new(File::open("/dev/null").ok()))
-    }
-
-    /// Accepts one connection with the reserved descriptor and resets it. False when even that failed.
-    fn shed(&self, listener: &TcpListener) -> bool {
-        let mut reserve = self.0.lock();
-        drop(reserve.take());
-        let accepted = rustix::net::accept(listener);
-        let shed = accepted.is_ok();
-        if let Ok(stream) = &accepted {
-            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        }
-        drop(accepted);
-        *reserve = File::open("/dev/null").ok();
-        shed
-    }
-}
-
-/// What accept(2) says when the process or the machine has no descriptor or memory left.
-fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
-    )
-}
-
-/// Accepts for ever and hands each connection to `serve`. Cancelled by dropping; connections handed out live on.
-pub(crate) async fn accept_all(
-    listener: TcpListener,
-    reserve: &Reserve,
-    metrics: &Metrics,
-    serve: impl Fn(TcpStream, SocketAddr),
-) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, client)) => serve(stream, client),
-            Err(error) if is_exhaustion(&error) => {
-                if reserve.shed(&listener) {
-                    metrics.shed.inc();
-                } else {
-                    // Another thread took the descriptor: look again when some may have been freed.
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            }
-            // A client that left before it was accepted, and the network errors that accept(2) passes on.
-            Err(error) => {
-                debug!(%error, "accept failed");
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-}
 
 /// Serves one client from start to end.
 pub(crate) async fn serve(port: Arc<Shared>, client: TcpStream, from: SocketAddr) {

@@ -3,9 +3,20 @@
 //! Every pod has one veth pair into the node namespace, a /32 and the gateway 169.254.1.1. What leaves the cluster is
 //! taken by a transparent-proxy rule and sent on from host sockets (rootless), or masqueraded by the kernel (root).
 
-#![allow(unused_variables, clippy::unimplemented)]
+//!
+//! The way in: [`PodNetwork::start`] makes or finds the node namespace (`node`), [`PodNetwork::attach`] connects a pod
+//! (`pod`, with an address from `address`), `egress` carries what leaves the cluster.
+
+mod address;
+mod egress;
+mod link;
+mod netlink;
+mod nftables;
+mod node;
+mod pod;
 
 use std::{
+    collections::HashMap,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     os::fd::OwnedFd,
@@ -13,8 +24,18 @@ use std::{
     sync::Arc,
 };
 
+use address::Addresses;
+use egress::Egress;
 use ipnet::Ipv4Net;
-use skiff_netns_proxy::{Dialer, netns::Namespace};
+use netlink::Refused;
+use parking_lot::RwLock;
+use skiff_netns_proxy::{
+    Dialer,
+    netns::{Hopper, Namespace},
+};
+
+/// Every pod's gateway.
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 
 /// How to build the network.
 #[derive(Clone, Debug)]
@@ -43,61 +64,247 @@ pub struct Error {
     pub source: io::Error,
 }
 
+impl Error {
+    fn new(operation: impl Into<String>, source: io::Error) -> Self {
+        Self {
+            operation: operation.into(),
+            source,
+        }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Self {
+            operation: refused.what,
+            source: refused.source,
+        }
+    }
+}
+
 /// The pod network of this node. Needs a running tokio runtime.
 pub struct PodNetwork {
-    _inner: (),
+    config: Config,
+    node: Arc<Namespace>,
+    host: Arc<Namespace>,
+    node_address: Ipv4Addr,
+    /// Makes sockets in pods.
+    dialers: Hopper,
+    /// Connects pods; a thread of its own, so that no new connection waits for the kernel's routing lock.
+    builders: Hopper,
+    /// Held while a pod is connected or disconnected.
+    addresses: tokio::sync::Mutex<Addresses>,
+    pods: RwLock<HashMap<Ipv4Addr, Arc<Namespace>>>,
+    egress: tokio::sync::Mutex<Option<Egress>>,
 }
 
 impl PodNetwork {
     /// Builds the network, or takes over what an earlier agent left (same addresses, same node namespace).
+    ///
+    /// # Errors
+    /// `InvalidInput` for a pod range without room for a pod; `PermissionDenied` when the calling process is not root in
+    /// its user namespace; what the kernel refused, by name.
     pub async fn start(config: Config) -> Result<Arc<Self>, Error> {
-        unimplemented!()
+        if config.pod_cidr.prefix_len() > 30 {
+            let text = format!("pod range {} has no room for pods", config.pod_cidr);
+            return Err(Error::new(
+                "start",
+                io::Error::new(io::ErrorKind::InvalidInput, text),
+            ));
+        }
+        let at = |operation: &'static str| move |source| Error::new(operation, source);
+        std::fs::create_dir_all(&config.dir).map_err(at("make the network's directory"))?;
+        let addresses = Addresses::load(&config.dir.join(ADDRESSES), config.pod_cidr)
+            .map_err(at("read the addresses in use"))?;
+        let node_address = addresses.node();
+        let host = Namespace::current("host").map_err(at("start a thread in the host namespace"))?;
+        let node = node::find_or_create(&config.dir).map_err(at("make the node namespace"))?;
+        let for_node = config.clone();
+        node.run(move || node::set_up(&for_node, node_address))
+            .await
+            .map_err(at("enter the node namespace"))??;
+        let egress = Egress::start(&config, &node, &host).await?;
+        Ok(Arc::new(Self {
+            node,
+            host,
+            node_address,
+            dialers: Hopper::start("pods").map_err(at("start a thread for pods"))?,
+            builders: Hopper::start("attach").map_err(at("start a thread for pods"))?,
+            addresses: tokio::sync::Mutex::new(addresses),
+            pods: RwLock::default(),
+            egress: tokio::sync::Mutex::new(Some(egress)),
+            config,
+        }))
     }
 
     /// The node namespace.
     pub fn node(&self) -> Arc<Namespace> {
-        unimplemented!()
+        Arc::clone(&self.node)
     }
 
     /// The host namespace.
     pub fn host(&self) -> Arc<Namespace> {
-        unimplemented!()
+        Arc::clone(&self.host)
+    }
+
+    /// The node's own address in the pod range: where connections of [`PodNetwork::connect`] come from.
+    pub fn node_address(&self) -> Ipv4Addr {
+        self.node_address
     }
 
     /// Connects a pod's network namespace; returns its address. Attaching an attached pod again returns the same
     /// address (adoption).
+    ///
+    /// # Errors
+    /// `AddrNotAvailable` when the pod range is used up; what the kernel refused. The address stays reserved then, for
+    /// the next try or [`PodNetwork::detach`].
     pub async fn attach(&self, pod_uid: &str, netns: OwnedFd) -> Result<Ipv4Addr, Error> {
-        unimplemented!()
+        let address = {
+            let mut addresses = self.addresses.lock().await;
+            let known = addresses.get(pod_uid);
+            let address = addresses.assign(pod_uid).ok_or_else(|| {
+                let text = format!("pod range {} is used up", self.config.pod_cidr);
+                Error::new(
+                    "attach a pod",
+                    io::Error::new(io::ErrorKind::AddrNotAvailable, text),
+                )
+            })?;
+            if known.is_none() {
+                self.save(&addresses)?;
+            }
+            address
+        };
+        let again = netns
+            .try_clone()
+            .map_err(|source| Error::new("keep the pod's namespace", source))?;
+        let builder = self.builders.namespace(pod_uid, again);
+        pod::connect(&self.node, self.node_address, &builder, address).await?;
+        self.pods
+            .write()
+            .insert(address, self.dialers.namespace(pod_uid, netns));
+        Ok(address)
     }
 
     /// Disconnects a pod and frees its address. Idempotent; the namespace may be gone already.
+    ///
+    /// # Errors
+    /// What the kernel refused; the address stays reserved then.
     pub async fn detach(&self, pod_uid: &str) -> Result<(), Error> {
-        unimplemented!()
+        let Some(address) = self.addresses.lock().await.get(pod_uid) else {
+            return Ok(());
+        };
+        self.pods.write().remove(&address);
+        pod::disconnect(&self.node, address).await?;
+        let mut addresses = self.addresses.lock().await;
+        addresses.release(pod_uid);
+        self.save(&addresses)
     }
 
     /// Frees the addresses of all pods but these.
+    ///
+    /// # Errors
+    /// As [`PodNetwork::detach`], the first one; the others are freed.
     pub async fn retain(&self, pod_uids: &[String]) -> Result<(), Error> {
-        unimplemented!()
+        let gone: Vec<String> = {
+            let addresses = self.addresses.lock().await;
+            let known = addresses.pods().map(|(pod, _)| pod.to_owned());
+            known.filter(|pod| !pod_uids.contains(pod)).collect()
+        };
+        let mut outcome = Ok(());
+        for pod in gone {
+            outcome = outcome.and(self.detach(&pod).await);
+        }
+        outcome
     }
 
     /// The namespace of an attached pod, by its address.
     pub fn pod(&self, address: IpAddr) -> Option<Arc<Namespace>> {
-        unimplemented!()
+        match address.to_canonical() {
+            IpAddr::V4(address) => self.pods.read().get(&address).cloned(),
+            IpAddr::V6(_) => None,
+        }
     }
 
-    /// Connects to a pod or service address from the node (probes).
+    /// Connects to a pod or service address from the node (probes); to any other address from the host.
+    ///
+    /// # Errors
+    /// As connect(2). Waits as long as the kernel does: bound it.
     pub async fn connect(&self, to: SocketAddr) -> io::Result<tokio::net::TcpStream> {
-        unimplemented!()
+        let namespace = if self.is_inside(to.ip()) {
+            &self.node
+        } else {
+            &self.host
+        };
+        namespace.tcp_connect(to, None).await
     }
 
-    /// Removes everything, the node namespace too.
+    /// An address of the cluster's pods or services.
+    fn is_inside(&self, address: IpAddr) -> bool {
+        match address.to_canonical() {
+            IpAddr::V4(address) => {
+                self.config.cluster_cidr.contains(&address)
+                    || self.config.pod_cidr.contains(&address)
+                    || self.config.service_cidr.contains(&address)
+            }
+            IpAddr::V6(_) => false,
+        }
+    }
+
+    /// Removes everything, the node namespace too. Idempotent.
+    ///
+    /// # Errors
+    /// The first thing that could not be removed; the rest is.
     pub async fn destroy(&self) -> Result<(), Error> {
-        unimplemented!()
+        let mut addresses = self.addresses.lock().await;
+        let mut outcome = Ok(());
+        self.pods.write().clear();
+        if let Some(egress) = self.egress.lock().await.take() {
+            outcome = egress.stop(&self.node, &self.host).await;
+        }
+        // By name, also those of pods nobody remembers: the namespace may outlive us in some socket.
+        let removed = self.node.run(|| -> Result<(), Error> {
+            let interfaces = link::list().map_err(|source| Error::new("list interfaces", source))?;
+            for interface in interfaces
+                .iter()
+                .filter(|interface| interface.index != link::LOOPBACK)
+            {
+                link::delete(&interface.name)?;
+            }
+            Ok(())
+        });
+        let removed = removed
+            .await
+            .map_err(|source| Error::new("enter the node namespace", source));
+        outcome = outcome.and(removed.and_then(|removed| removed));
+        *addresses = Addresses::new(self.config.pod_cidr);
+        let file = self.config.dir.join(ADDRESSES);
+        let forgotten = match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        outcome = outcome.and(forgotten.map_err(|source| Error::new("forget the addresses in use", source)));
+        let kept = node::forget(&self.config.dir);
+        outcome.and(kept.map_err(|source| Error::new("remove the node namespace", source)))
+    }
+
+    fn save(&self, addresses: &Addresses) -> Result<(), Error> {
+        addresses
+            .save(&self.config.dir.join(ADDRESSES))
+            .map_err(|source| Error::new("write the addresses in use", source))
     }
 }
 
+/// File of the addresses in use, in the network's directory.
+const ADDRESSES: &str = "addresses.json";
+
 impl Dialer for PodNetwork {
+    /// The pod's own namespace; the node's for an address of the cluster that is no pod here (there is no way to it, which
+    /// must not be tried from the host); the host's for all others, such as pods on the host's network.
     fn namespace(&self, backend: IpAddr) -> Arc<Namespace> {
-        unimplemented!()
+        match self.pod(backend) {
+            Some(pod) => pod,
+            None if self.is_inside(backend) => self.node(),
+            None => self.host(),
+        }
     }
 }

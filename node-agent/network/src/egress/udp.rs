@@ -1,0 +1,205 @@
+//! Outbound UDP: the first datagram of a flow comes to the transparent listener; then the flow has two connected
+//! sockets, one in the node namespace that speaks as the far address to the pod, one in the host namespace.
+
+use std::{
+    collections::HashMap,
+    io::{self, IoSliceMut},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    os::fd::AsRawFd,
+    sync::Arc,
+    time::Duration,
+};
+
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
+use parking_lot::Mutex;
+use skiff_netns_proxy::netns::Namespace;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::{
+    io::Interest,
+    net::UdpSocket,
+    time::{Instant, timeout_at},
+};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::debug;
+
+use super::Inside;
+
+/// Idle time after which a flow ends: as long as connection tracking keeps one that is answered (RFC 4787 wants two
+/// minutes), and shorter for name lookups, which make a flow each.
+const IDLE: Duration = Duration::from_secs(120);
+const IDLE_LOOKUP: Duration = Duration::from_secs(10);
+
+/// Flows at once; each costs two descriptors. Datagrams of further ones are lost.
+const MOST_FLOWS: usize = 4096;
+
+const LARGEST: usize = 64 * 1024;
+
+/// A pod's socket and the far address it speaks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    pod: SocketAddrV4,
+    far: SocketAddrV4,
+}
+
+struct Flow {
+    to_world: Arc<UdpSocket>,
+    _task: AbortOnDropHandle<()>,
+}
+
+type Flows = Arc<Mutex<HashMap<Key, Flow>>>;
+
+/// Listens in `node` and carries every flow on from `host`; returns the port that packets have to be given to.
+pub(crate) async fn start(
+    node: &Arc<Namespace>,
+    host: &Arc<Namespace>,
+    inside: Inside,
+) -> io::Result<(u16, AbortOnDropHandle<()>)> {
+    let listener = node
+        .run(|| {
+            let socket = transparent(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
+            setsockopt(&socket, sockopt::Ipv4OrigDstAddr, &true)?;
+            io::Result::Ok(std::net::UdpSocket::from(socket))
+        })
+        .await??;
+    let port = listener.local_addr()?.port();
+    let listener = UdpSocket::from_std(listener)?;
+    let (node, host) = (Arc::clone(node), Arc::clone(host));
+    let task = tokio::spawn(async move {
+        let flows = Flows::default();
+        let mut buffer = vec![0; LARGEST];
+        loop {
+            match receive(&listener, &mut buffer).await {
+                Ok((length, key)) if inside.may_leave((*key.far.ip()).into()) => {
+                    let data = &buffer[..length];
+                    // Sent before the flow's own socket was there to take it.
+                    let known = flows.lock().get(&key).map(|flow| flow.to_world.try_send(data));
+                    if known.is_none()
+                        && let Err(error) = begin(&node, &host, &flows, key, data).await
+                    {
+                        debug!(?key, %error, "outbound UDP flow not begun");
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    debug!(%error, "outbound UDP listener");
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    });
+    Ok((port, AbortOnDropHandle::new(task)))
+}
+
+fn transparent(bind: SocketAddrV4) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    socket.set_ip_transparent_v4(true)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SockAddr::from(bind))?;
+    Ok(socket)
+}
+
+/// A datagram with the address its sender meant.
+async fn receive(listener: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Key)> {
+    listener
+        .async_io(Interest::READABLE, || {
+            let mut slices = [IoSliceMut::new(buffer)];
+            let mut control = nix::cmsg_space!(libc::sockaddr_in);
+            let received = recvmsg::<SockaddrIn>(
+                listener.as_raw_fd(),
+                &mut slices,
+                Some(&mut control),
+                MsgFlags::MSG_DONTWAIT,
+            )?;
+            let pod = received.address.ok_or(io::ErrorKind::InvalidData)?;
+            let far = received.cmsgs()?.find_map(|message| match message {
+                ControlMessageOwned::Ipv4OrigDstAddr(far) => Some(SocketAddrV4::new(
+                    u32::from_be(far.sin_addr.s_addr).into(),
+                    u16::from_be(far.sin_port),
+                )),
+                _ => None,
+            });
+            let far = far.ok_or(io::ErrorKind::InvalidData)?;
+            Ok((
+                received.bytes,
+                Key {
+                    pod: SocketAddrV4::new(pod.ip(), pod.port()),
+                    far,
+                },
+            ))
+        })
+        .await
+}
+
+async fn begin(
+    node: &Arc<Namespace>,
+    host: &Namespace,
+    flows: &Flows,
+    key: Key,
+    data: &[u8],
+) -> io::Result<()> {
+    if flows.lock().len() >= MOST_FLOWS {
+        return Err(io::Error::other("too many flows"));
+    }
+    let world = host
+        .udp_socket(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+        .await?;
+    world.connect(key.far)?;
+    let to_world = Arc::new(UdpSocket::from_std(world)?);
+    to_world.send(data).await?;
+    // From here on the pod's datagrams come to this socket: it matches them better than the listener does.
+    let pod = node
+        .run(move || {
+            let socket = transparent(key.far)?;
+            socket.connect(&SockAddr::from(key.pod))?;
+            io::Result::Ok(std::net::UdpSocket::from(socket))
+        })
+        .await??;
+    let pod = UdpSocket::from_std(pod)?;
+    let world = Arc::clone(&to_world);
+    let table = Arc::clone(flows);
+    let mut flows = flows.lock();
+    let task = AbortOnDropHandle::new(tokio::spawn(async move {
+        let outcome = carry(&pod, &world, key).await;
+        debug!(?key, ?outcome, "outbound UDP flow ended");
+        table.lock().remove(&key);
+    }));
+    flows.insert(
+        key,
+        Flow {
+            to_world,
+            _task: task,
+        },
+    );
+    Ok(())
+}
+
+/// Carries datagrams both ways until nothing came for a while, or the far side says that nobody listens.
+async fn carry(pod: &UdpSocket, world: &UdpSocket, key: Key) -> io::Result<()> {
+    let idle = if key.far.port() == 53 { IDLE_LOOKUP } else { IDLE };
+    loop {
+        let deadline = Instant::now() + idle;
+        let either = async {
+            tokio::select! {
+                ready = pod.readable() => ready.map(|()| (pod, world)),
+                ready = world.readable() => ready.map(|()| (world, pod)),
+            }
+        };
+        let Ok(ready) = timeout_at(deadline, either).await else {
+            return Ok(());
+        };
+        let (from, to) = ready?;
+        // A buffer from the stack of the poll would make every flow large; this one lives while bytes move.
+        let moved = skiff_netns_proxy::relay::with_scratch(|scratch| {
+            let length = from.try_recv(scratch)?;
+            match to.try_send(&scratch[..length]) {
+                // No room: lost, as on any wire.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+                other => other.map(drop),
+            }
+        });
+        match moved {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => tokio::task::consume_budget().await,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Interfaces, addresses, routes and rules as netlink requests, and the few odd ends of a namespace (sysctls).
+
+use std::{
+    fs, io,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::{AsRawFd, BorrowedFd},
+};
+
+use ipnet::Ipv4Net;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST};
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::{AddressAttribute, AddressMessage, AddressScope},
+    link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType},
+    rule::{RuleAction, RuleAttribute, RuleMessage},
+};
+use netlink_sys::protocols::NETLINK_ROUTE;
+
+use crate::netlink::{Netlink, Refused, Request, attribute};
+
+/// Number of the loopback interface in every network namespace.
+pub(crate) const LOOPBACK: u32 = 1;
+
+/// A rtnetlink socket in the calling thread's namespace.
+pub(crate) fn open() -> io::Result<Netlink> {
+    Netlink::open(NETLINK_ROUTE)
+}
+
+/// Carries out `requests`; what is there already is fine.
+pub(crate) fn ensure(requests: &[Request]) -> Result<(), Refused> {
+    let mut netlink = open().map_err(|source| Refused {
+        what: "open netlink".into(),
+        source,
+    })?;
+    netlink.execute(requests, |error| error.raw_os_error() == Some(libc::EEXIST))
+}
+
+fn up(header_index: u32, message: &mut LinkMessage) {
+    message.header.index = header_index;
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+}
+
+/// A veth pair, both ends up: `name` here, `peer` in the namespace behind `netns`.
+pub(crate) fn add_veth(name: &str, peer: &str, netns: BorrowedFd<'_>) -> Request {
+    let mut other = LinkMessage::default();
+    up(0, &mut other);
+    other.attributes = vec![
+        LinkAttribute::IfName(peer.into()),
+        LinkAttribute::NetNsFd(netns.as_raw_fd()),
+    ];
+    let mut message = LinkMessage::default();
+    up(0, &mut message);
+    message.attributes = vec![
+        LinkAttribute::IfName(name.into()),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(other))),
+        ]),
+    ];
+    Request::route(
+        format!("make veth pair {name}"),
+        NLM_F_CREATE | NLM_F_EXCL,
+        &RouteNetlinkMessage::NewLink(message),
+    )
+}
+
+pub(crate) fn set_up(index: u32) -> Request {
+    let mut message = LinkMessage::default();
+    up(index, &mut message);
+    Request::route(
+        format!("set interface {index} up"),
+        0,
+        &RouteNetlinkMessage::SetLink(message),
+    )
+}
+
+/// Deletes the interface `name` of the calling thread's namespace, and with it its peer. Idempotent.
+pub(crate) fn delete(name: &str) -> Result<(), Refused> {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::IfName(name.into())];
+    let request = Request::route(
+        format!("delete interface {name}"),
+        0,
+        &RouteNetlinkMessage::DelLink(message),
+    );
+    let mut netlink = open().map_err(|source| Refused {
+        what: "open netlink".into(),
+        source,
+    })?;
+    netlink.execute(&[request], |error| error.raw_os_error() == Some(libc::ENODEV))
+}
+
+/// An interface as the kernel tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub index: u32,
+    pub name: String,
+    /// Number of the other end, in its namespace.
+    pub peer: Option<u32>,
+}
+
+/// The interface `name` of the calling thread's namespace, if there is one.
+pub(crate) fn find(name: &str) -> io::Result<Option<Interface>> {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::IfName(name.into())];
+    let request = Request::route(
+        format!("find interface {name}"),
+        0,
+        &RouteNetlinkMessage::GetLink(message),
+    );
+    match interfaces(&request) {
+        Ok(found) => Ok(found.into_iter().next()),
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// All interfaces of the calling thread's namespace.
+pub(crate) fn list() -> io::Result<Vec<Interface>> {
+    const NLM_F_DUMP: u16 = 0x300;
+    let mut request = Request::route(
+        "list interfaces",
+        0,
+        &RouteNetlinkMessage::GetLink(LinkMessage::default()),
+    );
+    request.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    interfaces(&request)
+}
+
+fn interfaces(request: &Request) -> io::Result<Vec<Interface>> {
+    // After struct ifinfomsg; IFLA_IFNAME and IFLA_LINK. The rest is the driver's business and may be new to us.
+    const HEADER_BYTES: usize = 16;
+    let replies = open()?.query(request)?;
+    let parsed = replies.iter().map(|reply| {
+        let number = |bytes: &[u8]| bytes.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
+        let attributes = reply.body.get(HEADER_BYTES..)?;
+        let name = attribute(attributes, 3)?;
+        Some(Interface {
+            index: number(&reply.body[4..])?,
+            name: String::from_utf8_lossy(name).trim_end_matches('\0').to_owned(),
+            peer: attribute(attributes, 5).and_then(number),
+        })
+    });
+    let parsed: Option<Vec<Interface>> = parsed.collect();
+    parsed.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "odd description of an interface"))
+}
+
+pub(crate) fn add_address(index: u32, address: Ipv4Addr, prefix: u8, scope: AddressScope) -> Request {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.prefix_len = prefix;
+    message.header.scope = scope;
+    message.header.index = index;
+    let address = IpAddr::V4(address);
+    message.attributes = vec![
+        AddressAttribute::Local(address),
+        AddressAttribute::Address(address),
+    ];
+    Request::route(
+        format!("add address {address}/{prefix}"),
+        NLM_F_CREATE | NLM_F_REPLACE,
+        &RouteNetlinkMessage::NewAddress(message),
+    )
+}
+
+/// A route, built up by its fields.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    pub to: Ipv4Net,
+    pub kind: RouteType,
+    pub device: Option<u32>,
+    pub via: Option<Ipv4Addr>,
+    pub source: Option<Ipv4Addr>,
+    pub metric: Option<u32>,
+    pub table: u8,
+}
+
+/// The main routing table, and the kernel's own of local addresses.
+pub(crate) const MAIN: u8 = 254;
+pub(crate) const LOCAL: u8 = 255;
+
+impl Route {
+    pub fn new(to: Ipv4Net) -> Self {
+        Self {
+            to,
+            kind: RouteType::Unicast,
+            device: None,
+            via: None,
+            source: None,
+            metric: None,
+            table: MAIN,
+        }
+    }
+
+    /// Adds the route, or replaces the one to the same destination with the same metric.
+    pub fn request(&self) -> Request {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet;
+        message.header.destination_prefix_length = self.to.prefix_len();
+        message.header.table = self.table;
+        message.header.protocol = RouteProtocol::Static;
+        message.header.kind = self.kind;
+        message.header.scope = match (self.kind, self.via) {
+            (RouteType::Local, _) => RouteScope::Host,
+            (RouteType::Unicast, None) => RouteScope::Link,
+            _ => RouteScope::Universe,
+        };
+        let address = |address: Ipv4Addr| RouteAddress::Inet(address);
+        if self.to.prefix_len() > 0 {
+            message
+                .attributes
+                .push(RouteAttribute::Destination(address(self.to.network())));
+        }
+        message
+            .attributes
+            .extend(self.via.map(|via| RouteAttribute::Gateway(address(via))));
+        message.attributes.extend(
+            self.source
+                .map(|source| RouteAttribute::PrefSource(address(source))),
+        );
+        message.attributes.extend(self.device.map(RouteAttribute::Oif));
+        message
+            .attributes
+            .extend(self.metric.map(RouteAttribute::Priority));
+        Request::route(
+            format!("add route to {}", self.to),
+            NLM_F_CREATE | NLM_F_REPLACE,
+            &RouteNetlinkMessage::NewRoute(message),
+        )
+    }
+}
+
+/// Packets with this mark are routed by this table.
+pub(crate) fn add_mark_rule(mark: u32, table: u8, priority: u32) -> Request {
+    let mut message = RuleMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.table = table;
+    message.header.action = RuleAction::ToTable;
+    message.attributes = vec![
+        RuleAttribute::FwMark(mark),
+        RuleAttribute::FwMask(u32::MAX),
+        RuleAttribute::Priority(priority),
+    ];
+    Request::route(
+        format!("add rule for mark {mark}"),
+        NLM_F_CREATE | NLM_F_EXCL,
+        &RouteNetlinkMessage::NewRule(message),
+    )
+}
+
+/// Writes a sysctl of the calling thread's network namespace; `name` with slashes, below `net/`.
+pub(crate) fn sysctl(name: &str, value: &str) -> io::Result<()> {
+    fs::write(format!("/proc/sys/net/{name}"), value)
+        .map_err(|error| io::Error::new(error.kind(), format!("net/{name}={value}: {error}")))
+}
+
+/// Gives the calling thread's namespace a congestion control made for short paths. A new namespace inherits the
+/// host's, and bbr, made for WANs, loses a third and more on veth.
+pub(crate) fn set_congestion_control() {
+    const NAME: &str = "ipv4/tcp_congestion_control";
+    let inherited = fs::read_to_string(format!("/proc/sys/net/{NAME}")).unwrap_or_default();
+    if inherited.trim().starts_with("bbr") && sysctl(NAME, "cubic").is_err() {
+        // Always there, though.
+        let _ = sysctl(NAME, "reno");
+    }
+}

@@ -1,0 +1,366 @@
+//! The few nftables rules we need, written over netlink: no `nft` program has to be there.
+//!
+//! Source of the numbers: linux/netfilter/nf_tables.h, linux/netfilter/nfnetlink.h.
+
+use std::{io, net::Ipv4Addr};
+
+use ipnet::Ipv4Net;
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST};
+use netlink_sys::protocols::NETLINK_NETFILTER;
+
+use crate::netlink::{Netlink, Refused, Request, attribute};
+
+const SUBSYSTEM: u16 = 10;
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+const NEWTABLE: u16 = 0;
+const DELTABLE: u16 = 2;
+const NEWCHAIN: u16 = 3;
+const GETCHAIN: u16 = 4;
+const NEWRULE: u16 = 6;
+const NLM_F_APPEND: u16 = 0x800;
+const NLM_F_DUMP: u16 = 0x300;
+
+const IPV4: u8 = libc::AF_INET as u8;
+const NESTED: u16 = 0x8000;
+
+const VERDICT_REGISTER: u32 = 0;
+const REGISTER: u32 = 1;
+const OTHER_REGISTER: u32 = 2;
+
+const DROP: u32 = 0;
+const ACCEPT: u32 = 1;
+
+const META_MARK: u32 = 3;
+const META_OIFNAME: u32 = 7;
+const META_L4PROTO: u32 = 16;
+
+/// Attributes under construction: type, length and padded value each, numbers in network order.
+#[derive(Default, Clone)]
+struct Attributes(Vec<u8>);
+
+impl Attributes {
+    fn bytes(mut self, kind: u16, value: &[u8]) -> Self {
+        // The longest is a rule of some hundred bytes.
+        let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
+        self.0.extend(length.to_ne_bytes());
+        self.0.extend(kind.to_ne_bytes());
+        self.0.extend(value);
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+        self
+    }
+
+    fn number(self, kind: u16, value: u32) -> Self {
+        self.bytes(kind, &value.to_be_bytes())
+    }
+
+    fn text(self, kind: u16, value: &str) -> Self {
+        self.bytes(kind, &[value.as_bytes(), b"\0"].concat())
+    }
+
+    fn nest(self, kind: u16, inner: Self) -> Self {
+        self.bytes(kind | NESTED, &inner.0)
+    }
+}
+
+/// Where a chain sits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Hook {
+    /// Before routing: priority of `mangle`, type `filter`.
+    Prerouting,
+    /// After routing: priority of `srcnat`, type `nat`.
+    SourceNat,
+}
+
+impl Hook {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Prerouting => "filter",
+            Self::SourceNat => "nat",
+        }
+    }
+
+    fn number(self) -> u32 {
+        match self {
+            Self::Prerouting => 0,
+            Self::SourceNat => 4,
+        }
+    }
+
+    fn priority(self) -> i32 {
+        match self {
+            Self::Prerouting => -150,
+            Self::SourceNat => 100,
+        }
+    }
+}
+
+/// A rule: expressions in order, each with its name and attributes.
+#[derive(Clone, Default)]
+pub(crate) struct Rule(Vec<(&'static str, Attributes)>);
+
+impl Rule {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn with(mut self, name: &'static str, attributes: Attributes) -> Self {
+        self.0.push((name, attributes));
+        self
+    }
+
+    fn compare(self, value: &[u8]) -> Self {
+        let data = Attributes::default().bytes(1, value);
+        self.with(
+            "cmp",
+            Attributes::default()
+                .number(1, REGISTER)
+                .number(2, 0)
+                .nest(3, data),
+        )
+    }
+
+    /// Matches packets with the address at `offset` of the IP header in `range`.
+    fn address(self, offset: u32, range: Ipv4Net) -> Self {
+        let load = Attributes::default()
+            .number(1, REGISTER)
+            .number(2, 1)
+            .number(3, offset)
+            .number(4, 4);
+        let mask = Attributes::default().bytes(1, &range.netmask().octets());
+        let flip = Attributes::default().bytes(1, &[0; 4]);
+        let masked = Attributes::default()
+            .number(1, REGISTER)
+            .number(2, REGISTER)
+            .number(3, 4);
+        self.with("payload", load)
+            .with("bitwise", masked.nest(4, mask).nest(5, flip))
+            .compare(&range.network().octets())
+    }
+
+    /// Matches packets to `range`.
+    pub fn to(self, range: Ipv4Net) -> Self {
+        self.address(16, range)
+    }
+
+    /// Matches packets from `range`.
+    pub fn from(self, range: Ipv4Net) -> Self {
+        self.address(12, range)
+    }
+
+    /// Matches packets of a protocol (`libc::IPPROTO_TCP`).
+    pub fn protocol(self, protocol: u8) -> Self {
+        self.with(
+            "meta",
+            Attributes::default().number(1, REGISTER).number(2, META_L4PROTO),
+        )
+        .compare(&[protocol])
+    }
+
+    /// Matches packets that leave by `interface`.
+    pub fn out_by(self, interface: &str) -> Self {
+        let mut name = [0; 16];
+        let length = interface.len().min(15);
+        name[..length].copy_from_slice(&interface.as_bytes()[..length]);
+        self.with(
+            "meta",
+            Attributes::default().number(1, REGISTER).number(2, META_OIFNAME),
+        )
+        .compare(&name)
+    }
+
+    fn load(self, register: u32, value: &[u8]) -> Self {
+        let data = Attributes::default().bytes(1, value);
+        self.with(
+            "immediate",
+            Attributes::default().number(1, register).nest(2, data),
+        )
+    }
+
+    /// Hands the packet to the socket at this address; the rule ends here if there is none.
+    pub fn tproxy(self, address: Ipv4Addr, port: u16) -> Self {
+        let registers = Attributes::default()
+            .number(1, IPV4.into())
+            .number(2, REGISTER)
+            .number(3, OTHER_REGISTER);
+        self.load(REGISTER, &address.octets())
+            .load(OTHER_REGISTER, &port.to_be_bytes())
+            .with("tproxy", registers)
+    }
+
+    /// Marks the packet for policy routing.
+    pub fn mark(self, mark: u32) -> Self {
+        // Marks are compared in host order.
+        self.load(REGISTER, &mark.to_ne_bytes()).with(
+            "meta",
+            Attributes::default().number(2, META_MARK).number(3, REGISTER),
+        )
+    }
+
+    fn verdict(self, code: u32) -> Self {
+        let verdict = Attributes::default().nest(2, Attributes::default().number(1, code));
+        self.with(
+            "immediate",
+            Attributes::default().number(1, VERDICT_REGISTER).nest(2, verdict),
+        )
+    }
+
+    /// Lets the packet pass.
+    pub fn accept(self) -> Self {
+        self.verdict(ACCEPT)
+    }
+
+    /// Drops the packet.
+    pub fn drop(self) -> Self {
+        self.verdict(DROP)
+    }
+
+    /// Gives the packet the source address of the interface it leaves by.
+    pub fn masquerade(self) -> Self {
+        self.with("masq", Attributes::default())
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.0
+            .iter()
+            .fold(Attributes::default(), |list, (name, attributes)| {
+                let expression = Attributes::default().text(1, name).nest(2, attributes.clone());
+                list.nest(1, expression)
+            })
+    }
+}
+
+/// An IPv4 table with one chain per hook.
+pub(crate) struct Table<'a> {
+    pub name: &'a str,
+    pub chains: &'a [(&'a str, Hook, Vec<Rule>)],
+}
+
+fn message(what: impl Into<String>, kind: u16, flags: u16, attributes: Attributes) -> Request {
+    let mut body = vec![IPV4, 0, 0, 0];
+    body.extend(attributes.0);
+    let flags = flags | NLM_F_REQUEST | NLM_F_ACK;
+    Request {
+        what: what.into(),
+        kind: (SUBSYSTEM << 8) | kind,
+        flags,
+        body,
+    }
+}
+
+/// Runs `changes` as one transaction in the calling thread's namespace: all or nothing.
+fn transact(changes: Vec<Request>) -> Result<(), Refused> {
+    let mark = |kind: u16| Request {
+        what: "change nftables".into(),
+        kind,
+        flags: NLM_F_REQUEST,
+        body: [&[0, 0][..], &SUBSYSTEM.to_be_bytes()].concat(),
+    };
+    let mut requests = vec![mark(BATCH_BEGIN)];
+    requests.extend(changes);
+    requests.push(mark(BATCH_END));
+    let mut netlink = Netlink::open(NETLINK_NETFILTER).map_err(|source| Refused {
+        what: "open netlink for nftables".into(),
+        source,
+    })?;
+    netlink.execute(&requests, |_| false)
+}
+
+fn remove_requests(name: &str) -> [Request; 2] {
+    let table = || Attributes::default().text(1, name);
+    // Made first, so that removing it can't fail.
+    [
+        message(
+            format!("make nftables table {name}"),
+            NEWTABLE,
+            NLM_F_CREATE,
+            table(),
+        ),
+        message(format!("remove nftables table {name}"), DELTABLE, 0, table()),
+    ]
+}
+
+/// Puts `table` in place of the one of its name in the calling thread's namespace, in one step.
+pub(crate) fn replace(table: &Table<'_>) -> Result<(), Refused> {
+    let name = table.name;
+    let mut changes = Vec::from(remove_requests(name));
+    let made = Attributes::default().text(1, name);
+    changes.push(message(
+        format!("make nftables table {name}"),
+        NEWTABLE,
+        NLM_F_CREATE,
+        made,
+    ));
+    for (chain, hook, rules) in table.chains {
+        let place = Attributes::default()
+            .number(1, hook.number())
+            .bytes(2, &hook.priority().to_be_bytes());
+        let attributes = Attributes::default()
+            .text(1, name)
+            .text(3, chain)
+            .nest(4, place)
+            .number(5, ACCEPT)
+            .text(7, hook.kind());
+        changes.push(message(
+            format!("make nftables chain {name} {chain}"),
+            NEWCHAIN,
+            NLM_F_CREATE,
+            attributes,
+        ));
+        for (number, rule) in rules.iter().enumerate() {
+            let attributes = Attributes::default()
+                .text(1, name)
+                .text(2, chain)
+                .nest(4, rule.attributes());
+            let what = format!("add rule {number} to nftables chain {name} {chain}");
+            changes.push(message(what, NEWRULE, NLM_F_CREATE | NLM_F_APPEND, attributes));
+        }
+    }
+    transact(changes)
+}
+
+/// Removes the table from the calling thread's namespace. Idempotent.
+pub(crate) fn remove(name: &str) -> Result<(), Refused> {
+    transact(Vec::from(remove_requests(name)))
+}
+
+/// Whether a chain on the forward hook drops what no rule of it accepts, as firewalls and Docker have it: then no rule
+/// of ours, in a table of its own, can let a packet through.
+pub(crate) fn forwarding_is_dropped() -> io::Result<bool> {
+    let mut request = message("list nftables chains", GETCHAIN, 0, Attributes::default());
+    request.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    let chains = Netlink::open(NETLINK_NETFILTER)?.query(&request)?;
+    Ok(chains.iter().any(|chain| {
+        let attributes = chain.body.get(4..).unwrap_or_default();
+        let hook = attribute(attributes, 4)
+            .and_then(|hook| attribute(hook, 1))
+            .and_then(number);
+        hook == Some(2) && attribute(attributes, 5).and_then(number) == Some(DROP)
+    }))
+}
+
+fn number(value: &[u8]) -> Option<u32> {
+    value.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_padded_and_found_again() {
+        let inner = Attributes::default().text(1, "abc").number(2, 7);
+        let outer = Attributes::default().bytes(9, &[1]).nest(4, inner);
+        assert_eq!(outer.0.len() % 4, 0);
+        assert_eq!(attribute(&outer.0, 9), Some(&[1][..]));
+        let nested = attribute(&outer.0, 4).unwrap();
+        assert_eq!(attribute(nested, 1), Some(&b"abc\0"[..]));
+        assert_eq!(attribute(nested, 2).and_then(number), Some(7));
+        assert_eq!(attribute(nested, 3), None);
+        assert_eq!(
+            attribute(&[200, 0, 1, 0], 1),
+            None,
+            "a length beyond the end is no match"
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! One pod's end of the network: its veth pair, address and routes.
+
+use std::{
+    io,
+    net::Ipv4Addr,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
+
+use ipnet::Ipv4Net;
+use netlink_packet_route::address::AddressScope;
+use skiff_netns_proxy::netns::Namespace;
+
+use crate::{
+    GATEWAY,
+    link::{self, LOOPBACK, Route},
+    netlink::Refused,
+};
+
+/// The pod's interface, as pods know it.
+const INTERFACE: &str = "eth0";
+
+/// The node's end of a pod's veth pair. Made of the address, so no two pods can have the same.
+pub(crate) fn veth_name(address: Ipv4Addr) -> String {
+    format!("veth{:08x}", u32::from(address))
+}
+
+fn refused(what: &str) -> impl Fn(io::Error) -> Refused + '_ {
+    move |source| Refused {
+        what: what.to_owned(),
+        source,
+    }
+}
+
+/// Connects the namespace `pod` with `address` to the node namespace, unless it is connected already. What an earlier
+/// pod or half a connection left in the way is removed.
+pub(crate) async fn connect(
+    node: &Namespace,
+    node_address: Ipv4Addr,
+    pod: &Arc<Namespace>,
+    address: Ipv4Addr,
+) -> Result<(), Refused> {
+    let name = veth_name(address);
+    let run = refused("enter a namespace");
+    let inside = pod.run(prepare).await.map_err(&run)??;
+    // The pod's namespace by descriptor; the pod's thread may be elsewhere by then.
+    let target: OwnedFd = pod
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(refused("keep the pod's namespace"))?;
+    let outside = name.clone();
+    let new = node
+        .run(move || {
+            let known = link::find(&outside).map_err(refused("find the pod's interface"))?;
+            if let (Some(inside), Some(known)) = (&inside, &known)
+                && inside.peer == Some(known.index)
+                && known.peer == Some(inside.index)
+            {
+                return Ok(false);
+            }
+            if known.is_some() {
+                link::delete(&outside)?;
+            }
+            Ok::<bool, Refused>(true)
+        })
+        .await
+        .map_err(&run)??;
+    if new {
+        pod.run(|| link::delete(INTERFACE)).await.map_err(&run)??;
+    }
+    node.run(move || {
+        if new {
+            link::ensure(&[link::add_veth(&name, INTERFACE, target.as_fd())])?;
+        }
+        let index = index_of(&name)?;
+        let route = Route {
+            device: Some(index),
+            source: Some(node_address),
+            ..Route::new(host(address))
+        };
+        link::ensure(&[route.request()])
+    })
+    .await
+    .map_err(&run)??;
+    pod.run(move || {
+        let index = index_of(INTERFACE)?;
+        let gateway = Route {
+            device: Some(index),
+            ..Route::new(host(GATEWAY))
+        };
+        let default = Route {
+            device: Some(index),
+            via: Some(GATEWAY),
+            ..Route::new(Ipv4Net::default())
+        };
+        link::ensure(&[
+            link::add_address(index, address, 32, AddressScope::Universe),
+            gateway.request(),
+            default.request(),
+        ])
+    })
+    .await
+    .map_err(&run)?
+}
+
+/// Removes the pod's veth pair from the node namespace (and so from the pod's). Idempotent.
+pub(crate) async fn disconnect(node: &Namespace, address: Ipv4Addr) -> Result<(), Refused> {
+    let name = veth_name(address);
+    node.run(move || link::delete(&name))
+        .await
+        .map_err(refused("enter the node namespace"))?
+}
+
+/// What a pod's namespace needs before it has an interface; returns the interface it may have.
+fn prepare() -> Result<Option<link::Interface>, Refused> {
+    let inside = link::find(INTERFACE).map_err(refused("look into the pod's namespace"))?;
+    if inside.is_none() {
+        // Pods are IPv4: no link-local address and no search for routers on eth0; `::1` stays.
+        let _ = link::sysctl("ipv6/conf/default/disable_ipv6", "1");
+        // As Kubernetes' container runtimes do: a container needs no capability for port 80 or ping.
+        let _ = link::sysctl("ipv4/ip_unprivileged_port_start", "0");
+        let _ = link::sysctl("ipv4/ping_group_range", "0 2147483647").or_else(|_| {
+            // Only groups mapped into the user namespace may be named.
+            link::sysctl("ipv4/ping_group_range", "0 65535")
+                .or_else(|_| link::sysctl("ipv4/ping_group_range", "0 0"))
+        });
+        let _ = link::sysctl("ipv4/conf/all/route_localnet", "0");
+        let _ = link::sysctl("ipv4/conf/default/route_localnet", "0");
+        link::set_congestion_control();
+    }
+    link::ensure(&[link::set_up(LOOPBACK)])?;
+    Ok(inside)
+}
+
+fn index_of(name: &str) -> Result<u32, Refused> {
+    let found = link::find(name).and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()));
+    Ok(found.map_err(refused("find a new interface"))?.index)
+}
+
+fn host(address: Ipv4Addr) -> Ipv4Net {
+    Ipv4Net::from(address)
+}

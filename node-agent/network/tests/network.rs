@@ -1,0 +1,656 @@
+//! The pod network with real namespaces: pods are network namespaces without processes.
+
+mod harness;
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::AsFd,
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use harness::Test;
+use skiff_netns_proxy::{
+    self as proxy, Backend, Port, Protocol, Proxy, Service,
+    dns::{Dns, ServiceRecord},
+    netns::Namespace,
+};
+use skiff_pod_network::{Config, PodNetwork};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, UdpSocket},
+    task::JoinHandle,
+    time::timeout,
+};
+
+macro_rules! tests {
+    ($($name:ident $(as $root:ident)?),* $(,)?) => {
+        &[$(Test {
+            name: stringify!($name),
+            as_root: tests!(@root $($root)?),
+            body: || Box::pin($name()),
+        }),*]
+    };
+    (@root) => { false };
+    (@root root) => { true };
+}
+
+fn main() -> ExitCode {
+    harness::run(tests![
+        pods_reach_each_other_and_a_service_of_theirs,
+        a_pod_cannot_send_from_an_address_that_is_not_its_own,
+        attaching_is_quick_and_detaching_leaves_no_interface,
+        a_restarted_agent_finds_pods_and_node_namespace_again,
+        a_node_port_is_served_in_the_host_namespace,
+        outbound_tcp_and_udp_leave_through_sockets_of_the_host,
+        pods_are_kept_from_the_hosts_loopback,
+        udp_services_answer_from_the_service_address,
+        a_service_without_backends_is_refused_at_once,
+        cluster_names_resolve_from_a_pod,
+        destroying_leaves_nothing_behind,
+        as_root_the_kernel_masquerades_and_leaves_the_host_as_it_was as root,
+    ])
+}
+
+fn config(dir: &Path) -> Config {
+    Config {
+        dir: dir.to_owned(),
+        cluster_cidr: "10.42.0.0/16".parse().unwrap(),
+        pod_cidr: "10.42.3.0/24".parse().unwrap(),
+        service_cidr: "10.43.0.0/16".parse().unwrap(),
+        rootless: true,
+    }
+}
+
+struct Pod {
+    namespace: Arc<Namespace>,
+    address: Ipv4Addr,
+}
+
+async fn pod(network: &PodNetwork, uid: &str) -> Result<Pod> {
+    let namespace = Namespace::create(uid)?;
+    let address = network
+        .attach(uid, namespace.as_fd().try_clone_to_owned()?)
+        .await?;
+    Ok(Pod { namespace, address })
+}
+
+impl Pod {
+    /// Answers each connection with the name given and the caller's address, then echoes.
+    async fn serve_tcp(&self, port: u16, name: &'static str) -> Result<JoinHandle<()>> {
+        let listener = self
+            .namespace
+            .tcp_listener(SocketAddr::from((self.address, port)))
+            .await?;
+        Ok(greet(TcpListener::from_std(listener)?, name))
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        timeout(Duration::from_secs(5), self.namespace.tcp_connect(to, None)).await?
+    }
+
+    async fn udp(&self, port: u16) -> Result<UdpSocket> {
+        let socket = self
+            .namespace
+            .udp_socket(SocketAddr::from((self.address, port)))
+            .await?;
+        Ok(UdpSocket::from_std(socket)?)
+    }
+}
+
+fn greet(listener: TcpListener, name: &'static str) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while let Ok((mut stream, client)) = listener.accept().await {
+            tokio::spawn(async move {
+                stream
+                    .write_all(format!("{name} {}\n", client.ip()).as_bytes())
+                    .await?;
+                let (mut read, mut write) = stream.split();
+                tokio::io::copy(&mut read, &mut write).await
+            });
+        }
+    })
+}
+
+/// What a server of [`greet`] says first.
+async fn greeting(stream: &mut TcpStream) -> Result<String> {
+    let mut text = Vec::new();
+    loop {
+        match timeout(Duration::from_secs(5), stream.read_u8()).await?? {
+            b'\n' => return Ok(String::from_utf8(text)?),
+            byte => text.push(byte),
+        }
+    }
+}
+
+fn echo_udp(socket: UdpSocket, name: &'static str) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 2048];
+        while let Ok((length, client)) = socket.recv_from(&mut buffer).await {
+            let answer = [name.as_bytes(), b" ", &buffer[..length]].concat();
+            let _ = socket.send_to(&answer, client).await;
+        }
+    })
+}
+
+async fn ask_udp(socket: &UdpSocket, to: SocketAddr, text: &str) -> Result<String> {
+    socket.send_to(text.as_bytes(), to).await?;
+    let mut buffer = vec![0; 2048];
+    let (length, from) = timeout(Duration::from_secs(5), socket.recv_from(&mut buffer)).await??;
+    ensure!(from == to, "answer from {from} instead of {to}");
+    Ok(String::from_utf8(buffer[..length].to_vec())?)
+}
+
+fn service(name: &str, address: &str, protocol: Protocol, port: u16, backends: &[SocketAddr]) -> Service {
+    let backends = backends
+        .iter()
+        .map(|&address| Backend {
+            address,
+            terminating: false,
+        })
+        .collect();
+    Service {
+        name: name.into(),
+        addresses: vec![address.parse().unwrap()],
+        ports: vec![Port {
+            name: String::new(),
+            protocol,
+            port,
+            node_port: None,
+            backends,
+        }],
+        affinity: None,
+        host_addresses: Vec::new(),
+    }
+}
+
+fn proxy_of(network: &Arc<PodNetwork>) -> Proxy {
+    Proxy::new(proxy::Config {
+        node: network.node(),
+        host: network.host(),
+        dialer: Arc::clone(network) as Arc<dyn proxy::Dialer>,
+    })
+}
+
+async fn pods_reach_each_other_and_a_service_of_theirs() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let (one, two) = (pod(&network, "one").await?, pod(&network, "two").await?);
+    one.serve_tcp(80, "one").await?;
+    two.serve_tcp(80, "two").await?;
+    let direct = greeting(&mut one.connect((two.address, 80).into()).await?).await?;
+    ensure!(
+        direct == format!("two {}", one.address),
+        "{direct}: a pod is seen with its own address"
+    );
+    let probe = greeting(&mut network.connect((two.address, 80).into()).await?).await?;
+    ensure!(probe == format!("two {}", network.node_address()), "{probe}");
+
+    let proxy = proxy_of(&network);
+    let backends = [
+        SocketAddr::from((one.address, 80)),
+        SocketAddr::from((two.address, 80)),
+    ];
+    proxy
+        .set(service(
+            "default/web",
+            "10.43.0.10",
+            Protocol::Tcp,
+            8080,
+            &backends,
+        ))
+        .await?;
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..8 {
+        // From a backend itself too: the hairpin.
+        let mut stream = one.connect("10.43.0.10:8080".parse()?).await?;
+        let text = greeting(&mut stream).await?;
+        stream.write_all(b"echo").await?;
+        let mut echo = [0; 4];
+        stream.read_exact(&mut echo).await?;
+        ensure!(&echo == b"echo");
+        seen.insert(text.split(' ').next().map(str::to_owned));
+    }
+    ensure!(seen.len() == 2, "{seen:?}");
+    // From the node, as probes and the API server do.
+    greeting(&mut network.connect("10.43.0.10:8080".parse()?).await?).await?;
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn a_pod_cannot_send_from_an_address_that_is_not_its_own() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let (liar, victim, target) = (
+        pod(&network, "liar").await?,
+        pod(&network, "victim").await?,
+        pod(&network, "target").await?,
+    );
+    let socket = target.udp(9).await?;
+    let forged = SocketAddr::from((victim.address, 0));
+    let forger = liar
+        .namespace
+        .run(move || {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
+            socket.set_ip_transparent_v4(true)?;
+            socket.bind(&forged.into())?;
+            io::Result::Ok(std::net::UdpSocket::from(socket))
+        })
+        .await??;
+    forger.send_to(b"forged", (target.address, 9))?;
+    liar.udp(0).await?.send_to(b"honest", (target.address, 9)).await?;
+    let mut buffer = [0; 16];
+    let (length, from) = timeout(Duration::from_secs(5), socket.recv_from(&mut buffer)).await??;
+    ensure!(
+        &buffer[..length] == b"honest" && from.ip() == liar.address,
+        "{from}"
+    );
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn attaching_is_quick_and_detaching_leaves_no_interface() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let mut times = Vec::new();
+    let mut namespaces = Vec::new();
+    for number in 0..40 {
+        let uid = format!("pod-{number}");
+        let namespace = Namespace::create(&uid)?;
+        let started = Instant::now();
+        network
+            .attach(&uid, namespace.as_fd().try_clone_to_owned()?)
+            .await?;
+        times.push(started.elapsed());
+        namespaces.push(namespace);
+    }
+    times.sort();
+    println!(
+        "attach: median {:?}, worst {:?}",
+        times[times.len() / 2],
+        times[times.len() - 1]
+    );
+    let interfaces = || async {
+        let text = network
+            .node()
+            .run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))
+            .await??;
+        anyhow::Ok(text.lines().filter(|line| line.contains("veth")).count())
+    };
+    ensure!(interfaces().await? == 40);
+    network.retain(&["pod-7".to_owned()]).await?;
+    ensure!(interfaces().await? == 1);
+    let (left, gone): (Vec<_>, Vec<_>) = (0..40)
+        .map(|number| (number, format!("pod-{number}")))
+        .partition(|(number, _)| *number == 7);
+    ensure!(left.len() == 1 && gone.len() == 39);
+    let started = Instant::now();
+    network.detach("pod-7").await?;
+    println!("detach: {:?}", started.elapsed());
+    network.detach("pod-7").await?;
+    ensure!(interfaces().await? == 0);
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn a_restarted_agent_finds_pods_and_node_namespace_again() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let (one, two) = (pod(&network, "one").await?, pod(&network, "two").await?);
+    one.serve_tcp(80, "one").await?;
+    let identity =
+        |network: &PodNetwork| -> Result<u64> { Ok(nix::sys::stat::fstat(network.node().as_fd())?.st_ino) };
+    let before = identity(&network)?;
+    // An established connection between pods, which the restart must not touch.
+    let mut stream = two.connect((one.address, 80).into()).await?;
+    greeting(&mut stream).await?;
+    drop(network);
+
+    let network = PodNetwork::start(config(dir.path())).await?;
+    ensure!(identity(&network)? == before, "the same namespace");
+    ensure!(
+        network.pod(one.address.into()).is_none(),
+        "known only once attached again"
+    );
+    let again = network
+        .attach("one", one.namespace.as_fd().try_clone_to_owned()?)
+        .await?;
+    ensure!(again == one.address);
+    stream.write_all(b"x").await?;
+    ensure!(timeout(Duration::from_secs(5), stream.read_u8()).await?? == b'x');
+    let three = pod(&network, "three").await?;
+    ensure!(three.address != two.address && three.address != one.address);
+
+    // A pod made anew under its old name: its old interface is in the way.
+    let renewed = pod(&network, "two").await?;
+    ensure!(renewed.address == two.address);
+    greeting(&mut renewed.connect((one.address, 80).into()).await?).await?;
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn a_node_port_is_served_in_the_host_namespace() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let one = pod(&network, "one").await?;
+    one.serve_tcp(80, "one").await?;
+    loopback_up(&network.host()).await?;
+    let proxy = proxy_of(&network);
+    let mut web = service(
+        "default/web",
+        "10.43.0.10",
+        Protocol::Tcp,
+        80,
+        &[(one.address, 80).into()],
+    );
+    web.ports[0].node_port = Some(30080);
+    proxy.set(web.clone()).await?;
+    for address in ["127.0.0.1:30080", "[::1]:30080"] {
+        let mut stream = TcpStream::connect(address).await.context(address)?;
+        ensure!(greeting(&mut stream).await?.starts_with("one "));
+    }
+    web.ports[0].node_port = None;
+    proxy.set(web).await?;
+    let refused = TcpStream::connect("127.0.0.1:30080").await.unwrap_err();
+    ensure!(refused.kind() == io::ErrorKind::ConnectionRefused);
+
+    let answers = one.udp(53).await?;
+    echo_udp(answers, "one");
+    let mut dns = service(
+        "default/dns",
+        "10.43.0.11",
+        Protocol::Udp,
+        53,
+        &[(one.address, 53).into()],
+    );
+    dns.ports[0].node_port = Some(30053);
+    proxy.set(dns).await?;
+    let client = UdpSocket::bind("0.0.0.0:0").await?;
+    let other_address = "127.9.9.9:30053".parse()?;
+    ensure!(ask_udp(&client, other_address, "hello").await? == "one hello");
+    network.destroy().await?;
+    Ok(())
+}
+
+/// The world outside: a namespace of its own, behind a veth pair of the host. The test's "host" namespace has no other
+/// interface.
+const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// A host with an address that is not a loopback one; pods take it for the world.
+async fn give_host_an_address(network: &PodNetwork) -> Result<()> {
+    loopback_up(&network.host()).await?;
+    let status = network
+        .host()
+        .run(|| {
+            std::process::Command::new("ip")
+                .args(["address", "add", "192.0.2.1/32", "dev", "lo"])
+                .status()
+        })
+        .await??;
+    ensure!(status.success(), "ip address add");
+    Ok(())
+}
+
+async fn loopback_up(namespace: &Namespace) -> Result<()> {
+    let status = namespace
+        .run(|| {
+            std::process::Command::new("ip")
+                .args(["link", "set", "lo", "up"])
+                .status()
+        })
+        .await??;
+    ensure!(status.success(), "ip link set lo up");
+    Ok(())
+}
+
+async fn outbound_tcp_and_udp_leave_through_sockets_of_the_host() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    give_host_an_address(&network).await?;
+    outbound_works(&network).await?;
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn outbound_works(network: &PodNetwork) -> Result<()> {
+    let one = pod(network, "one").await?;
+    let listener = TcpListener::bind((HOST, 0)).await?;
+    let to = listener.local_addr()?;
+    greet(listener, "world");
+    let mut stream = one.connect(to).await?;
+    ensure!(greeting(&mut stream).await?.starts_with("world "));
+    stream.write_all(b"half").await?;
+    stream.shutdown().await?;
+    let mut echo = String::new();
+    stream.read_to_string(&mut echo).await?;
+    ensure!(echo == "half", "{echo}");
+
+    let socket = UdpSocket::bind((HOST, 0)).await?;
+    let to = socket.local_addr()?;
+    echo_udp(socket, "world");
+    let client = one.udp(0).await?;
+    let second = one.udp(0).await?;
+    for round in 0..5 {
+        let text = format!("datagram {round}");
+        ensure!(ask_udp(&client, to, &text).await? == format!("world {text}"));
+        ensure!(ask_udp(&second, to, &text).await? == format!("world {text}"));
+    }
+    // Nobody there: the connection ends at once, one way or the other.
+    let nobody = SocketAddr::from((HOST, 1));
+    match one.connect(nobody).await {
+        Err(error) => ensure!(error.kind() == io::ErrorKind::ConnectionRefused, "{error}"),
+        Ok(mut stream) => {
+            let error = timeout(Duration::from_secs(5), stream.read_u8())
+                .await?
+                .unwrap_err();
+            ensure!(error.kind() == io::ErrorKind::ConnectionReset, "{error}");
+        }
+    }
+    Ok(())
+}
+
+async fn pods_are_kept_from_the_hosts_loopback() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    loopback_up(&network.host()).await?;
+    let one = pod(&network, "one").await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    greet(listener, "secret");
+    for address in [
+        Ipv4Addr::LOCALHOST,
+        Ipv4Addr::UNSPECIFIED,
+        skiff_pod_network::GATEWAY,
+        network.node_address(),
+    ] {
+        let outcome = one.connect((address, port).into()).await;
+        ensure!(outcome.is_err(), "{address}");
+    }
+    // An address of the cluster that nobody has does not go out either.
+    let started = Instant::now();
+    for address in ["10.42.3.200:80", "10.42.77.1:80", "10.43.9.9:80"] {
+        let error = one.connect(address.parse()?).await.unwrap_err();
+        println!("{address}: {error}");
+    }
+    ensure!(started.elapsed() < Duration::from_secs(1), "refused at once");
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn udp_services_answer_from_the_service_address() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let (client, one, two) = (
+        pod(&network, "client").await?,
+        pod(&network, "one").await?,
+        pod(&network, "two").await?,
+    );
+    let first = echo_udp(one.udp(53).await?, "one");
+    echo_udp(two.udp(53).await?, "two");
+    let proxy = proxy_of(&network);
+    let address = "10.43.0.53:53".parse()?;
+    let backends = [
+        SocketAddr::from((one.address, 53)),
+        SocketAddr::from((two.address, 53)),
+    ];
+    proxy
+        .set(service(
+            "kube-system/dns",
+            "10.43.0.53",
+            Protocol::Udp,
+            53,
+            &backends,
+        ))
+        .await?;
+    let (left, right) = (client.udp(0).await?, client.udp(0).await?);
+    let mut names = Vec::new();
+    for socket in [&left, &right] {
+        let name = ask_udp(socket, address, "a").await?;
+        ensure!(
+            ask_udp(socket, address, "a").await? == name,
+            "a flow stays with its backend"
+        );
+        names.push(name);
+    }
+    names.sort();
+    ensure!(names == ["one a", "two a"], "{names:?}");
+    // A backend that leaves takes its flows along.
+    proxy
+        .set(service(
+            "kube-system/dns",
+            "10.43.0.53",
+            Protocol::Udp,
+            53,
+            &backends[1..],
+        ))
+        .await?;
+    first.abort();
+    for socket in [&left, &right] {
+        ensure!(ask_udp(socket, address, "b").await? == "two b");
+    }
+    proxy.remove("kube-system/dns").await;
+    left.connect(address).await?;
+    left.send(b"c").await?;
+    let error = timeout(Duration::from_secs(5), left.recv(&mut [0; 8]))
+        .await?
+        .unwrap_err();
+    ensure!(error.kind() == io::ErrorKind::ConnectionRefused, "{error}");
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn a_service_without_backends_is_refused_at_once() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let one = pod(&network, "one").await?;
+    one.serve_tcp(80, "one").await?;
+    let proxy = proxy_of(&network);
+    let to = "10.43.0.10:80".parse()?;
+    proxy
+        .set(service(
+            "default/web",
+            "10.43.0.10",
+            Protocol::Tcp,
+            80,
+            &[(one.address, 80).into()],
+        ))
+        .await?;
+    let mut kept = one.connect(to).await?;
+    greeting(&mut kept).await?;
+    proxy
+        .set(service("default/web", "10.43.0.10", Protocol::Tcp, 80, &[]))
+        .await?;
+    let started = Instant::now();
+    let error = one.connect(to).await.unwrap_err();
+    ensure!(error.kind() == io::ErrorKind::ConnectionRefused, "{error}");
+    ensure!(started.elapsed() < Duration::from_millis(500));
+    kept.write_all(b"y").await?;
+    ensure!(kept.read_u8().await? == b'y', "established connections stay");
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn cluster_names_resolve_from_a_pod() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let one = pod(&network, "one").await?;
+    let dns = Dns::start(proxy::dns::Config {
+        domain: "cluster.local".into(),
+        listen: "10.43.0.2:53".parse()?,
+        node: network.node(),
+        upstream: network.host(),
+        resolv_conf: dir.path().join("resolv.conf"),
+    })
+    .await?;
+    let record = ServiceRecord {
+        addresses: vec![IpAddr::from([10, 43, 0, 10])],
+        ..ServiceRecord::default()
+    };
+    dns.set("default/web", Some(record));
+    let socket = one.udp(0).await?;
+    socket.connect("10.43.0.2:53").await?;
+    let question = question(7, &["web", "default", "svc", "cluster", "local"]);
+    socket.send(&question).await?;
+    let mut buffer = [0; 512];
+    let length = timeout(Duration::from_secs(5), socket.recv(&mut buffer)).await??;
+    ensure!(buffer[..2] == question[..2] && buffer[3] & 0x0f == 0, "no error");
+    ensure!(
+        buffer[..length].ends_with(&[10, 43, 0, 10]),
+        "{:?}",
+        &buffer[..length]
+    );
+    network.destroy().await?;
+    Ok(())
+}
+
+/// A question for an A record, on the wire.
+fn question(id: u16, labels: &[&str]) -> Vec<u8> {
+    let mut bytes = id.to_be_bytes().to_vec();
+    bytes.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    for label in labels {
+        bytes.push(label.len() as u8);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.extend([0, 0, 1, 0, 1]);
+    bytes
+}
+
+async fn destroying_leaves_nothing_behind() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mounts = || std::fs::read_to_string("/proc/self/mountinfo");
+    let before = mounts()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let one = pod(&network, "one").await?;
+    ensure!(mounts()? != before, "the node namespace is kept by a mount");
+    network.destroy().await?;
+    network.destroy().await?;
+    ensure!(mounts()? == before);
+    ensure!(std::fs::read_dir(dir.path())?.next().is_none(), "no file is left");
+    let inside = one
+        .namespace
+        .run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))
+        .await??;
+    ensure!(!inside.contains("eth0"), "the pod's interface is gone too");
+    Ok(())
+}
+
+async fn as_root_the_kernel_masquerades_and_leaves_the_host_as_it_was() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let forwarding = || std::fs::read_to_string("/proc/thread-self/net/dev").map(|text| text.lines().count());
+    let before = forwarding()?;
+    let network = PodNetwork::start(Config {
+        rootless: false,
+        ..config(dir.path())
+    })
+    .await?;
+    ensure!(forwarding()? == before + 1, "one interface in the host namespace");
+    give_host_an_address(&network).await?;
+    outbound_works(&network).await?;
+    network.destroy().await?;
+    ensure!(forwarding()? == before);
+    Ok(())
+}
