@@ -125,7 +125,7 @@ def string(text):
 def map_keys(schema):
     of = target(schema["items"])
     keys = []
-    for key in schema["x-kubernetes-list-map-keys"]:
+    for key in sorted(schema["x-kubernetes-list-map-keys"]):  # as path elements have them
         default = KEY_DEFAULTS.get((of, key))
         keys.append(f"K({string(key)}, {'None' if default is None else f'Some({string(default)})'})")
     return "&[" + ", ".join(keys) + "]"

@@ -3372,7 +3372,7 @@ static CORE_V1_POD_TEMPLATE_SPEC: S = S {
 static CORE_V1_POD_VOLUME_HEALTH: S = S {
     name: "io.k8s.api.core.v1.PodVolumeHealth", atomic: false,
     fields: &[
-    F { name: "healthConditions", shape: List(&L { items: Object(&CORE_V1_VOLUME_HEALTH_CONDITION), kind: Keyed(&[K("status", None), K("reason", None)]) }), flags: MERGE, merge_key: "status" },
+    F { name: "healthConditions", shape: List(&L { items: Object(&CORE_V1_VOLUME_HEALTH_CONDITION), kind: Keyed(&[K("reason", None), K("status", None)]) }), flags: MERGE, merge_key: "status" },
     F { name: "lastTransitionTime", shape: Time, flags: 0, merge_key: "" },
     F { name: "name", shape: String, flags: REQUIRED, merge_key: "" },
     ],
@@ -4033,7 +4033,7 @@ static CORE_V1_VOLUME_HEALTH_CONDITION: S = S {
 static CORE_V1_VOLUME_HEALTH_STATUS: S = S {
     name: "io.k8s.api.core.v1.VolumeHealthStatus", atomic: false,
     fields: &[
-    F { name: "healthConditions", shape: List(&L { items: Object(&CORE_V1_VOLUME_HEALTH_CONDITION), kind: Keyed(&[K("status", None), K("reason", None)]) }), flags: MERGE, merge_key: "status" },
+    F { name: "healthConditions", shape: List(&L { items: Object(&CORE_V1_VOLUME_HEALTH_CONDITION), kind: Keyed(&[K("reason", None), K("status", None)]) }), flags: MERGE, merge_key: "status" },
     F { name: "lastTransitionTime", shape: Time, flags: 0, merge_key: "" },
     ],
 };
@@ -5379,7 +5379,7 @@ static RESOURCE_V1_RESOURCE_CLAIM_STATUS: S = S {
     name: "io.k8s.api.resource.v1.ResourceClaimStatus", atomic: false,
     fields: &[
     F { name: "allocation", shape: Object(&RESOURCE_V1_ALLOCATION_RESULT), flags: 0, merge_key: "" },
-    F { name: "devices", shape: List(&L { items: Object(&RESOURCE_V1_ALLOCATED_DEVICE_STATUS), kind: Keyed(&[K("driver", None), K("device", None), K("pool", None), K("shareID", None)]) }), flags: 0, merge_key: "" },
+    F { name: "devices", shape: List(&L { items: Object(&RESOURCE_V1_ALLOCATED_DEVICE_STATUS), kind: Keyed(&[K("device", None), K("driver", None), K("pool", None), K("shareID", None)]) }), flags: 0, merge_key: "" },
     F { name: "reservedFor", shape: List(&L { items: Object(&RESOURCE_V1_RESOURCE_CLAIM_CONSUMER_REFERENCE), kind: Keyed(&[K("uid", None)]) }), flags: MERGE, merge_key: "uid" },
     ],
 };
