@@ -42,10 +42,10 @@ fn up(header_index: u32, message: &mut LinkMessage) {
     message.header.change_mask = LinkFlags::Up;
 }
 
-/// A veth pair, both ends up: `name` here, `peer` in the namespace behind `netns`.
+/// A veth pair: `name` here and up, `peer` in the namespace behind `netns` (still down: the kernel makes that end first,
+/// and an end without the other can't be up).
 pub(crate) fn add_veth(name: &str, peer: &str, netns: BorrowedFd<'_>) -> Request {
     let mut other = LinkMessage::default();
-    up(0, &mut other);
     other.attributes = vec![
         LinkAttribute::IfName(peer.into()),
         LinkAttribute::NetNsFd(netns.as_raw_fd()),

@@ -43,6 +43,7 @@ pub(crate) async fn connect(
     let name = veth_name(address);
     let run = refused("enter a namespace");
     let inside = pod.run(prepare).await.map_err(&run)??;
+    let occupied = inside.is_some();
     // The pod's namespace by descriptor; the pod's thread may be elsewhere by then.
     let target: OwnedFd = pod
         .as_fd()
@@ -65,7 +66,7 @@ pub(crate) async fn connect(
         })
         .await
         .map_err(&run)??;
-    if new {
+    if new && occupied {
         pod.run(|| link::delete(INTERFACE)).await.map_err(&run)??;
     }
     node.run(move || {
@@ -94,6 +95,7 @@ pub(crate) async fn connect(
             ..Route::new(Ipv4Net::default())
         };
         link::ensure(&[
+            link::set_up(index),
             link::add_address(index, address, 32, AddressScope::Universe),
             gateway.request(),
             default.request(),

@@ -50,6 +50,7 @@ pub fn run(tests: &[Test]) -> ExitCode {
         let started = Instant::now();
         let outcome = Command::new(env::current_exe().unwrap())
             .env(CHOSEN, test.name)
+            .env("RUST_LIB_BACKTRACE", "0")
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -106,7 +107,7 @@ fn child(tests: &[Test], chosen: &str) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:?}");
+            eprintln!("{error:#}");
             ExitCode::FAILURE
         }
     }
