@@ -117,7 +117,7 @@ async fn an_image_is_pulled_once_found_and_removed() {
     let image = images[0].clone();
     assert_eq!(image.process.entrypoint, ["/bin/serve"]);
     assert_eq!(image.process.working_dir, "/");
-    assert_eq!(image.tags, [name.clone()]);
+    assert_eq!(image.tags, std::slice::from_ref(&name));
     let busybox = image.layers.last().unwrap().join("bin/busybox");
     assert!(std::fs::metadata(&busybox).unwrap().size() > 100_000);
     assert_eq!(
