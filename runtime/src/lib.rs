@@ -13,6 +13,19 @@
 //! Supervisors outlive the agent: a new agent finds them by their sockets ([`supervisor::Pod::adopt`]).
 //! This crate does not use tokio: spawner and supervisor stay tiny.
 
+mod cgroup;
 pub mod cli;
+mod container;
+mod error;
+mod rootfs;
+mod seccomp;
 pub mod spawner;
+mod state;
 pub mod supervisor;
+mod wire;
+
+pub use cgroup::{Available, Version, cgroups_available};
+pub use seccomp::{default_seccomp, default_seccomp_for};
+
+/// Version of the runtime-spec this runtime follows.
+pub const OCI_VERSION: &str = "1.2.0";

@@ -1,15 +1,24 @@
 //! The supervisor of one pod, and the agent's handle on it.
 //!
 //! Containers of a pod share its network, IPC and UTS namespace (and its PID namespace when asked); each has its own
-//! mount, PID and cgroup namespace. The agent describes a container with an OCI `config.json` value (`oci_spec`), whose
-//! namespace list says which to join by leaving the `path` empty and naming them in [`Container::share`].
-#![allow(unused_variables, clippy::unimplemented)]
+//! mount, PID and cgroup namespace. The agent describes a container with an OCI `config.json` value (`oci_spec`). Its
+//! namespace list is read like this: `network`, `ipc` and `uts` without a path are the pod's; `pid` follows the
+//! [`Sandbox`]; `mount` is always new; `cgroup` and `user` are new when listed; a path is joined.
+//!
+//! What could not be done as the configuration asks but leaves a working container (an rlimit above ours, a negative
+//! `oom_score_adj` without the right) is told in [`ContainerState::notes`].
 
-use std::{
-    io,
-    os::fd::OwnedFd,
-    path::{Path, PathBuf},
-};
+mod log;
+mod output;
+mod pod;
+mod protocol;
+mod server;
+mod tasks;
+
+pub use self::pod::{Pod, clean};
+pub(crate) use self::server::{Start, run};
+
+use std::{os::fd::OwnedFd, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +138,9 @@ pub struct ContainerState {
     pub exit: Option<Exit>,
     /// As given at creation.
     pub labels: std::collections::BTreeMap<String, String>,
+    /// What was done differently than the configuration asks, a sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// What a supervisor tells without being asked.
@@ -143,96 +155,4 @@ pub enum Event {
         /// How.
         exit: Exit,
     },
-}
-
-/// The agent's handle on a pod's supervisor. Calls block for milliseconds at most (create and start for as long as
-/// the kernel takes) and may be made from any thread.
-#[derive(Debug)]
-pub struct Pod {
-    _dir: PathBuf,
-}
-
-impl Pod {
-    /// Connects to the supervisor of a pod that is running already.
-    ///
-    /// # Errors
-    /// `NotFound` or `ConnectionRefused` when there is no such supervisor any more.
-    pub fn adopt(dir: &Path) -> io::Result<Self> {
-        unimplemented!()
-    }
-
-    /// Host pid of the supervisor (start time checked): `/proc/<pid>/ns/net` is the pod's network namespace.
-    pub fn pid(&self) -> u32 {
-        unimplemented!()
-    }
-
-    /// The pod's network namespace.
-    pub fn netns(&self) -> io::Result<OwnedFd> {
-        unimplemented!()
-    }
-
-    /// Creates a container: everything up to the exec of its process.
-    pub fn create(&self, container: &Container) -> io::Result<ContainerState> {
-        unimplemented!()
-    }
-
-    /// Lets a created container run.
-    pub fn start(&self, id: &str) -> io::Result<ContainerState> {
-        unimplemented!()
-    }
-
-    /// Sends a signal to the first process of a container, or to all its processes.
-    pub fn kill(&self, id: &str, signal: i32, all: bool) -> io::Result<()> {
-        unimplemented!()
-    }
-
-    /// Removes an exited container and its cgroup (a running one is killed).
-    pub fn remove(&self, id: &str) -> io::Result<()> {
-        unimplemented!()
-    }
-
-    /// Changes limits of a container, an OCI `linux.resources` value.
-    pub fn update(&self, id: &str, resources: &serde_json::Value) -> io::Result<()> {
-        unimplemented!()
-    }
-
-    /// All containers.
-    pub fn list(&self) -> io::Result<Vec<ContainerState>> {
-        unimplemented!()
-    }
-
-    /// Runs a process in a container; its end comes as [`Event::ExecExited`] with the returned number.
-    pub fn exec(&self, exec: &Exec) -> io::Result<(u64, u32, Streams)> {
-        unimplemented!()
-    }
-
-    /// Sends a signal to a process started by exec.
-    pub fn kill_exec(&self, exec: u64, signal: i32) -> io::Result<()> {
-        unimplemented!()
-    }
-
-    /// Attaches to a container's first process: stdin if it has one, and a copy of its output from now on.
-    pub fn attach(&self, id: &str) -> io::Result<Streams> {
-        unimplemented!()
-    }
-
-    /// Sets the size of the terminal of a container (`exec` is `None`) or of an exec.
-    pub fn resize(&self, id: &str, exec: Option<u64>, columns: u16, rows: u16) -> io::Result<()> {
-        unimplemented!()
-    }
-
-    /// A descriptor that becomes readable when [`Pod::next_event`] has something (for epoll).
-    pub fn events(&self) -> io::Result<OwnedFd> {
-        unimplemented!()
-    }
-
-    /// The next event, `None` when there is none now. `UnexpectedEof` when the supervisor is gone.
-    pub fn next_event(&self) -> io::Result<Option<Event>> {
-        unimplemented!()
-    }
-
-    /// Kills what still runs, removes the cgroups and ends the supervisor. Idempotent.
-    pub fn stop(&self) -> io::Result<()> {
-        unimplemented!()
-    }
 }

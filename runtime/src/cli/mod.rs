@@ -1,8 +1,8 @@
 //! `skiff oci`: the command line of runc.
-#![allow(unused_variables, clippy::unimplemented)]
 
 /// Runs `skiff oci ARGS` (`args` without the program and without `oci`) and returns the exit code.
 /// Must be called before any thread is started.
 pub fn main(args: &[std::ffi::OsString]) -> i32 {
-    unimplemented!()
+    let _ = args;
+    1
 }

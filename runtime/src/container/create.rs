@@ -1,0 +1,165 @@
+//! The creator's side of a new container.
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
+
+use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType};
+use skiff_sys::{
+    idmap::{IdRange, write_id_maps},
+    process::{Child, Forked, clone3},
+};
+
+use super::{FromChild, Plan, ToChild, hooks, init};
+use crate::{error::Context, wire};
+
+/// How long a new process may take to become ready (a bind mount's file server may not answer).
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A process that waits for its start.
+#[derive(Debug)]
+pub(crate) struct Created {
+    /// The process.
+    pub child: Child,
+    /// Its gate, for [`super::start`]; of no use when the plan had a gate of its own.
+    pub gate: OwnedFd,
+    /// Controlling end of its terminal.
+    pub console: Option<OwnedFd>,
+    /// What was done differently than asked.
+    pub notes: Vec<String>,
+}
+
+/// Creates a container up to the exec of its process.
+///
+/// # Errors
+/// What failed, in the creator or in the new process; nothing of it is left then but the cgroup.
+pub(crate) fn create(plan: Plan) -> io::Result<Created> {
+    let (ours, theirs) = wire::pair()?;
+    let birthplace = plan
+        .cgroup
+        .as_ref()
+        .map(|c| c.birthplace())
+        .transpose()?
+        .flatten();
+    // A PID namespace is entered by children only.
+    let own_pid_namespace = enter_pid_namespace(&plan)?;
+    let mut born = birthplace.is_some();
+    let mut forked = clone3(plan.new, birthplace.as_ref().map(AsFd::as_fd));
+    if forked.is_err() && born {
+        // Not every kernel or cgroup allows being born there.
+        born = false;
+        forked = clone3(plan.new, None);
+    }
+    if let Ok(Forked::Child) = forked {
+        drop(ours);
+        init::run(plan, theirs);
+    }
+    if let Some(own) = own_pid_namespace {
+        rustix::thread::move_into_link_name_space(own.as_fd(), None)
+            .context(|| "return to the PID namespace".into())?;
+    }
+    let Forked::Parent(child) = forked.context(|| "clone3".into())? else {
+        unreachable!("the child does not return")
+    };
+    drop(theirs);
+    match prepare(&plan, &child, &ours, born) {
+        Ok((console, notes)) => Ok(Created {
+            child,
+            gate: ours,
+            console,
+            notes,
+        }),
+        Err(e) => {
+            put_down(&child);
+            Err(e)
+        }
+    }
+}
+
+/// Kills and reaps a child that is not wanted any more.
+pub(crate) fn put_down(child: &Child) {
+    let _ = skiff_sys::process::pidfd_signal(child.pidfd.as_fd(), libc::SIGKILL);
+    let _ = rustix::process::waitid(
+        rustix::process::WaitId::PidFd(child.pidfd.as_fd()),
+        rustix::process::WaitIdOptions::EXITED,
+    );
+}
+
+fn enter_pid_namespace(plan: &Plan) -> io::Result<Option<OwnedFd>> {
+    let Some(join) = plan.join.iter().find(|j| j.kind == LinuxNamespaceType::Pid) else {
+        return Ok(None);
+    };
+    let own = super::exec::open_own("pid")?;
+    rustix::thread::move_into_link_name_space(join.fd.as_fd(), None)
+        .context(|| "join the PID namespace".into())?;
+    Ok(Some(own))
+}
+
+fn prepare(
+    plan: &Plan,
+    child: &Child,
+    socket: &OwnedFd,
+    born_in_cgroup: bool,
+) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
+    rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Recv, Some(PATIENCE))?;
+    if plan.new & libc::CLONE_NEWUSER as u64 != 0 {
+        let linux = plan.spec.linux().as_ref();
+        let uids = ranges(linux.and_then(|l| l.uid_mappings().as_deref()));
+        let gids = ranges(linux.and_then(|l| l.gid_mappings().as_deref()));
+        write_id_maps(child.pid, &uids, &gids)
+            .context(|| "write the id maps of the user namespace".into())?;
+    }
+    if let Some(cgroup) = &plan.cgroup
+        && !born_in_cgroup
+    {
+        cgroup.attach(child.pid)?;
+    }
+    wire::send(socket, &ToChild::Go, &[])?;
+    let mut console = None;
+    loop {
+        let (message, fds) = wire::receive::<FromChild>(socket).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                io::Error::other("the container's first process died while it was set up")
+            }
+            io::ErrorKind::WouldBlock => io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("the container was not ready in {PATIENCE:?}"),
+            ),
+            _ => e,
+        })?;
+        match message {
+            FromChild::NeedHooks => {
+                if let Some(all) = plan.spec.hooks() {
+                    let state = hooks::state(
+                        &plan.id,
+                        "creating",
+                        Some(child.pid),
+                        &plan.bundle,
+                        plan.spec.annotations(),
+                    );
+                    #[allow(deprecated, reason = "prestart hooks must still run")]
+                    hooks::run("prestart", all.prestart(), &state)?;
+                    hooks::run("createRuntime", all.create_runtime(), &state)?;
+                }
+                wire::send(socket, &ToChild::HooksDone, &[])?;
+            }
+            FromChild::Console => console = fds.into_iter().next(),
+            FromChild::Ready(notes) => return Ok((console, notes)),
+            FromChild::Failed(failure) => return Err(failure.into()),
+        }
+    }
+}
+
+fn ranges(mappings: Option<&[LinuxIdMapping]>) -> Vec<IdRange> {
+    mappings
+        .unwrap_or_default()
+        .iter()
+        .map(|m| IdRange {
+            inside: m.container_id(),
+            outside: m.host_id(),
+            size: m.size(),
+        })
+        .collect()
+}

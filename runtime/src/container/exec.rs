@@ -1,0 +1,298 @@
+//! A further process in a running container.
+
+use std::{
+    fs, io,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+};
+
+use oci_spec::runtime::Process;
+use rustix::{
+    fs::{Mode, OFlags},
+    thread::ThreadNameSpaceType as Ns,
+};
+use skiff_sys::process::{Child, Forked, clone3};
+
+use super::{FromChild, Stdio, ToChild, create::put_down, init, process};
+use crate::{
+    cgroup::Cgroup,
+    error::{Context, Failure},
+    seccomp::Filter,
+    wire,
+};
+
+/// What to run, and where.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Process id of the container's first process.
+    pub target: u32,
+    /// What to run.
+    pub process: Process,
+    /// The container's cgroup.
+    pub cgroup: Option<Cgroup>,
+    /// The container's system call filter.
+    pub seccomp: Option<Filter>,
+    /// Streams.
+    pub stdio: Stdio,
+    /// The process dies with its creator.
+    pub die_with_parent: bool,
+}
+
+/// A process that has been executed in the container.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The process, a child of the caller.
+    pub child: Child,
+    /// Controlling end of its terminal.
+    pub console: Option<OwnedFd>,
+    /// What was done differently than asked.
+    pub notes: Vec<String>,
+}
+
+/// Our own namespace of a kind (`pid`, `user`, …).
+pub(super) fn open_own(kind: &str) -> io::Result<OwnedFd> {
+    open_namespace(&format!("/proc/self/ns/{kind}"))
+}
+
+fn open_namespace(path: &str) -> io::Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).context(|| format!("open {path}"))
+}
+
+/// The namespaces in which process `target` differs from us (to join our own again may need a right we lack).
+fn foreign(target: u32) -> io::Result<Vec<(&'static str, Ns)>> {
+    let kinds = [
+        ("user", Ns::USER),
+        ("mnt", Ns::MOUNT),
+        ("pid", Ns::PROCESS_ID),
+        ("net", Ns::NETWORK),
+        ("ipc", Ns::INTER_PROCESS_COMMUNICATION),
+        ("uts", Ns::HOST_NAME_AND_NIS_DOMAIN_NAME),
+        ("cgroup", Ns::CONTROL_GROUP),
+        ("time", Ns::TIME),
+    ];
+    let mut foreign = Vec::new();
+    for (kind, flag) in kinds {
+        let own = fs::read_link(format!("/proc/self/ns/{kind}"));
+        let theirs = fs::read_link(format!("/proc/{target}/ns/{kind}"));
+        match (own, theirs) {
+            (Ok(own), Ok(theirs)) if own != theirs => foreign.push((kind, flag)),
+            (Ok(_), Err(e)) => {
+                return Err(e).context(|| format!("look at the {kind} namespace of process {target}"));
+            }
+            _ => (),
+        }
+    }
+    Ok(foreign)
+}
+
+/// Runs a process in a container's namespaces and cgroup. Returns when it has been executed.
+///
+/// # Errors
+/// What failed; the process is gone then. `NotFound` for a program that does not exist, with runc's text.
+pub(crate) fn exec(request: Request) -> io::Result<Running> {
+    let foreign = foreign(request.target)?;
+    // The numbers of namespaces come from the process that holds the id now; a pidfd keeps it the same process.
+    let pid = rustix::process::Pid::from_raw(request.target as i32).ok_or(io::ErrorKind::NotFound)?;
+    let target = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+        .context(|| format!("open process {}", request.target))?;
+    let (ours, theirs) = wire::pair()?;
+    let birthplace = request
+        .cgroup
+        .as_ref()
+        .map(Cgroup::birthplace)
+        .transpose()?
+        .flatten();
+    let other_user = foreign.iter().any(|(kind, _)| *kind == "user");
+    let pid_namespace = foreign.iter().any(|(kind, _)| *kind == "pid");
+
+    // From its birth on other processes of the container see the new one: none of them may open our program file
+    // through it before it has become another program.
+    let dumpable = rustix::process::dumpable_behavior()?;
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    let forked = fork(&request, &target, birthplace.as_ref(), pid_namespace, other_user);
+    if let Ok(Forked::Child) = forked {
+        drop(ours);
+        run(request, &target, &foreign, &theirs);
+    }
+    let restored = rustix::process::set_dumpable_behavior(dumpable);
+    drop(theirs);
+    let Forked::Parent(child) = forked? else {
+        unreachable!("the child does not return")
+    };
+    let done = restored
+        .map_err(io::Error::from)
+        .and_then(|()| prepare(&request, &child, &ours, birthplace.is_some()));
+    match done {
+        Ok((console, notes)) => Ok(Running {
+            child,
+            console,
+            notes,
+        }),
+        Err(e) => {
+            put_down(&child);
+            Err(e)
+        }
+    }
+}
+
+/// Forks into the target's PID namespace, which only a child can be in.
+fn fork(
+    request: &Request,
+    target: &OwnedFd,
+    birthplace: Option<&OwnedFd>,
+    pid_namespace: bool,
+    other_user: bool,
+) -> io::Result<Forked> {
+    if !pid_namespace {
+        return clone3(0, birthplace.map(AsFd::as_fd)).context(|| "clone3".into());
+    }
+    let own = open_own("pid")?;
+    let own_user = other_user.then(|| open_own("user")).transpose()?;
+    let joined = rustix::thread::move_into_thread_name_spaces(target.as_fd(), Ns::PROCESS_ID);
+    if joined == Err(rustix::io::Errno::PERM) && own_user.is_some() {
+        // We have no right over the container's namespaces but within its user namespace: an ordinary user's
+        // `skiff oci exec`. A process cannot leave a user namespace, so this one, which does nothing else, stays in it.
+        rustix::thread::move_into_thread_name_spaces(target.as_fd(), Ns::USER | Ns::PROCESS_ID)
+            .context(|| format!("join the user and PID namespace of process {}", request.target))?;
+        return clone3(0, birthplace.map(AsFd::as_fd)).context(|| "clone3".into());
+    }
+    joined.context(|| format!("join the PID namespace of process {}", request.target))?;
+    let forked = clone3(0, birthplace.map(AsFd::as_fd));
+    if !matches!(forked, Ok(Forked::Child)) {
+        rustix::thread::move_into_link_name_space(own.as_fd(), None)
+            .context(|| "return to the PID namespace".into())?;
+    }
+    forked.context(|| "clone3".into())
+}
+
+fn prepare(
+    request: &Request,
+    child: &Child,
+    socket: &OwnedFd,
+    born_in_cgroup: bool,
+) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
+    if let Some(cgroup) = &request.cgroup
+        && !born_in_cgroup
+    {
+        cgroup.attach(child.pid)?;
+    }
+    wire::send(socket, &ToChild::Go, &[])?;
+    let mut console = None;
+    loop {
+        match wire::receive::<FromChild>(socket)? {
+            (FromChild::Console, fds) => console = fds.into_iter().next(),
+            (FromChild::Ready(notes), _) => {
+                super::start(socket)?;
+                return Ok((console, notes));
+            }
+            (FromChild::Failed(failure), _) => return Err(failure.into()),
+            (other, _) => return Err(io::Error::other(format!("unexpected message {other:?}"))),
+        }
+    }
+}
+
+fn run(request: Request, target: &OwnedFd, foreign: &[(&'static str, Ns)], socket: &OwnedFd) -> ! {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        become_process(request, target, foreign, socket)
+    }));
+    let error = match done {
+        Ok(Err(e)) => e,
+        Ok(Ok(never)) => match never {},
+        Err(_) => io::Error::other("panic while a process was set up"),
+    };
+    let _ = wire::send(socket, &FromChild::Failed(Failure::from(error)), &[]);
+    skiff_sys::process::exit(1)
+}
+
+fn become_process(
+    request: Request,
+    target: &OwnedFd,
+    foreign: &[(&'static str, Ns)],
+    socket: &OwnedFd,
+) -> io::Result<std::convert::Infallible> {
+    let (ToChild::Go, _) = wire::receive::<ToChild>(socket)? else {
+        return Err(io::Error::other("unexpected message"));
+    };
+    let mut notes = Vec::new();
+    process::early(&request.process, &mut notes)?;
+    let own_user = fs::read_link("/proc/self/ns/user").ok();
+    let their_user = fs::read_link(format!("/proc/{}/ns/user", request.target)).ok();
+    let mut flags = Ns::empty();
+    for (kind, flag) in foreign {
+        // Joined before the fork.
+        if *kind == "pid" || (*kind == "user" && own_user == their_user && own_user.is_some()) {
+            continue;
+        }
+        flags |= *flag;
+    }
+    if !flags.is_empty() {
+        rustix::thread::move_into_thread_name_spaces(target.as_fd(), flags)
+            .context(|| format!("join the namespaces of process {}", request.target))?;
+    }
+    if foreign.iter().any(|(kind, _)| *kind == "user") {
+        init::become_root()?;
+    }
+    let _ = rustix::process::setsid();
+    let console = match &request.stdio {
+        Stdio::Terminal { size } => {
+            let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+            let (ours, theirs) = process::terminal(root.as_fd(), *size, request.process.user().uid())?;
+            wire::send(socket, &FromChild::Console, &[ours.as_fd()])?;
+            Some(theirs)
+        }
+        _ => None,
+    };
+    process::streams(request.stdio, console.as_ref())?;
+    let program = process::prepare(
+        &request.process,
+        request.seccomp.as_ref(),
+        request.die_with_parent,
+        &mut notes,
+    )?;
+    wire::send(socket, &FromChild::Ready(notes), &[])?;
+    match wire::receive::<ToChild>(socket)? {
+        (ToChild::Start, _) => Err(program.execute()),
+        (other, _) => Err(io::Error::other(format!("unexpected message {other:?}"))),
+    }
+}
+
+/// Start time of a process in clock ticks since boot: with the id it names the process for good.
+pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).context(|| format!("read {path}"))?;
+    parse_start_time(&stat).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, path))
+}
+
+/// Field 22 of proc_pid_stat(5); the name in field 2 may hold spaces and parentheses.
+fn parse_start_time(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?
+        .1
+        .split_ascii_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()
+}
+
+/// That process is there and not a zombie.
+pub(crate) fn alive(pid: u32, started: u64) -> bool {
+    let Ok(stat) = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")) else {
+        return false;
+    };
+    let state = stat
+        .rsplit_once(')')
+        .and_then(|(_, rest)| rest.split_ascii_whitespace().next());
+    parse_start_time(&stat) == Some(started) && !matches!(state, Some("Z" | "X"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_time_is_found_behind_a_hostile_name() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 2";
+        assert_eq!(parse_start_time(stat), Some(12345));
+        assert!(alive(std::process::id(), start_time(std::process::id()).unwrap()));
+        assert!(!alive(std::process::id(), 1));
+    }
+}

@@ -1,0 +1,97 @@
+//! Hooks: programs of the user's choice that run at fixed points of a container's life.
+
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use oci_spec::runtime::Hook;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags},
+};
+use serde_json::{Value, json};
+
+use crate::error::Context;
+
+/// The runtime-spec state that hooks read on their standard input.
+pub(crate) fn state(
+    id: &str,
+    status: &str,
+    pid: Option<u32>,
+    bundle: &Path,
+    annotations: &Option<HashMap<String, String>>,
+) -> Value {
+    let mut state = json!({ "ociVersion": crate::OCI_VERSION, "id": id, "status": status, "bundle": bundle });
+    if let Some(pid) = pid {
+        state["pid"] = pid.into();
+    }
+    if let Some(annotations) = annotations
+        && !annotations.is_empty()
+    {
+        state["annotations"] = json!(annotations);
+    }
+    state
+}
+
+/// Runs the hooks of one kind in order; the first that fails is the error.
+pub(crate) fn run(kind: &str, hooks: &Option<Vec<Hook>>, state: &Value) -> io::Result<()> {
+    for hook in hooks.iter().flatten() {
+        one(hook, state).context(|| format!("{kind} hook {:?}", hook.path()))?;
+    }
+    Ok(())
+}
+
+fn one(hook: &Hook, state: &Value) -> io::Result<()> {
+    let mut command = Command::new(hook.path());
+    if let Some(args) = hook.args() {
+        use std::os::unix::process::CommandExt;
+        if let Some((first, rest)) = args.split_first() {
+            command.arg0(first).args(rest);
+        }
+    }
+    command.env_clear();
+    for pair in hook.env().iter().flatten() {
+        if let Some((key, value)) = pair.split_once('=') {
+            command.env(key, value);
+        }
+    }
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A hook need not read it.
+        let _ = stdin.write_all(state.to_string().as_bytes());
+    }
+    if let Some(seconds) = hook.timeout()
+        && !ended_within(&child, Duration::from_secs(seconds.max(1) as u64))?
+    {
+        child.kill()?;
+        child.wait()?;
+        return Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("still running after {seconds} s"),
+        ));
+    }
+    let status = child.wait()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("{status}")))
+    }
+}
+
+fn ended_within(child: &Child, limit: Duration) -> io::Result<bool> {
+    let pid = Pid::from_raw(child.id() as i32).expect("a child's pid is positive");
+    let fd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+    let timeout = Timespec {
+        tv_sec: limit.as_secs() as i64,
+        tv_nsec: 0,
+    };
+    Ok(poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout))? > 0)
+}

@@ -1,0 +1,281 @@
+//! The container's first process, from its birth to the exec.
+
+use std::{
+    fs, io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::Path,
+};
+
+use nix::sched::CloneFlags;
+use oci_spec::runtime::LinuxNamespaceType;
+
+use super::{FromChild, Plan, Stdio, ToChild, hooks, process};
+use crate::{
+    cgroup::hierarchy,
+    error::{Context, Failure, invalid},
+    rootfs::{Root, options::Options},
+    wire,
+};
+
+/// Runs in the new process and never returns.
+pub(super) fn run(mut plan: Plan, socket: OwnedFd) -> ! {
+    let gate = plan.gate.take();
+    let error = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| set_up(&mut plan, &socket))) {
+        Err(_) => io::Error::other("the container's first process panicked while it was set up"),
+        Ok(Err(e)) => e,
+        Ok(Ok(program)) => {
+            // From here on the one to tell is who starts us.
+            let by_creator = gate.is_none();
+            let starter = match gate {
+                None => socket,
+                Some(gate) => {
+                    drop(socket);
+                    match accept(&gate) {
+                        Ok(starter) => starter,
+                        Err(_) => skiff_sys::process::exit(1),
+                    }
+                }
+            };
+            let error = begin(&plan, program, &starter, by_creator);
+            let _ = wire::send(&starter, &FromChild::Failed(Failure::from(error)), &[]);
+            skiff_sys::process::exit(1)
+        }
+    };
+    let _ = wire::send(&socket, &FromChild::Failed(Failure::from(error)), &[]);
+    skiff_sys::process::exit(1)
+}
+
+/// Waits for somebody to connect and say `Start`; one who goes away without a word changes nothing.
+fn accept(gate: &OwnedFd) -> io::Result<OwnedFd> {
+    loop {
+        let starter = match rustix::net::accept_with(gate, rustix::net::SocketFlags::CLOEXEC) {
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => continue,
+            done => done?,
+        };
+        if matches!(wire::receive::<ToChild>(&starter), Ok((ToChild::Start, _))) {
+            return Ok(starter);
+        }
+    }
+}
+
+/// From the start to the exec; returns what went wrong.
+fn begin(plan: &Plan, program: process::Program, starter: &OwnedFd, by_creator: bool) -> io::Error {
+    if by_creator {
+        match wire::receive::<ToChild>(starter) {
+            Ok((ToChild::Start, _)) => (),
+            // The creator is gone: nobody will ever start us.
+            _ => skiff_sys::process::exit(1),
+        }
+    }
+    if let Some(all) = plan.spec.hooks() {
+        let pid = rustix::process::getpid().as_raw_nonzero().get() as u32;
+        let state = hooks::state(
+            &plan.id,
+            "created",
+            Some(pid),
+            &plan.bundle,
+            plan.spec.annotations(),
+        );
+        if let Err(e) = hooks::run("startContainer", all.start_container(), &state) {
+            return e;
+        }
+    }
+    program.execute()
+}
+
+fn expect(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
+    let (got, _) = wire::receive::<ToChild>(socket)?;
+    if got == *message {
+        Ok(())
+    } else {
+        Err(invalid(format!("expected {message:?}, got {got:?}")))
+    }
+}
+
+fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
+    expect(socket, &ToChild::Go)?;
+    enter_namespaces(plan)?;
+    let _ = rustix::process::setsid();
+    let process = plan
+        .spec
+        .process()
+        .clone()
+        .ok_or_else(|| invalid("the configuration has no process"))?;
+    let linux = plan.spec.linux().clone().unwrap_or_default();
+    let mut notes = Vec::new();
+    process::early(&process, &mut notes)?;
+
+    // Our cgroups as the host names them, before a cgroup namespace makes this one the root.
+    let cgroups = hierarchy::own().unwrap_or_default();
+    // Not made at birth: its root would be the creator's cgroup.
+    let own_cgroup_namespace = plan.wants(LinuxNamespaceType::Cgroup);
+    if own_cgroup_namespace {
+        nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).context(|| "unshare the cgroup namespace".into())?;
+    }
+    if plan.wants(LinuxNamespaceType::Time) {
+        time_namespace(&linux)?;
+    }
+    if plan.new & libc::CLONE_NEWNET as u64 != 0 {
+        skiff_sys::device::loopback_up().context(|| "bring up the loopback device".into())?;
+    }
+    if plan.owns_uts() {
+        if let Some(name) = plan.spec.hostname() {
+            nix::unistd::sethostname(name).context(|| format!("set the host name {name:?}"))?;
+        }
+        if let Some(name) = plan.spec.domainname() {
+            rustix::system::setdomainname(name.as_bytes())
+                .context(|| format!("set the domain name {name:?}"))?;
+        }
+    }
+    for (key, value) in linux.sysctl().iter().flatten() {
+        set_sysctl(key, value)?;
+    }
+
+    let propagation = linux.rootfs_propagation().as_deref();
+    let mut root = Root::mount(&plan.rootfs, &plan.mountpoint, propagation)?;
+    root.show_cgroups(cgroups, own_cgroup_namespace);
+    root.mounts(plan.spec.mounts().as_deref().unwrap_or_default(), &plan.bundle)?;
+    root.devices(linux.devices().as_deref().unwrap_or_default())?;
+    root.make_directory(process.cwd());
+    if let Some(all) = plan.spec.hooks() {
+        wire::send(socket, &FromChild::NeedHooks, &[])?;
+        expect(socket, &ToChild::HooksDone)?;
+        let pid = rustix::process::getpid().as_raw_nonzero().get() as u32;
+        let state = hooks::state(
+            &plan.id,
+            "creating",
+            Some(pid),
+            &plan.bundle,
+            plan.spec.annotations(),
+        );
+        hooks::run("createContainer", all.create_container(), &state)?;
+    }
+    let stdio = std::mem::replace(&mut plan.stdio, Stdio::Inherit);
+    let console = match &stdio {
+        Stdio::Terminal { size } => {
+            let (ours, theirs) = process::terminal(root.as_fd(), *size, process.user().uid())?;
+            wire::send(socket, &FromChild::Console, &[ours.as_fd()])?;
+            let path = format!("/proc/self/fd/{}", theirs.as_raw_fd());
+            root.bind_into(
+                Path::new(&path),
+                Path::new("/dev/console"),
+                &Options {
+                    bind: true,
+                    ..Default::default()
+                },
+            )
+            .context(|| "bind the terminal to /dev/console".into())?;
+            Some(theirs)
+        }
+        _ => None,
+    };
+    root.hide(
+        linux.masked_paths().as_deref().unwrap_or_default(),
+        linux.readonly_paths().as_deref().unwrap_or_default(),
+    )?;
+    let readonly = plan
+        .spec
+        .root()
+        .as_ref()
+        .and_then(|r| r.readonly())
+        .unwrap_or(false);
+    notes.extend(root.enter(readonly, propagation, plan.no_pivot)?);
+
+    process::streams(stdio, console.as_ref())?;
+    if let Some(personality) = linux.personality() {
+        use oci_spec::runtime::LinuxPersonalityDomain as Domain;
+        let domain = match personality.domain() {
+            Domain::PerLinux => 0,
+            Domain::PerLinux32 => 8,
+        };
+        skiff_sys::process::set_personality(domain).context(|| "set the personality".into())?;
+    }
+    let program = process::prepare(&process, plan.seccomp.as_ref(), plan.die_with_parent, &mut notes)?;
+    wire::send(socket, &FromChild::Ready(notes), &[])?;
+    Ok(program)
+}
+
+impl Plan {
+    /// The configuration asks for a new namespace of this kind.
+    fn wants(&self, kind: LinuxNamespaceType) -> bool {
+        let namespaces = self.spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
+        namespaces
+            .into_iter()
+            .flatten()
+            .any(|n| n.typ() == kind && n.path().is_none())
+    }
+
+    fn owns_uts(&self) -> bool {
+        self.new & libc::CLONE_NEWUTS as u64 != 0
+            || self.join.iter().any(|j| j.kind == LinuxNamespaceType::Uts)
+    }
+}
+
+fn enter_namespaces(plan: &Plan) -> io::Result<()> {
+    // A user namespace first: it gives the right to enter the others.
+    let order = |kind: LinuxNamespaceType| u8::from(kind != LinuxNamespaceType::User);
+    let mut joins: Vec<_> = plan
+        .join
+        .iter()
+        .filter(|j| j.kind != LinuxNamespaceType::Pid)
+        .collect();
+    joins.sort_by_key(|j| order(j.kind));
+    let mut new_user = plan.new & libc::CLONE_NEWUSER as u64 != 0;
+    for join in joins {
+        rustix::thread::move_into_link_name_space(join.fd.as_fd(), None)
+            .context(|| format!("join the {} namespace", join.kind))?;
+        new_user |= join.kind == LinuxNamespaceType::User;
+    }
+    if new_user {
+        become_root()?;
+    }
+    Ok(())
+}
+
+/// In a new user namespace we are nobody until we say who we are.
+pub(super) fn become_root() -> io::Result<()> {
+    use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    setresgid(gid, gid, gid).context(|| "become group 0 of the user namespace".into())?;
+    setresuid(uid, uid, uid).context(|| "become user 0 of the user namespace".into())?;
+    match setgroups(&[]) {
+        // setgroups is denied in namespaces made without privilege.
+        Ok(()) | Err(nix::errno::Errno::EPERM) => Ok(()),
+        Err(e) => Err(e).context(|| "drop additional groups".into()),
+    }
+}
+
+/// The exec moves us into the new time namespace (Linux 6.1; before, only children).
+fn time_namespace(linux: &oci_spec::runtime::Linux) -> io::Result<()> {
+    nix::sched::unshare(CloneFlags::from_bits_retain(skiff_sys::process::NEWTIME as i32))
+        .context(|| "unshare the time namespace".into())?;
+    let mut text = String::new();
+    for (clock, offset) in linux.time_offsets().iter().flatten() {
+        text.push_str(&format!(
+            "{clock} {} {}\n",
+            offset.secs().unwrap_or(0),
+            offset.nanosecs().unwrap_or(0)
+        ));
+    }
+    if text.is_empty() {
+        return Ok(());
+    }
+    fs::write("/proc/self/timens_offsets", &text).context(|| format!("set time offsets {text:?}"))
+}
+
+/// Sets one sysctl of the current namespaces; `key` with dots or slashes.
+pub(crate) fn set_sysctl(key: &str, value: &str) -> io::Result<()> {
+    // With a slash in the key, dots are literal (net/ipv4/conf/eth0.1/…).
+    let path = if key.contains('/') {
+        key.to_owned()
+    } else {
+        key.replace('.', "/")
+    };
+    if Path::new(&path)
+        .components()
+        .any(|c| !matches!(c, std::path::Component::Normal(_)))
+    {
+        return Err(invalid(format!("sysctl {key:?}")));
+    }
+    fs::write(Path::new("/proc/sys").join(path), value).context(|| format!("set sysctl {key} to {value:?}"))
+}

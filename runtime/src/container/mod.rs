@@ -1,0 +1,134 @@
+//! A container: from an OCI configuration to a process that waits for its start, and on.
+//!
+//! ```text
+//! creator (supervisor or `skiff oci create`)            init (the container's first process)
+//!   create::create ── clone3(all namespaces at once) ──►  init::run
+//!   id maps, cgroup ──────────── Go ───────────────────►  mounts, devices, masks
+//!   prestart, createRuntime hooks ◄── NeedHooks ────────
+//!   ───────────────────────── HooksDone ───────────────►  createContainer hooks, pivot_root, terminal,
+//!                              ◄── Console (descriptor)   user, capabilities, rlimits
+//!                              ◄── Ready or Failed ─────  waits at the gate
+//!   start ─────────────────────── Start ───────────────►  startContainer hooks, seccomp, execve
+//!        ◄── end of file (it runs) or Failed ───────────
+//! ```
+
+pub(crate) mod create;
+pub(crate) mod exec;
+pub(crate) mod hooks;
+mod init;
+mod lookup;
+mod privileges;
+mod process;
+
+pub(crate) use self::init::set_sysctl;
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+};
+
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use serde::{Deserialize, Serialize};
+
+use crate::{cgroup::Cgroup, error::Failure, seccomp::Filter, supervisor::RootFs};
+
+/// Everything that is decided before a container's first process exists.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Container id.
+    pub id: String,
+    /// Configuration.
+    pub spec: Spec,
+    /// Where relative paths of the configuration start.
+    pub bundle: PathBuf,
+    /// Root file system.
+    pub rootfs: RootFs,
+    /// Existing directory where an overlay is mounted, in the container's mount namespace only.
+    pub mountpoint: PathBuf,
+    /// Namespaces made new (`CLONE_NEW*`).
+    pub new: u64,
+    /// Namespaces joined.
+    pub join: Vec<Join>,
+    /// Its cgroup.
+    pub cgroup: Option<Cgroup>,
+    /// Compiled system call filter.
+    pub seccomp: Option<Filter>,
+    /// Streams of the process.
+    pub stdio: Stdio,
+    /// The process dies with its creator.
+    pub die_with_parent: bool,
+    /// Move the root instead of pivoting.
+    pub no_pivot: bool,
+    /// Where the process waits for its start; `None`: on the creator's socket.
+    pub gate: Option<OwnedFd>,
+}
+
+/// A namespace to join.
+#[derive(Debug)]
+pub(crate) struct Join {
+    /// Which.
+    pub kind: LinuxNamespaceType,
+    /// An open `/proc/<pid>/ns/<kind>`.
+    pub fd: OwnedFd,
+}
+
+/// Streams of a process to be.
+#[derive(Debug)]
+pub(crate) enum Stdio {
+    /// A new terminal; its controlling end comes back to the creator.
+    Terminal {
+        /// Columns and rows; `None`: as the kernel makes it.
+        size: Option<(u16, u16)>,
+    },
+    /// Descriptors; a missing one is `/dev/null`.
+    Files {
+        /// Read by the process.
+        stdin: Option<OwnedFd>,
+        /// Written by it.
+        stdout: Option<OwnedFd>,
+        /// Written by it.
+        stderr: Option<OwnedFd>,
+    },
+    /// Those of the creator.
+    Inherit,
+}
+
+/// What the new process tells its creator.
+#[derive(Debug, Serialize, Deserialize)]
+enum FromChild {
+    /// Namespaces and mounts exist; waits for `HooksDone`.
+    NeedHooks,
+    /// The controlling end of the terminal is attached.
+    Console,
+    /// Everything up to the exec is done; what was done differently than asked.
+    Ready(Vec<String>),
+    /// It ends.
+    Failed(Failure),
+}
+
+/// What the creator tells the new process.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum ToChild {
+    /// Id maps are written and the cgroup is joined.
+    Go,
+    HooksDone,
+    Start,
+}
+
+/// Lets a process that waits at its gate run; returns when it has been executed.
+///
+/// # Errors
+/// Why it could not be executed; it has ended then.
+pub(crate) fn start(gate: impl AsFd) -> io::Result<()> {
+    crate::wire::send(&gate, &ToChild::Start, &[])?;
+    match crate::wire::receive::<FromChild>(&gate) {
+        // The socket is close-on-exec: its end is the exec.
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+        Err(e) => Err(e),
+        Ok((FromChild::Failed(failure), _)) => Err(failure.into()),
+        Ok((other, _)) => Err(io::Error::other(format!(
+            "unexpected message {other:?} from the container"
+        ))),
+    }
+}

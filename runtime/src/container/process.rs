@@ -1,0 +1,249 @@
+//! The last steps of every process, first of a container or started in it later: from a child in the right namespaces
+//! to the exec.
+
+use std::{
+    ffi::CString,
+    fs, io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::Path,
+};
+
+use oci_spec::runtime::Process;
+use rustix::fs::{Mode, OFlags};
+
+use super::{Stdio, lookup, privileges};
+use crate::{
+    error::{Context, invalid},
+    seccomp::Filter,
+};
+
+/// What does not need the container's own view any more but only the host's `/proc`. Call before the root changes.
+pub(super) fn early(process: &Process, notes: &mut Vec<String>) -> io::Result<()> {
+    if let Some(score) = process.oom_score_adj() {
+        match fs::write("/proc/self/oom_score_adj", score.to_string()) {
+            // Only the host's root may lower it.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                notes.push(format!(
+                    "oom_score_adj {score} is not permitted and stays as it is"
+                ));
+            }
+            done => done.context(|| format!("set oom_score_adj {score}"))?,
+        }
+    }
+    if let Some(label) = process.selinux_label().as_deref().filter(|l| !l.is_empty()) {
+        label_next_exec("/proc/self/attr/exec", label, "SELinux", notes)?;
+    }
+    if let Some(profile) = process.apparmor_profile().as_deref().filter(|p| !p.is_empty()) {
+        let path = if Path::new("/proc/self/attr/apparmor/exec").exists() {
+            "/proc/self/attr/apparmor/exec"
+        } else {
+            "/proc/self/attr/exec"
+        };
+        label_next_exec(path, &format!("exec {profile}"), "AppArmor", notes)?;
+    }
+    Ok(())
+}
+
+fn label_next_exec(path: &str, value: &str, module: &str, notes: &mut Vec<String>) -> io::Result<()> {
+    let enabled = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    if !enabled.split(',').any(|m| m.trim().eq_ignore_ascii_case(module)) {
+        notes.push(format!("{module} is not active: {value:?} is ignored"));
+        return Ok(());
+    }
+    fs::write(path, value).context(|| format!("set the {module} label {value:?}"))
+}
+
+/// Connects the standard streams. For a terminal `console` is its process end, which becomes the controlling terminal.
+pub(super) fn streams(stdio: Stdio, console: Option<&OwnedFd>) -> io::Result<()> {
+    if let Some(console) = console {
+        rustix::process::ioctl_tiocsctty(console).context(|| "take the controlling terminal".into())?;
+        return connect([
+            Some(console.as_fd()),
+            Some(console.as_fd()),
+            Some(console.as_fd()),
+        ]);
+    }
+    match stdio {
+        Stdio::Files {
+            stdin,
+            stdout,
+            stderr,
+        } => {
+            let fds = [&stdin, &stdout, &stderr].map(|fd| fd.as_ref().map(AsFd::as_fd));
+            connect(fds)
+        }
+        Stdio::Inherit => Ok(()),
+        Stdio::Terminal { .. } => Err(invalid("no terminal was made")),
+    }
+}
+
+fn connect(fds: [Option<BorrowedFd<'_>>; 3]) -> io::Result<()> {
+    let null = if fds.iter().any(Option::is_none) {
+        Some(
+            rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+                .context(|| "open /dev/null".into())?,
+        )
+    } else {
+        None
+    };
+    // A source with a number below 3 would be overwritten by an earlier step.
+    let mut sources = Vec::new();
+    for fd in fds {
+        let fd = fd
+            .or(null.as_ref().map(AsFd::as_fd))
+            .expect("opened when one is missing");
+        sources.push(rustix::io::fcntl_dupfd_cloexec(fd, 3)?);
+    }
+    nix::unistd::dup2_stdin(&sources[0])?;
+    nix::unistd::dup2_stdout(&sources[1])?;
+    nix::unistd::dup2_stderr(&sources[2])?;
+    Ok(())
+}
+
+/// A process that only has to be executed.
+#[derive(Debug)]
+pub(super) struct Program {
+    path: CString,
+    args: Vec<CString>,
+    env: Vec<CString>,
+    late_seccomp: Option<Filter>,
+}
+
+/// Sets limits, user, capabilities and directory, and finds the program.
+pub(super) fn prepare(
+    process: &Process,
+    seccomp: Option<&Filter>,
+    die_with_parent: bool,
+    notes: &mut Vec<String>,
+) -> io::Result<Program> {
+    privileges::rlimits(process.rlimits().as_deref().unwrap_or_default(), notes)?;
+    if let Some(priority) = process.io_priority() {
+        use oci_spec::runtime::IOPriorityClass as Class;
+        let class = match priority.class() {
+            Class::IoprioClassRt => 1,
+            Class::IoprioClassBe => 2,
+            Class::IoprioClassIdle => 3,
+        };
+        skiff_sys::process::set_io_priority(class, priority.priority() as u32)
+            .context(|| "set the I/O priority".into())?;
+    }
+    let user = process.user();
+    let no_new_privs = process.no_new_privileges().unwrap_or(false);
+    if no_new_privs {
+        rustix::thread::set_no_new_privs(true).context(|| "set no_new_privs".into())?;
+    }
+    // The directory may be readable for root only or for the user only.
+    let cwd = if process.cwd().as_os_str().is_empty() {
+        Path::new("/")
+    } else {
+        process.cwd().as_path()
+    };
+    let early_cwd = rustix::process::chdir(cwd);
+    let mut late_seccomp = seccomp.cloned();
+    // Without no_new_privs only a privileged process may load a filter.
+    if !no_new_privs && let Some(filter) = late_seccomp.take() {
+        filter.load()?;
+    }
+    privileges::bounding(process.capabilities().as_ref())?;
+    privileges::user(user)?;
+    privileges::capabilities(process.capabilities().as_ref(), notes)?;
+    if die_with_parent {
+        // The kernel forgets this when the user changes, so it comes after.
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    }
+    rustix::process::umask(Mode::from_raw_mode(user.umask().unwrap_or(0o022)));
+    if early_cwd.is_err() {
+        rustix::process::chdir(cwd)
+            .context(|| format!("chdir to cwd ({cwd:?}) set in config.json failed"))?;
+    }
+    // A directory outside the root (a leaked descriptor of the host) has no path inside.
+    let here = rustix::process::getcwd(Vec::new()).context(|| "find the working directory".into())?;
+    if !here.as_bytes().starts_with(b"/") {
+        return Err(invalid("the working directory lies outside the container"));
+    }
+    let args = process.args().as_deref().unwrap_or_default();
+    let Some(name) = args.first() else {
+        return Err(invalid("process.args is empty"));
+    };
+    let mut env = process.env().clone().unwrap_or_default();
+    if !env.iter().any(|e| e.starts_with("HOME=")) {
+        env.push(format!("HOME={}", home(user.uid())));
+    }
+    let path = lookup::executable(name, &env, cwd)?;
+    Ok(Program {
+        path: lookup::c_string(&path)?,
+        args: args.iter().map(lookup::c_string).collect::<io::Result<_>>()?,
+        env: env.iter().map(lookup::c_string).collect::<io::Result<_>>()?,
+        late_seccomp,
+    })
+}
+
+/// Home directory by the container's own /etc/passwd.
+fn home(uid: u32) -> String {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    passwd
+        .lines()
+        .find_map(|line| {
+            let fields: Vec<_> = line.split(':').collect();
+            (fields.len() >= 6 && fields[2].parse() == Ok(uid)).then(|| fields[5].to_owned())
+        })
+        .filter(|home| !home.is_empty())
+        .unwrap_or_else(|| "/".to_owned())
+}
+
+impl Program {
+    /// Becomes the program. Returns only when that fails.
+    pub fn execute(self) -> io::Error {
+        if let Err(e) = skiff_sys::process::cloexec_from(3) {
+            return e;
+        }
+        skiff_sys::process::reset_signals();
+        if let Some(filter) = &self.late_seccomp
+            && let Err(e) = filter.load()
+        {
+            return e;
+        }
+        let Err(errno) = nix::unistd::execve(&self.path, &self.args, &self.env);
+        let e = io::Error::from(errno);
+        io::Error::new(
+            e.kind(),
+            format!(
+                "exec {:?}: {}",
+                self.path.to_string_lossy(),
+                errno.desc().to_lowercase()
+            ),
+        )
+    }
+}
+
+/// A terminal made in the devpts at `/dev/pts` below `root`: its controlling end and the process's.
+pub(super) fn terminal(
+    root: BorrowedFd<'_>,
+    size: Option<(u16, u16)>,
+    uid: u32,
+) -> io::Result<(OwnedFd, OwnedFd)> {
+    let ours = skiff_sys::path::open_in_root(
+        root,
+        Path::new("/dev/pts/ptmx"),
+        OFlags::RDWR | OFlags::NOCTTY,
+        Mode::empty(),
+    )
+    .context(|| "open /dev/pts/ptmx in the container".into())?;
+    let theirs = skiff_sys::pty::open_peer(ours.as_fd()).context(|| "open the terminal".into())?;
+    if let Some((columns, rows)) = size {
+        let size = rustix::termios::Winsize {
+            ws_col: columns,
+            ws_row: rows,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        rustix::termios::tcsetwinsize(&ours, size)?;
+    }
+    // A process of another user opens it again by name (/dev/stdout and so on).
+    let _ = rustix::fs::chown(
+        format!("/proc/self/fd/{}", theirs.as_raw_fd()),
+        Some(rustix::fs::Uid::from_raw(uid)),
+        None,
+    );
+    Ok((ours, theirs))
+}

@@ -1,0 +1,283 @@
+//! The mounts of an OCI configuration.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use oci_spec::runtime::Mount;
+use rustix::{
+    fs::{Mode, OFlags},
+    mount::{FsMountFlags, FsOpenFlags, MountAttrFlags},
+};
+use skiff_sys::{
+    mount::{MountAttr, mount_setattr},
+    path::{Kind, make_in_root, open_in_root},
+};
+
+use super::{Root, attach, open_path, open_tree, options::Options};
+use crate::error::{Context, invalid};
+
+/// Words that are flags of the file system and not of one mount of it.
+const SUPERBLOCK_FLAGS: &[&str] = &["sync", "dirsync", "lazytime", "mand"];
+
+impl Root {
+    /// Carries out the mount list. Relative sources of bind mounts start at `bundle`.
+    pub fn mounts(&mut self, mounts: &[Mount], bundle: &Path) -> io::Result<()> {
+        for mount in mounts {
+            self.one(mount, bundle).context(|| {
+                let source = mount.source().as_deref().unwrap_or(Path::new(""));
+                format!("mount {source:?} at {:?} in the container", mount.destination())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, mount: &Mount, bundle: &Path) -> io::Result<()> {
+        let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+        let destination = mount.destination();
+        let fs_type = mount.typ().as_deref().unwrap_or("");
+        if mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
+            return Err(invalid("idmapped mounts are not supported"));
+        }
+        if options.remount {
+            let target = open_in_root(self.fd.as_fd(), destination, OFlags::PATH, Mode::empty())?;
+            return change(&target, &options);
+        }
+        if options.bind || fs_type == "bind" {
+            let source = bundle.join(
+                mount
+                    .source()
+                    .as_ref()
+                    .ok_or_else(|| invalid("a bind mount needs a source"))?,
+            );
+            return self.bind(&source, destination, &options);
+        }
+        match fs_type {
+            "cgroup" | "cgroup2" => self.cgroup(destination, &options),
+            "sysfs" => match self.file_system(fs_type, mount, &options) {
+                // The network namespace belongs to another user namespace (hostNetwork without root): the host's sysfs
+                // shows the same, and only all of it may be bound, because its submounts are locked together.
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                    let mut words = vec!["rbind".to_owned(), "rslave".to_owned()];
+                    words.extend(mount.options().iter().flatten().map(|w| match w.as_str() {
+                        "ro" => "rro".to_owned(),
+                        other => other.to_owned(),
+                    }));
+                    self.notes.push(
+                        "sysfs is bound from the host: it may not be mounted for this network namespace"
+                            .into(),
+                    );
+                    self.bind(Path::new("/sys"), destination, &Options::parse(&words))
+                }
+                done => done,
+            },
+            "mqueue" => match self.file_system(fs_type, mount, &options) {
+                // The IPC namespace is the host's.
+                Err(e)
+                    if e.kind() == io::ErrorKind::PermissionDenied && Path::new("/dev/mqueue").exists() =>
+                {
+                    self.bind(
+                        Path::new("/dev/mqueue"),
+                        destination,
+                        &Options {
+                            bind: true,
+                            ..options
+                        },
+                    )
+                }
+                done => done,
+            },
+            "proc" => match self.file_system(fs_type, mount, &options) {
+                // The PID namespace is the host's.
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied && same_pid_namespace() => self.bind(
+                    Path::new("/proc"),
+                    destination,
+                    &Options {
+                        bind: true,
+                        bind_recursive: true,
+                        ..options
+                    },
+                ),
+                done => done,
+            },
+            "" => Err(invalid("a mount needs a type")),
+            _ => self.file_system(fs_type, mount, &options),
+        }
+    }
+
+    /// Binds `source` (host) to `destination` (container).
+    pub(super) fn bind(&mut self, source: &Path, destination: &Path, options: &Options) -> io::Result<()> {
+        let tree = match open_tree(source, options.bind_recursive) {
+            // In a user namespace mounts below are locked to the one above: without them it may not be copied.
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) && !options.bind_recursive => {
+                open_tree(source, true)
+            }
+            done => done,
+        }
+        .context(|| format!("open {source:?}"))?;
+        let directory = rustix::fs::fstat(&tree).map(|s| s.st_mode & libc::S_IFMT == libc::S_IFDIR)?;
+        change(&tree, options)?;
+        let kind = if directory { Kind::Directory } else { Kind::File };
+        let target = make_in_root(self.fd.as_fd(), destination, kind)
+            .context(|| format!("make {destination:?} in the root file system"))?;
+        attach(&tree, &target)
+    }
+
+    /// Mounts a new instance of a file system.
+    fn file_system(&mut self, fs_type: &str, mount: &Mount, options: &Options) -> io::Result<()> {
+        let tree = match new_file_system(fs_type, mount.source().as_deref(), options) {
+            // `gid=5` of devpts needs a group 5, which a user namespace with one id lacks.
+            Err(e) if fs_type == "devpts" && e.raw_os_error() == Some(libc::EINVAL) => {
+                let mut without = options.clone();
+                without.data.retain(|word| !word.starts_with("gid="));
+                self.notes
+                    .push("terminals belong to the user's group: group 5 is not mapped".into());
+                new_file_system(fs_type, mount.source().as_deref(), &without)
+            }
+            done => done,
+        }?;
+        let target = make_in_root(self.fd.as_fd(), mount.destination(), Kind::Directory)?;
+        if options.copy_up {
+            copy_up(&target, &tree)?;
+        }
+        change(&tree, options)?;
+        attach(&tree, &target)
+    }
+
+    /// A new tmpfs at a path of the container.
+    pub(super) fn tmpfs(&mut self, destination: &Path, options: &Options) -> io::Result<OwnedFd> {
+        let tree = new_file_system("tmpfs", Some(Path::new("tmpfs")), options)?;
+        let target = make_in_root(self.fd.as_fd(), destination, Kind::Directory)?;
+        attach(&tree, &target)?;
+        Ok(tree)
+    }
+}
+
+/// A detached mount of a new file system.
+pub(super) fn new_file_system(
+    fs_type: &str,
+    source: Option<&Path>,
+    options: &Options,
+) -> io::Result<OwnedFd> {
+    let fs = rustix::mount::fsopen(fs_type, FsOpenFlags::FSOPEN_CLOEXEC)
+        .context(|| format!("open a file system of type {fs_type:?}"))?;
+    if let Some(source) = source {
+        rustix::mount::fsconfig_set_string(&fs, "source", source)?;
+    }
+    for word in &options.data {
+        let done = match word.split_once('=') {
+            Some((key, value)) => rustix::mount::fsconfig_set_string(&fs, key, value),
+            None if SUPERBLOCK_FLAGS.contains(&word.as_str()) => {
+                rustix::mount::fsconfig_set_flag(&fs, word.as_str())
+            }
+            // Every devpts is an instance of its own since Linux 4.7.
+            None if word == "newinstance" => Ok(()),
+            None => rustix::mount::fsconfig_set_flag(&fs, word.as_str()),
+        };
+        done.map_err(io::Error::from)
+            .map_err(|e| refused(e, fs_type, word))?;
+    }
+    rustix::mount::fsconfig_create(&fs)?;
+    let attributes = MountAttrFlags::from_bits_retain((options.set | options.set_recursive) as u32);
+    // Read-only is set when everything is in place.
+    let attributes = attributes - MountAttrFlags::MOUNT_ATTR_RDONLY;
+    Ok(rustix::mount::fsmount(
+        &fs,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        attributes,
+    )?)
+}
+
+/// Keeps the error number (callers look at it) unless the file system does not know the option at all.
+fn refused(e: io::Error, fs_type: &str, word: &str) -> io::Error {
+    if fs_type == "devpts" {
+        e
+    } else {
+        io::Error::new(e.kind(), format!("option {word:?} of {fs_type}: {e}"))
+    }
+}
+
+/// Applies attributes and propagation to a mount.
+fn change(mount: &OwnedFd, options: &Options) -> io::Result<()> {
+    if options.set | options.clear != 0 {
+        let both = MountAttr {
+            set: options.set,
+            clear: options.clear,
+            ..Default::default()
+        };
+        match mount_setattr(mount.as_fd(), &both) {
+            // A user namespace may not take back what its parent has set (a read-only file system stays read-only
+            // when `rw` is asked for): what is asked in addition still holds.
+            Err(e) if e.raw_os_error() == Some(libc::EPERM) && options.clear != 0 => {
+                let atime = options.set & skiff_sys::mount::MOUNT_ATTR__ATIME;
+                mount_setattr(
+                    mount.as_fd(),
+                    &MountAttr {
+                        set: options.set & !atime,
+                        ..Default::default()
+                    },
+                )?;
+            }
+            done => done.context(|| "set mount attributes".into())?,
+        }
+    }
+    if options.set_recursive | options.clear_recursive != 0 {
+        let all = MountAttr {
+            set: options.set_recursive,
+            clear: options.clear_recursive,
+            recursive: true,
+            ..Default::default()
+        };
+        mount_setattr(mount.as_fd(), &all).context(|| "set mount attributes recursively".into())?;
+    }
+    for p in &options.propagation {
+        let propagate = MountAttr {
+            propagation: p.kind,
+            recursive: p.recursive,
+            ..Default::default()
+        };
+        mount_setattr(mount.as_fd(), &propagate).context(|| "set mount propagation".into())?;
+    }
+    Ok(())
+}
+
+/// Copies what a directory holds into a new tmpfs: regular files, directories and links.
+fn copy_up(from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
+    let from = PathBuf::from(format!("/proc/self/fd/{}", from.as_raw_fd()));
+    let to = PathBuf::from(format!("/proc/self/fd/{}", to.as_raw_fd()));
+    copy_directory(&from, &to)
+}
+
+fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            std::fs::create_dir(&target)?;
+            copy_directory(&entry.path(), &target)?;
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(entry.path())?, &target)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+fn same_pid_namespace() -> bool {
+    let own = std::fs::read_link("/proc/self/ns/pid");
+    let first = std::fs::read_link("/proc/1/ns/pid");
+    // Without permission to look at process 1 it is somebody else's, so we are not in a namespace of our own.
+    match (own, first) {
+        (Ok(own), Ok(first)) => own == first,
+        _ => rustix::process::getpid().as_raw_nonzero().get() != 1,
+    }
+}
+
+/// Opens a path of the host for a bind mount that must not follow a last link.
+pub(super) fn host(path: &str) -> io::Result<OwnedFd> {
+    open_path(Path::new(path))
+}

@@ -1,0 +1,887 @@
+//! The containers of a pod and the processes started in them.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Spec};
+use rustix::{
+    event::epoll::EventFlags,
+    fs::{Mode, OFlags},
+    process::{WaitOptions, WaitStatus},
+};
+use skiff_sys::process::{Child, Forked, pidfd_signal};
+
+use super::{
+    Container, ContainerState, Event, Exec, Exit, Sandbox,
+    log::Log,
+    output::{Read, Sink, Stream, duplicate, pipe, pump},
+    protocol::{STATE, StreamKinds},
+    server::{Poll, Source},
+};
+use crate::{
+    cgroup::Cgroup,
+    container::{self, Join, Plan, Stdio, create, exec, hooks},
+    error::{Context, invalid},
+    seccomp::Filter,
+    state::{PodState, SavedContainer},
+};
+
+/// Directory in the pod's run directory where overlays are mounted, in the containers' mount namespaces only.
+pub(super) const MOUNTPOINT: &str = "rootfs";
+
+/// Reads of one stream before others have their turn.
+const ROUNDS: usize = 4;
+
+/// Bytes read from a stream at once.
+const CHUNK: usize = 16 * 1024;
+
+/// One container.
+struct Task {
+    state: ContainerState,
+    start_time: u64,
+    child: Option<Child>,
+    /// Set until it is started.
+    gate: Option<OwnedFd>,
+    cgroup: Option<Cgroup>,
+    seccomp: Option<Filter>,
+    /// For hooks and for exec.
+    spec_hooks: Option<Box<oci_spec::runtime::Hooks>>,
+    annotations: Option<std::collections::HashMap<String, String>>,
+    terminal: bool,
+    streams: Vec<(u64, Stream)>,
+    stdin: Option<OwnedFd>,
+    stdin_once: bool,
+    log: Option<Log>,
+    sinks: Vec<Sink>,
+    /// Ends of attached terminals, by number.
+    inputs: BTreeMap<u64, OwnedFd>,
+    /// Typed, but not yet taken by the terminal.
+    typed: Vec<u8>,
+}
+
+/// A process started in a container.
+struct Started {
+    child: Child,
+    console: Option<OwnedFd>,
+    container: String,
+}
+
+/// All of them.
+pub(super) struct Tasks<'a> {
+    sandbox: &'a Sandbox,
+    pid: u32,
+    start_time: u64,
+    cgroup: Option<Cgroup>,
+    pause: Option<(Child, u64)>,
+    tasks: BTreeMap<String, Task>,
+    execs: BTreeMap<u64, Started>,
+    next_exec: u64,
+    events: Vec<Event>,
+    buffer: Vec<u8>,
+}
+
+fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_nanos() as i64)
+}
+
+fn not_found(id: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("no container {id:?} in this pod"),
+    )
+}
+
+impl<'a> Tasks<'a> {
+    /// Makes the pod's cgroup and, when asked for, its shared PID namespace.
+    pub fn new(sandbox: &'a Sandbox, pid: u32, start_time: u64) -> io::Result<Self> {
+        let cgroup = sandbox.cgroup.as_deref().map(Cgroup::create).transpose()?;
+        let mut tasks = Tasks {
+            sandbox,
+            pid,
+            start_time,
+            cgroup,
+            pause: None,
+            tasks: BTreeMap::new(),
+            execs: BTreeMap::new(),
+            next_exec: 1,
+            events: Vec::new(),
+            buffer: Vec::new(),
+        };
+        let done = tasks.prepare();
+        if let Err(e) = done {
+            if let Some(cgroup) = &tasks.cgroup {
+                let _ = cgroup.remove(|| ());
+            }
+            return Err(e);
+        }
+        Ok(tasks)
+    }
+
+    fn prepare(&mut self) -> io::Result<()> {
+        if let Some(cgroup) = &self.cgroup {
+            let resources = match &self.sandbox.resources {
+                Some(json) => {
+                    serde_json::from_value(json.clone()).context(|| "read the pod's resources".into())?
+                }
+                None => LinuxResources::default(),
+            };
+            // No device filter here: it would apply to containers in addition to their own.
+            let mut resources = resources;
+            resources.set_devices(None);
+            cgroup.apply(&resources, true)?;
+        }
+        if self.sandbox.shared_pid && !self.sandbox.host_pid {
+            let child = pause()?;
+            let start_time = exec::start_time(child.pid)?;
+            self.pause = Some((child, start_time));
+        }
+        self.save()
+    }
+
+    /// Events since the last call.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    pub fn list(&self) -> Vec<ContainerState> {
+        self.tasks.values().map(|t| t.state.clone()).collect()
+    }
+
+    fn get(&mut self, id: &str) -> io::Result<&mut Task> {
+        self.tasks.get_mut(id).ok_or_else(|| not_found(id))
+    }
+
+    fn save(&self) -> io::Result<()> {
+        let state = PodState {
+            version: 1,
+            pid: self.pid,
+            start_time: self.start_time,
+            sandbox: self.sandbox.clone(),
+            cgroup: self.cgroup.clone(),
+            pause: self.pause.as_ref().map(|(child, start)| (child.pid, *start)),
+            containers: self
+                .tasks
+                .values()
+                .map(|t| SavedContainer {
+                    state: t.state.clone(),
+                    start_time: t.start_time,
+                    cgroup: t.cgroup.clone(),
+                })
+                .collect(),
+        };
+        crate::state::replace(&self.sandbox.dir.join(STATE), &serde_json::to_vec(&state)?)
+    }
+
+    /// Creates a container.
+    pub fn create(&mut self, poll: &mut Poll, container: Container) -> io::Result<ContainerState> {
+        let Container {
+            id,
+            spec,
+            rootfs,
+            log,
+            log_max_bytes,
+            log_files,
+            stdin,
+            stdin_once,
+            cgroup,
+            labels,
+        } = container;
+        if self.tasks.contains_key(&id) {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("container {id:?} exists"),
+            ));
+        }
+        let process = spec
+            .process()
+            .as_ref()
+            .ok_or_else(|| invalid("the configuration has no process"))?;
+        let terminal = process.terminal().unwrap_or(false);
+        let log = log
+            .map(|path| Log::open(&path, log_max_bytes, log_files))
+            .transpose()?;
+        let seccomp = self.filter(&spec)?;
+        let (stdio, ours) = streams(terminal, stdin, process.console_size())?;
+        let mut plan = Plan {
+            id: id.clone(),
+            bundle: self.sandbox.dir.clone(),
+            rootfs,
+            mountpoint: self.sandbox.dir.join(MOUNTPOINT),
+            new: libc::CLONE_NEWNS as u64,
+            join: Vec::new(),
+            cgroup: None,
+            seccomp: seccomp.clone(),
+            stdio,
+            die_with_parent: true,
+            no_pivot: false,
+            gate: None,
+            spec,
+        };
+        self.namespaces(&mut plan)?;
+        let spec_hooks = plan.spec.hooks().clone().map(Box::new);
+        let annotations = plan.spec.annotations().clone();
+        let resources = plan.spec.linux().as_ref().and_then(|l| l.resources().clone());
+        plan.cgroup = cgroup.as_deref().map(Cgroup::create).transpose()?;
+        let cgroup = plan.cgroup.clone();
+        let created = apply(cgroup.as_ref(), resources.as_ref()).and_then(|()| create::create(plan));
+        let created = match created {
+            Ok(created) => created,
+            Err(e) => {
+                if let Some(cgroup) = &cgroup {
+                    let _ = cgroup.remove(|| ());
+                }
+                return Err(e);
+            }
+        };
+        let start_time = exec::start_time(created.child.pid)?;
+        let state = ContainerState {
+            id: id.clone(),
+            pid: created.child.pid,
+            started_at: 0,
+            exit: None,
+            labels,
+            notes: created.notes,
+        };
+        let mut task = Task {
+            state: state.clone(),
+            start_time,
+            child: Some(created.child),
+            gate: Some(created.gate),
+            cgroup,
+            seccomp,
+            spec_hooks,
+            annotations,
+            terminal,
+            streams: Vec::new(),
+            stdin: ours.stdin,
+            stdin_once,
+            log,
+            sinks: Vec::new(),
+            inputs: BTreeMap::new(),
+            typed: Vec::new(),
+        };
+        let outputs = [(created.console.or(ours.stdout), false), (ours.stderr, true)];
+        for (fd, stderr) in outputs {
+            if let Some(fd) = fd {
+                let stream = Stream::new(fd, stderr)?;
+                let token = poll.add(&stream.fd, Source::Output(id.clone()), EventFlags::IN)?;
+                task.streams.push((token, stream));
+            }
+        }
+        self.tasks.insert(id, task);
+        self.save()?;
+        Ok(state)
+    }
+
+    fn filter(&self, spec: &Spec) -> io::Result<Option<Filter>> {
+        let Some(profile) = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref()) else {
+            return Ok(None);
+        };
+        // Shared by all pods of the node: `<run dir>/pods/<uid>` and `<run dir>/seccomp`.
+        let cache = self
+            .sandbox
+            .dir
+            .parent()
+            .and_then(|d| d.parent())
+            .map(|d| d.join("seccomp"));
+        if let Some(cache) = &cache {
+            let _ = std::fs::create_dir(cache);
+        }
+        Filter::compile(profile, cache.as_deref()).map(Some)
+    }
+
+    /// Which namespaces a container gets, by the pod's settings and its own list.
+    fn namespaces(&self, plan: &mut Plan) -> io::Result<()> {
+        let listed = plan
+            .spec
+            .linux()
+            .as_ref()
+            .and_then(|l| l.namespaces().clone())
+            .unwrap_or_default();
+        let mut own_pid = !self.sandbox.shared_pid && !self.sandbox.host_pid;
+        for ns in &listed {
+            let Some(path) = ns.path() else {
+                match ns.typ() {
+                    LinuxNamespaceType::User => plan.new |= libc::CLONE_NEWUSER as u64,
+                    // The pod's: ours. Cgroup and time are made by the process itself.
+                    _ => (),
+                }
+                continue;
+            };
+            let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                .context(|| format!("open the namespace {path:?}"))?;
+            if ns.typ() == LinuxNamespaceType::Pid {
+                own_pid = false;
+            }
+            plan.join.push(Join { kind: ns.typ(), fd });
+        }
+        if own_pid {
+            plan.new |= libc::CLONE_NEWPID as u64;
+        }
+        if let Some((pause, _)) = &self.pause
+            && !plan.join.iter().any(|j| j.kind == LinuxNamespaceType::Pid)
+        {
+            let path = format!("/proc/{}/ns/pid", pause.pid);
+            let fd = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                .context(|| format!("open {path}"))?;
+            plan.join.push(Join {
+                kind: LinuxNamespaceType::Pid,
+                fd,
+            });
+        }
+        Ok(())
+    }
+
+    /// Starts a created container.
+    pub fn start(&mut self, poll: &mut Poll, id: &str) -> io::Result<ContainerState> {
+        let bundle = self.sandbox.dir.clone();
+        let task = self.get(id)?;
+        let Some(gate) = task.gate.take() else {
+            return Err(invalid(format!("container {id:?} has been started already")));
+        };
+        if task.state.exit.is_some() {
+            return Err(invalid(format!(
+                "container {id:?} has exited before it was started"
+            )));
+        }
+        let started_at = now();
+        if let Err(e) = container::start(&gate) {
+            // Its process ends with the error; the caller removes the container.
+            self.reap(poll);
+            return Err(e);
+        }
+        let task = self.get(id)?;
+        task.state.started_at = started_at;
+        if let Some(all) = &task.spec_hooks {
+            let state = hooks::state(id, "running", Some(task.state.pid), &bundle, &task.annotations);
+            // Source: runtime-spec, "poststart": the container is killed when one fails.
+            if let Err(e) = hooks::run("poststart", all.poststart(), &state) {
+                let _ = signal(task.child.as_ref(), libc::SIGKILL);
+                return Err(e);
+            }
+        }
+        let state = task.state.clone();
+        self.save()?;
+        Ok(state)
+    }
+
+    /// Sends a signal.
+    pub fn kill(&mut self, id: &str, number: i32, all: bool) -> io::Result<()> {
+        let task = self.get(id)?;
+        if all && let Some(cgroup) = &task.cgroup {
+            cgroup.signal(number);
+            return Ok(());
+        }
+        if task.child.is_none() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("container {id:?} has exited"),
+            ));
+        }
+        signal(task.child.as_ref(), number)
+            .context(|| format!("send signal {number} to container {id:?}"))?;
+        if all {
+            // Without a cgroup the others known to us are those started by exec; the kernel ends the rest with the
+            // first process of their PID namespace.
+            for exec in self.execs.values().filter(|e| e.container == id) {
+                let _ = signal(Some(&exec.child), number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a container, killing it first.
+    pub fn remove(&mut self, poll: &mut Poll, id: &str) -> io::Result<()> {
+        if !self.tasks.contains_key(id) {
+            return Ok(());
+        }
+        self.end(poll, id);
+        let Some(task) = self.tasks.get_mut(id) else {
+            return Ok(());
+        };
+        if let Some(cgroup) = &task.cgroup {
+            cgroup.remove(reap_orphans)?;
+        }
+        let mut task = self.tasks.remove(id).expect("looked up above");
+        close(poll, &mut task);
+        if let Some(all) = &task.spec_hooks {
+            let state = hooks::state(id, "stopped", None, &self.sandbox.dir, &task.annotations);
+            let _ = hooks::run("poststop", all.poststop(), &state);
+        }
+        self.save()
+    }
+
+    /// Kills a container's processes and waits for its first one.
+    fn end(&mut self, poll: &mut Poll, id: &str) {
+        let execs: Vec<u64> = self
+            .execs
+            .iter()
+            .filter(|(_, e)| e.container == id)
+            .map(|(n, _)| *n)
+            .collect();
+        for number in &execs {
+            let _ = signal(self.execs.get(number).map(|e| &e.child), libc::SIGKILL);
+        }
+        let Some(task) = self.tasks.get(id) else { return };
+        let Some(child) = &task.child else { return };
+        let _ = pidfd_signal(child.pidfd.as_fd(), libc::SIGKILL);
+        let pid = child.pid;
+        // SIGKILL cannot be refused: this ends as soon as the kernel has torn the process down.
+        loop {
+            match rustix::process::waitpid(rustix::process::Pid::from_raw(pid as i32), WaitOptions::empty()) {
+                Ok(Some((_, status))) => {
+                    self.ended(poll, pid, status);
+                    return;
+                }
+                Ok(None) | Err(rustix::io::Errno::INTR) => (),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Changes limits.
+    pub fn update(&mut self, id: &str, resources: serde_json::Value) -> io::Result<()> {
+        let resources: LinuxResources =
+            serde_json::from_value(resources).context(|| "read the resources".into())?;
+        match &self.get(id)?.cgroup {
+            Some(cgroup) => cgroup.apply(&resources, false),
+            None => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("container {id:?} has no cgroup"),
+            )),
+        }
+    }
+
+    /// Runs a process in a container.
+    pub fn exec(&mut self, request: Exec) -> io::Result<(u64, u32, StreamKinds, Vec<OwnedFd>)> {
+        let Exec { container, process } = request;
+        let task = self.get(&container)?;
+        if task.child.is_none() || task.gate.is_some() {
+            return Err(invalid(format!("container {container:?} is not running")));
+        }
+        let (stdio, ours) = streams(process.terminal().unwrap_or(false), true, process.console_size())?;
+        let running = exec::exec(exec::Request {
+            target: task.state.pid,
+            process,
+            cgroup: task.cgroup.clone(),
+            seccomp: task.seccomp.clone(),
+            stdio,
+            die_with_parent: true,
+        })?;
+        let number = self.next_exec;
+        self.next_exec += 1;
+        let console = running.console.as_ref().map(duplicate).transpose()?;
+        let pid = running.child.pid;
+        self.execs.insert(
+            number,
+            Started {
+                child: running.child,
+                console,
+                container,
+            },
+        );
+        let kinds = StreamKinds {
+            stdin: ours.stdin.is_some(),
+            stdout: running.console.is_some() || ours.stdout.is_some(),
+            stderr: ours.stderr.is_some(),
+        };
+        let fds = [ours.stdin, running.console.or(ours.stdout), ours.stderr]
+            .into_iter()
+            .flatten()
+            .collect();
+        Ok((number, pid, kinds, fds))
+    }
+
+    /// Sends a signal to a process started by [`Tasks::exec`].
+    pub fn kill_exec(&mut self, exec: u64, number: i32) -> io::Result<()> {
+        let exec = self
+            .execs
+            .get(&exec)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such exec"))?;
+        signal(Some(&exec.child), number)
+    }
+
+    /// Attaches somebody.
+    pub fn attach(&mut self, poll: &mut Poll, id: &str) -> io::Result<(StreamKinds, Vec<OwnedFd>)> {
+        let task = self.get(id)?;
+        if task.child.is_none() {
+            return Err(invalid(format!("container {id:?} has exited")));
+        }
+        let name = id.to_owned();
+        if task.terminal {
+            // Both directions over one socket: what we read there is typed, what the terminal shows is written there.
+            let (ours, theirs) = crate::wire::pair()?;
+            let input = duplicate(&ours)?;
+            rustix::io::ioctl_fionbio(&input, true)?;
+            let token = poll.add(
+                &input,
+                Source::Input(name.clone()),
+                EventFlags::IN | EventFlags::RDHUP,
+            )?;
+            task.inputs.insert(token, input);
+            let token = poll.add(&ours, Source::Sink(name), EventFlags::empty())?;
+            task.sinks.push(Sink::new(ours, false, token)?);
+            return Ok((
+                StreamKinds {
+                    stdout: true,
+                    ..Default::default()
+                },
+                vec![theirs],
+            ));
+        }
+        let mut kinds = StreamKinds::default();
+        let mut fds = Vec::new();
+        if let Some(stdin) = &task.stdin {
+            fds.push(duplicate(stdin)?);
+            kinds.stdin = true;
+        }
+        if kinds.stdin && task.stdin_once {
+            // From now on only those attached hold it open.
+            task.stdin = None;
+        }
+        for stderr in [false, true] {
+            let (read, write) = pipe()?;
+            // Nothing to wait for but the reader's end (EPOLLERR, which is always told).
+            let token = poll.add(&write, Source::Sink(name.clone()), EventFlags::empty())?;
+            task.sinks.push(Sink::new(write, stderr, token)?);
+            fds.push(read);
+        }
+        (kinds.stdout, kinds.stderr) = (true, true);
+        Ok((kinds, fds))
+    }
+
+    /// Sets the size of a terminal.
+    pub fn resize(&mut self, id: &str, exec: Option<u64>, columns: u16, rows: u16) -> io::Result<()> {
+        let size = rustix::termios::Winsize {
+            ws_col: columns,
+            ws_row: rows,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let terminal = match exec {
+            Some(number) => self.execs.get(&number).and_then(|e| e.console.as_ref()),
+            None => {
+                let task = self.tasks.get(id).ok_or_else(|| not_found(id))?;
+                if task.terminal {
+                    task.streams.first().map(|(_, stream)| &stream.fd)
+                } else {
+                    None
+                }
+            }
+        };
+        let terminal = terminal.ok_or_else(|| invalid("the process has no terminal"))?;
+        Ok(rustix::termios::tcsetwinsize(terminal, size)?)
+    }
+
+    /// A stream has something.
+    pub fn output(&mut self, poll: &mut Poll, id: &str, token: u64, flags: EventFlags) {
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        if flags.contains(EventFlags::OUT) {
+            task.type_on(poll);
+        }
+        if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+            self.buffer.resize(CHUNK, 0);
+            task.read(poll, token, &mut self.buffer, ROUNDS);
+        }
+    }
+
+    /// An attached reader can take more, or is gone.
+    pub fn sink(&mut self, poll: &mut Poll, id: &str, token: u64, flags: EventFlags) {
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        let Some(at) = task.sinks.iter().position(|s| s.token == token) else {
+            return;
+        };
+        if flags.intersects(EventFlags::ERR | EventFlags::HUP) || !task.sinks[at].flush() {
+            let sink = task.sinks.remove(at);
+            poll.remove(sink.fd.as_fd(), token);
+        } else {
+            let sink = &task.sinks[at];
+            let flags = if sink.is_behind() {
+                EventFlags::OUT
+            } else {
+                EventFlags::empty()
+            };
+            let _ = poll.change(&sink.fd, token, flags);
+        }
+    }
+
+    /// Somebody attached to a terminal types, or is gone.
+    pub fn input(&mut self, poll: &mut Poll, id: &str, token: u64) {
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        let Some(fd) = task.inputs.get(&token) else { return };
+        let mut bytes = [0; 4096];
+        match rustix::io::read(fd, &mut bytes) {
+            Ok(0) => task.drop_input(poll, token),
+            Ok(n) => {
+                task.typed.extend_from_slice(&bytes[..n]);
+                task.type_on(poll);
+            }
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => (),
+            Err(_) => task.drop_input(poll, token),
+        }
+    }
+
+    /// Collects ended children.
+    pub fn reap(&mut self, poll: &mut Poll) {
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            self.ended(poll, pid.as_raw_nonzero().get() as u32, status);
+        }
+    }
+
+    fn ended(&mut self, poll: &mut Poll, pid: u32, status: WaitStatus) {
+        if let Some((number, _)) = self.execs.iter().find(|(_, e)| e.child.pid == pid) {
+            let number = *number;
+            let started = self.execs.remove(&number).expect("found above");
+            let oom_killed = false;
+            let exit = exit(status, oom_killed);
+            drop(started);
+            self.events.push(Event::ExecExited { exec: number, exit });
+            return;
+        }
+        // Anything else is an orphan of the host's PID namespace, or the pause process.
+        let Some((_, task)) = self
+            .tasks
+            .iter_mut()
+            .find(|(_, t)| t.child.as_ref().is_some_and(|c| c.pid == pid))
+        else {
+            return;
+        };
+        // What it wrote last belongs before its end.
+        self.buffer.resize(CHUNK, 0);
+        let tokens: Vec<u64> = task.streams.iter().map(|(token, _)| *token).collect();
+        for token in tokens {
+            task.read(poll, token, &mut self.buffer, 64);
+        }
+        let oom = task.cgroup.as_ref().is_some_and(|c| c.oom_kills() > 0);
+        task.child = None;
+        task.gate = None;
+        task.stdin = None;
+        task.state.pid = 0;
+        task.state.exit = Some(exit(status, oom));
+        for sink in task.sinks.drain(..) {
+            poll.remove(sink.fd.as_fd(), sink.token);
+        }
+        let inputs: Vec<u64> = task.inputs.keys().copied().collect();
+        for token in inputs {
+            task.drop_input(poll, token);
+        }
+        // With a PID namespace of its own the kernel has killed the rest already.
+        if let Some(cgroup) = &task.cgroup {
+            cgroup.kill();
+        }
+        let event = Event::Exited(task.state.clone());
+        self.events.push(event);
+        let _ = self.save();
+    }
+
+    /// Ends everything.
+    pub fn stop(&mut self, poll: &mut Poll) -> io::Result<()> {
+        let ids: Vec<String> = self.tasks.keys().cloned().collect();
+        let mut first_error = None;
+        for id in ids {
+            if let Err(e) = self.remove(poll, &id) {
+                first_error.get_or_insert(e);
+            }
+        }
+        if let Some((pause, _)) = self.pause.take() {
+            create::put_down(&pause);
+        }
+        if let Some(cgroup) = &self.cgroup {
+            match cgroup.remove(reap_orphans) {
+                Ok(()) => self.cgroup = None,
+                Err(e) => {
+                    first_error.get_or_insert(e);
+                }
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+}
+
+impl Task {
+    /// Reads a stream.
+    fn read(&mut self, poll: &mut Poll, token: u64, buffer: &mut [u8], rounds: usize) {
+        let Some(at) = self.streams.iter().position(|(t, _)| *t == token) else {
+            return;
+        };
+        let known: Vec<u64> = self.sinks.iter().map(|s| s.token).collect();
+        let stderr = self.streams[at].1.stderr;
+        if pump(
+            &mut self.streams[at].1,
+            &mut self.log,
+            &mut self.sinks,
+            buffer,
+            rounds,
+        ) == Read::End
+        {
+            let (token, stream) = self.streams.remove(at);
+            poll.remove(stream.fd.as_fd(), token);
+            self.sinks.retain(|sink| {
+                let keep = sink.stderr != stderr || sink.is_behind();
+                if !keep {
+                    poll.remove(sink.fd.as_fd(), sink.token);
+                }
+                keep
+            });
+        }
+        for sink in self.sinks.iter().filter(|s| s.is_behind()) {
+            let _ = poll.change(&sink.fd, sink.token, EventFlags::OUT);
+        }
+        for token in known {
+            if !self.sinks.iter().any(|s| s.token == token) {
+                poll.forget(token);
+            }
+        }
+    }
+
+    /// Gives the terminal what was typed; while it takes no more, nobody is listened to.
+    fn type_on(&mut self, poll: &mut Poll) {
+        let Some((token, stream)) = self.streams.first() else {
+            self.typed.clear();
+            return;
+        };
+        while !self.typed.is_empty() {
+            match rustix::io::write(&stream.fd, &self.typed) {
+                Ok(n) => drop(self.typed.drain(..n)),
+                Err(rustix::io::Errno::INTR) => (),
+                Err(rustix::io::Errno::AGAIN) => break,
+                Err(_) => self.typed.clear(),
+            }
+        }
+        let full = !self.typed.is_empty();
+        let flags = if full {
+            EventFlags::IN | EventFlags::OUT
+        } else {
+            EventFlags::IN
+        };
+        let _ = poll.change(&stream.fd, *token, flags);
+        let flags = if full {
+            EventFlags::empty()
+        } else {
+            EventFlags::IN | EventFlags::RDHUP
+        };
+        for (token, input) in &self.inputs {
+            let _ = poll.change(input, *token, flags);
+        }
+    }
+
+    fn drop_input(&mut self, poll: &mut Poll, token: u64) {
+        if let Some(fd) = self.inputs.remove(&token) {
+            poll.remove(fd.as_fd(), token);
+        }
+    }
+}
+
+fn apply(cgroup: Option<&Cgroup>, resources: Option<&LinuxResources>) -> io::Result<()> {
+    match (cgroup, resources) {
+        (Some(cgroup), Some(resources)) => cgroup.apply(resources, false),
+        _ => Ok(()),
+    }
+}
+
+fn signal(child: Option<&Child>, number: i32) -> io::Result<()> {
+    match child {
+        Some(child) => pidfd_signal(child.pidfd.as_fd(), number),
+        None => Ok(()),
+    }
+}
+
+/// Our ends of a process's streams.
+struct Ours {
+    stdin: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+}
+
+fn streams(terminal: bool, stdin: bool, size: Option<oci_spec::runtime::Box>) -> io::Result<(Stdio, Ours)> {
+    if terminal {
+        let size = size
+            .map(|s| (s.width() as u16, s.height() as u16))
+            .filter(|s| *s != (0, 0));
+        return Ok((
+            Stdio::Terminal { size },
+            Ours {
+                stdin: None,
+                stdout: None,
+                stderr: None,
+            },
+        ));
+    }
+    let (theirs_in, ours_in) = if stdin {
+        let (read, write) = pipe()?;
+        (Some(read), Some(write))
+    } else {
+        (None, None)
+    };
+    let (ours_out, theirs_out) = pipe()?;
+    let (ours_err, theirs_err) = pipe()?;
+    Ok((
+        Stdio::Files {
+            stdin: theirs_in,
+            stdout: Some(theirs_out),
+            stderr: Some(theirs_err),
+        },
+        Ours {
+            stdin: ours_in,
+            stdout: Some(ours_out),
+            stderr: Some(ours_err),
+        },
+    ))
+}
+
+fn exit(status: WaitStatus, oom_killed: bool) -> Exit {
+    let signal = status.terminating_signal();
+    let code = status.exit_status().or(signal.map(|s| 128 + s)).unwrap_or(255);
+    Exit {
+        code,
+        signal,
+        oom_killed,
+        finished_at: now(),
+    }
+}
+
+fn close(poll: &mut Poll, task: &mut Task) {
+    for (token, stream) in task.streams.drain(..) {
+        poll.remove(stream.fd.as_fd(), token);
+    }
+    for sink in task.sinks.drain(..) {
+        poll.remove(sink.fd.as_fd(), sink.token);
+    }
+    for (token, fd) in std::mem::take(&mut task.inputs) {
+        poll.remove(fd.as_fd(), token);
+    }
+}
+
+/// While a cgroup is emptied: children of ours that were orphans in it.
+fn reap_orphans() {
+    while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+}
+
+/// The first process of a shared PID namespace: it does nothing but collect orphans.
+fn pause() -> io::Result<Child> {
+    match skiff_sys::process::clone3(libc::CLONE_NEWPID as u64, None).context(|| "clone3".into())? {
+        Forked::Parent(child) => Ok(child),
+        Forked::Child => {
+            let _ = skiff_sys::process::close_inherited(&[]);
+            let _ = rustix::thread::set_name(c"pause");
+            let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+            // Process 1 of a namespace has no parent it could see.
+            skiff_sys::process::ignore_signal(libc::SIGCHLD);
+            loop {
+                nix::unistd::pause();
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Making, signalling and preparing processes.
+
+use std::{
+    fs, io,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+};
+
+/// A process made by [`clone3`] or [`fork`].
+#[derive(Debug)]
+pub struct Child {
+    /// Its process id in the caller's PID namespace.
+    pub pid: u32,
+    /// Its pidfd, close-on-exec.
+    pub pidfd: OwnedFd,
+}
+
+/// Which side of a fork the caller is on.
+#[derive(Debug)]
+pub enum Forked {
+    /// The caller, with the new process.
+    Parent(Child),
+    /// The new process.
+    Child,
+}
+
+/// Number of threads of the calling process.
+///
+/// # Errors
+/// When `/proc` is not mounted.
+pub fn thread_count() -> io::Result<usize> {
+    Ok(fs::read_dir("/proc/self/task")?.count())
+}
+
+/// Makes a process with the namespaces in `namespaces` (`CLONE_NEW*`), born in the cgroup v2 directory `cgroup`.
+///
+/// The child gets a copy of the caller's memory and must end with an exec or [`exit`].
+/// Source: clone3(2), Linux 5.7 for the cgroup.
+///
+/// # Errors
+/// `Other` when the caller has more than one thread: the child would inherit locks that nobody opens again. Otherwise
+/// clone3's own errors, and `InvalidInput` for flags that are not namespaces.
+pub fn clone3(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
+    const NAMESPACES: u64 = (libc::CLONE_NEWUSER
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWCGROUP) as u64
+        | NEWTIME;
+    if namespaces & !NAMESPACES != 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "clone3: not a namespace flag",
+        ));
+    }
+    let threads = thread_count()?;
+    if threads != 1 {
+        return Err(io::Error::other(format!(
+            "clone3: the process has {threads} threads, not one"
+        )));
+    }
+    let mut pidfd: libc::c_int = -1;
+    // SAFETY: all-zero is a valid value of this struct of integers.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = namespaces | libc::CLONE_PIDFD as u64;
+    args.pidfd = (&raw mut pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: `args` is a live clone_args of the size given and `pidfd` outlives the call. Without CLONE_VM the child
+    // has its own copy of memory and stack (stack is 0), so it returns here like the parent. The process has one
+    // thread, so no lock is held by a thread that the child lacks.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Forked::Child),
+        // SAFETY: the kernel has just made this descriptor for us and nobody else knows it.
+        pid => Ok(Forked::Parent(Child {
+            pid: pid as u32,
+            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        })),
+    }
+}
+
+/// `libc` has it as a c_int, which overflows.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// CLONE_NEWTIME; `libc` has it as a negative-looking c_int only.
+pub const NEWTIME: u64 = 0x80;
+
+/// Makes a process that shares the caller's namespaces. See [`clone3`].
+///
+/// # Errors
+/// As [`clone3`].
+pub fn fork() -> io::Result<Forked> {
+    clone3(0, None)
+}
+
+/// Ends the process at once: no destructors, no exit handlers, nothing flushed. For the child of a fork.
+pub fn exit(code: i32) -> ! {
+    // SAFETY: _exit takes any value and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Sends any signal (also real-time ones and 0) to the process behind `pidfd`. Source: pidfd_send_signal(2).
+///
+/// # Errors
+/// `ESRCH` when it has been reaped, `EPERM` when it is not ours, `EINVAL` for an unknown signal.
+pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    // SAFETY: the descriptor is open for as long as it is borrowed; a null siginfo is allowed.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Marks every descriptor from `first` on close-on-exec. Source: close_range(2), Linux 5.11.
+///
+/// # Errors
+/// The system call's.
+pub fn cloexec_from(first: u32) -> io::Result<()> {
+    // SAFETY: setting the flag invalidates no descriptor.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Closes all descriptors from 3 on but those in `keep`, for a process that has just been forked and goes on with
+/// nothing but them. The values that owned the others must have been forgotten (they live in frames that never return).
+///
+/// # Errors
+/// The system call's, or `Other` when more than one thread runs (another thread might own one of them).
+pub fn close_inherited(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    if thread_count()? != 1 {
+        return Err(io::Error::other(
+            "close_inherited: the process has more than one thread",
+        ));
+    }
+    let mut keep: Vec<u32> = keep
+        .iter()
+        .map(|fd| fd.as_raw_fd() as u32)
+        .filter(|fd| *fd >= 3)
+        .collect();
+    keep.sort_unstable();
+    let mut first = 3_u32;
+    for fd in keep.into_iter().chain([u32::MAX]) {
+        if fd > first {
+            let last = if fd == u32::MAX { fd } else { fd - 1 };
+            // SAFETY: single-threaded, and the documented contract: the owners' frames are never returned to in this
+            // freshly forked process, so no destructor or use can reach a closed (or reused) number.
+            let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            if done != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        first = fd.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// Sets every signal to its default action and unblocks all of them, as a program expects to be started.
+pub fn reset_signals() {
+    // SAFETY: all-zero is a valid sigset_t.
+    let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    for signal in 1..=64 {
+        if signal == libc::SIGKILL || signal == libc::SIGSTOP {
+            continue;
+        }
+        // SAFETY: SIG_DFL is a valid action for any signal number; errors (numbers the C library keeps for itself)
+        // change nothing.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: `none` is a live sigset_t; the old mask is not asked for.
+    unsafe {
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Ignores a signal. For SIGCHLD this also lets the kernel reap the children of this process by itself.
+pub fn ignore_signal(signal: i32) {
+    // SAFETY: SIG_IGN is a valid action for any signal; an unknown number changes nothing.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// Sets the soft and hard limit of `resource` (`RLIMIT_*`) of this process.
+///
+/// # Errors
+/// `EPERM` when the hard limit would rise without CAP_SYS_RESOURCE.
+pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: `limit` is a live rlimit.
+    let done = unsafe { libc::setrlimit(resource as _, &raw const limit) };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Gives free heap memory back to the kernel.
+pub fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim takes any padding.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Sets the I/O priority of this process: class 1 to 3, level 0 to 7. Source: ioprio_set(2).
+///
+/// # Errors
+/// `EPERM` for the real-time class without privilege.
+pub fn set_io_priority(class: u32, level: u32) -> io::Result<()> {
+    // SAFETY: three integers; IOPRIO_WHO_PROCESS (1) with 0 is the caller.
+    let done = unsafe { libc::syscall(libc::SYS_ioprio_set, 1, 0, (class << 13) | level) };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Sets the execution domain of this process (`PER_LINUX`, `PER_LINUX32`). Source: personality(2).
+///
+/// # Errors
+/// `EINVAL` when the kernel knows no such domain.
+pub fn set_personality(domain: u64) -> io::Result<()> {
+    // SAFETY: takes any integer.
+    let done = unsafe { libc::personality(domain) };
+    if done == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clone3_refuses_a_process_with_threads() {
+        // The test harness runs this on a second thread.
+        assert!(thread_count().unwrap() > 1);
+        assert!(clone3(0, None).unwrap_err().to_string().contains("threads"));
+    }
+
+    #[test]
+    fn clone3_refuses_flags_that_are_not_namespaces() {
+        assert_eq!(
+            clone3(libc::CLONE_VM as u64, None).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+    }
+}
