@@ -4,7 +4,7 @@
 //! `opened` (a counter, see [`Log::open`]). All changes of one write are one record with a checksum: after a crash
 //! a record is there as a whole or not at all.
 
-use std::{path::Path, sync::Arc};
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 
 use parking_lot::Mutex;
 use protobuf::Message as _;
@@ -95,6 +95,18 @@ impl Log {
             enable_log_recycle: false,
             ..Default::default()
         };
+        // The engine makes its own lock file, but readable to all.
+        let lock = dir.join("LOCK");
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock)
+            .map_err(|source| LogError::Open {
+                dir: name.clone(),
+                source: source.into(),
+            })?;
         let files = Arc::new(LogFiles {
             health: health.clone(),
         });

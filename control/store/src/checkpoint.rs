@@ -9,7 +9,8 @@
 //! Why a file of its own and not a database (redb): the state is in memory, so the disk copy is only ever written
 //! whole and read whole, in order. A sequential file with checksums does that at disk speed, needs no page cache in
 //! this process, and is the snapshot and backup format as well. The price, writing everything each time, is bounded
-//! by when it is written: after as many bytes of log as the state has (see [`due`]), so at most one byte is written
+//! by when it is written: after as many bytes of log as the state has (and at least
+//! [`Config::checkpoint_log_bytes`](crate::Config)), so at most one byte is written
 //! again for each byte that came in, and disk use stays under twice the live data (old and new file) plus that log.
 
 use std::io::{self, Read, Write};
@@ -30,15 +31,8 @@ const FORMAT: u32 = 1;
 const BLOCK: usize = 256 << 10;
 /// Largest block that is believed: one entry may be larger than `BLOCK`, by the largest transaction.
 const MAX_BLOCK: usize = 1 << 30;
-/// Bytes of log below which no checkpoint is worth it.
-const MIN_LOG: u64 = 32 << 20;
 /// How much of the history goes along, so that watches survive a restart.
 const HISTORY_BYTES: usize = 4 << 20;
-
-/// Whether a checkpoint is due, by the bytes of log since the last one and of the state.
-pub(crate) fn due(log_bytes: u64, live_bytes: usize) -> bool {
-    log_bytes >= MIN_LOG.max(live_bytes as u64)
-}
 
 /// A state as it was at one position of the log; costs little to take and keep.
 pub(crate) struct Image {

@@ -190,10 +190,13 @@ pub struct Config {
     pub history_bytes: usize,
     /// Largest transaction in bytes.
     pub max_txn_bytes: usize,
+    /// A checkpoint is written after this many bytes of log, or as many as the state has, whichever is more.
+    pub checkpoint_log_bytes: u64,
 }
 
 impl Config {
-    /// The defaults for a directory: one member, 100 000 revisions or 64 MiB of history, 3 MiB per transaction.
+    /// The defaults for a directory: one member, 100 000 revisions or 64 MiB of history, 3 MiB per transaction,
+    /// checkpoints after 32 MiB of log.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -201,6 +204,7 @@ impl Config {
             history_revisions: 100_000,
             history_bytes: 64 << 20,
             max_txn_bytes: 3 << 20,
+            checkpoint_log_bytes: 32 << 20,
         }
     }
 }

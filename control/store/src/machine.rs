@@ -11,7 +11,7 @@ use skiff_raft::{Job, Position, StateMachine};
 
 use crate::{
     Committed, Config, Error,
-    checkpoint::{self, Image},
+    checkpoint::Image,
     codec::decode_txn,
     directory::{Directory, OpenError, replace},
     watch::{Topic, Watched, wake},
@@ -88,7 +88,8 @@ impl StateMachine for Machine {
     }
 
     fn checkpoint_due(&self, log_bytes: u64) -> bool {
-        checkpoint::due(log_bytes, self.watched.state.read().live_bytes)
+        let live = self.watched.state.read().live_bytes as u64;
+        log_bytes >= self.config.checkpoint_log_bytes.max(live)
     }
 
     fn checkpoint(&mut self, at: Position) -> Job<()> {

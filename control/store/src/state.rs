@@ -195,3 +195,6 @@ fn splice(value: &Value, revision: Revision) -> Bytes {
     out.put_slice(after);
     out.into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,29 +10,47 @@ fn bytes(text: impl AsRef<str>) -> Bytes {
 }
 
 fn plain(text: &str) -> Value {
-    Value { bytes: bytes(text), revision_at: None }
+    Value {
+        bytes: bytes(text),
+        revision_at: None,
+    }
 }
 
 fn put(key: &str, value: &str) -> Txn {
-    Txn { compare: vec![], ops: vec![Op::Put(bytes(key), plain(value))] }
+    Txn {
+        compare: vec![],
+        ops: vec![Op::Put(bytes(key), plain(value))],
+    }
 }
 
 fn delete(key: &str) -> Txn {
-    Txn { compare: vec![], ops: vec![Op::Delete(bytes(key), None)] }
+    Txn {
+        compare: vec![],
+        ops: vec![Op::Delete(bytes(key), None)],
+    }
 }
 
 fn at(prefix: &str, revision: Option<u64>) -> Range {
-    Range { prefix: bytes(prefix), revision, ..Range::default() }
+    Range {
+        prefix: bytes(prefix),
+        revision,
+        ..Range::default()
+    }
 }
 
 fn keys(store: &Store, range: &Range) -> Vec<String> {
     let page = store.range(range).unwrap();
-    page.entries.iter().map(|entry| String::from_utf8(entry.key.to_vec()).unwrap()).collect()
+    page.entries
+        .iter()
+        .map(|entry| String::from_utf8(entry.key.to_vec()).unwrap())
+        .collect()
 }
 
 /// Fails instead of hanging.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("within a minute")
+    tokio::time::timeout(Duration::from_secs(60), work)
+        .await
+        .expect("within a minute")
 }
 
 #[tokio::test]
@@ -42,8 +60,14 @@ async fn what_is_committed_can_be_read_watched_and_is_there_after_a_restart() {
     assert_eq!(store.revision(), 1);
     let mut watch = store.watch(b"/registry/", 1).unwrap();
 
-    let value = Value { bytes: bytes(r#"{"resourceVersion":""}"#), revision_at: Some(20) };
-    let txn = Txn { compare: vec![Compare::Absent(bytes("/registry/a"))], ops: vec![Op::Put(bytes("/registry/a"), value)] };
+    let value = Value {
+        bytes: bytes(r#"{"resourceVersion":""}"#),
+        revision_at: Some(20),
+    };
+    let txn = Txn {
+        compare: vec![Compare::Absent(bytes("/registry/a"))],
+        ops: vec![Op::Put(bytes("/registry/a"), value)],
+    };
     let committed = soon(store.commit(txn.clone())).await.unwrap();
     assert_eq!(committed.revision, 2);
     let entry = store.get(b"/registry/a").unwrap();
@@ -63,7 +87,10 @@ async fn what_is_committed_can_be_read_watched_and_is_there_after_a_restart() {
     for closing in [true, false] {
         let store = if closing {
             soon(store.close()).await.unwrap();
-            assert!(matches!(soon(store.commit(put("k", "v"))).await, Err(Error::Closed(_))));
+            assert!(matches!(
+                soon(store.commit(put("k", "v"))).await,
+                Err(Error::Closed(_))
+            ));
             assert!(matches!(soon(watch.next()).await, Err(Error::Closed(_))));
             continue;
         } else {
@@ -73,7 +100,13 @@ async fn what_is_committed_can_be_read_watched_and_is_there_after_a_restart() {
         };
         assert_eq!(store.get(b"/registry/a"), Some(entry));
         assert_eq!(store.revision(), 2);
-        assert_eq!(soon(store.commit(put("/registry/b", "v"))).await.unwrap().revision, 3);
+        assert_eq!(
+            soon(store.commit(put("/registry/b", "v")))
+                .await
+                .unwrap()
+                .revision,
+            3
+        );
         break;
     }
 }
