@@ -33,14 +33,15 @@ impl History {
         self.events.push_back(event);
     }
 
-    /// Forgets whole revisions from the old end until the bounds hold.
-    pub fn trim(&mut self, now: Revision, revisions: u64, bytes: usize) {
+    /// Forgets whole revisions from the old end until the bounds hold; `forgotten` gets every change that goes.
+    pub fn trim(&mut self, now: Revision, revisions: u64, bytes: usize, mut forgotten: impl FnMut(&Event)) {
         while let Some(oldest) = self.events.front().map(|event| event.revision) {
             if self.bytes <= bytes && now - self.floor <= revisions {
                 return;
             }
-            while self.events.front().is_some_and(|event| event.revision == oldest) {
-                self.bytes -= self.events.pop_front().map_or(0, |event| weight(&event));
+            while let Some(event) = self.events.pop_front_if(|event| event.revision == oldest) {
+                self.bytes -= weight(&event);
+                forgotten(&event);
             }
             self.floor = oldest;
         }

@@ -77,9 +77,8 @@ impl StateMachine for Machine {
             Err(error) => panic!("log entry {index}: {error}"),
         };
         let mut state = self.watched.state.write();
-        let revision = state.revision + 1;
-        state.apply(txn, &self.config, |key| {
-            self.watched.topics.changed(key, revision, &mut self.changed);
+        state.apply(txn, &self.config, |note| {
+            self.watched.topics.note(&note, &mut self.changed)
         })
     }
 
@@ -124,17 +123,17 @@ impl StateMachine for Machine {
         replace(&self.directory.checkpoint(), |file| {
             io::Write::write_all(file, &data)
         })?;
-        let revision = state.revision;
+        let (floor, revision) = (state.history.floor, state.revision);
         let mut current = self.watched.state.write();
         *current = state;
-        self.changed = self.watched.topics.all(revision);
+        self.changed = self.watched.topics.replaced(floor, revision);
         Ok(())
     }
 
     fn closed(&mut self, reason: &str) {
         let mut state = self.watched.state.write();
         state.closed = Some(reason.to_owned());
-        let mut topics = self.watched.topics.all(0);
+        let mut topics = self.watched.topics.all();
         drop(state);
         wake(&mut topics);
     }

@@ -8,6 +8,14 @@ use crate::{
     map::{Map, prefix_end},
 };
 
+/// What happens to the changes of a key.
+pub(crate) enum Note<'a> {
+    /// The key changed at this revision.
+    Changed(&'a Bytes, Revision),
+    /// The change that the key had at this revision has left the history.
+    Forgotten(&'a Bytes, Revision),
+}
+
 pub(crate) struct State {
     pub map: Map,
     /// Bytes of keys and values in the map.
@@ -31,12 +39,12 @@ impl Default for State {
 }
 
 impl State {
-    /// Applies a transaction; `changed` gets every key that changed. Deterministic but for the history's bounds.
+    /// Applies a transaction; `note` hears what watchers must know. Deterministic but for the history's bounds.
     pub fn apply(
         &mut self,
         txn: Txn,
         config: &Config,
-        mut changed: impl FnMut(&Bytes),
+        mut note: impl FnMut(Note<'_>),
     ) -> Result<Committed, Error> {
         for compare in &txn.compare {
             let (key, holds) = match compare {
@@ -65,14 +73,20 @@ impl State {
             entries.push(event.as_ref().map(|event| event.entry.clone()));
             if let Some(event) = event {
                 changes = true;
-                changed(&event.entry.key);
+                note(Note::Changed(&event.entry.key, revision));
                 self.history.push(event);
             }
         }
         if changes {
             self.revision = revision;
-            self.history
-                .trim(revision, config.history_revisions, config.history_bytes);
+            self.history.trim(
+                revision,
+                config.history_revisions,
+                config.history_bytes,
+                |event| {
+                    note(Note::Forgotten(&event.entry.key, event.revision));
+                },
+            );
         }
         Ok(Committed {
             revision: self.revision,

@@ -6,6 +6,9 @@
 //! Watchers are woken by **topic**: the prefix up to its last `/`. A change to `/registry/core/pods/ns/a` wakes the
 //! topics that are a `/`-ending prefix of it, at most six look-ups, and no others.
 //!
+//! A quiet watcher is not woken by other topics, so its position stays where it was while the history moves on. It is
+//! left behind only if a change *of its topic* was forgotten: `Topic::forgotten > position`.
+//!
 //! Why no change is missed:
 //! 1. A topic is registered under the state's read lock, changes are made and noted in `Topic::last` under its write
 //!    lock: a change is either in the history when the watcher first reads, or it finds the topic.
@@ -24,7 +27,10 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
-use crate::{Error, Event, Revision, state::State};
+use crate::{
+    Error, Event, Revision,
+    state::{Note, State},
+};
 
 /// Most events in one batch, but for the rest of a transaction.
 const BATCH_EVENTS: usize = 1_000;
@@ -35,6 +41,8 @@ const BATCH_BYTES: usize = 1 << 20;
 pub(crate) struct Topic {
     /// The newest revision that changed a key of the topic.
     last: AtomicU64,
+    /// The newest revision that changed a key of the topic and has left the history: who has not seen it never will.
+    forgotten: AtomicU64,
     signal: watch::Sender<()>,
 }
 
@@ -44,12 +52,14 @@ pub(crate) struct Topics {
 }
 
 impl Topics {
-    fn join(&self, name: Bytes, now: Revision) -> Arc<Topic> {
+    fn join(&self, name: Bytes, floor: Revision, now: Revision) -> Arc<Topic> {
         let mut topics = self.by_prefix.lock();
         let (topic, watchers) = topics.entry(name).or_insert_with(|| {
+            let (last, forgotten) = (AtomicU64::new(now), AtomicU64::new(floor));
             (
                 Arc::new(Topic {
-                    last: AtomicU64::new(now),
+                    last,
+                    forgotten,
                     signal: watch::Sender::new(()),
                 }),
                 0,
@@ -69,37 +79,51 @@ impl Topics {
         }
     }
 
-    /// Notes a change of `key`, and adds the topics to be woken once the lock on the state is released.
-    pub fn changed(&self, key: &[u8], revision: Revision, wake: &mut Vec<Arc<Topic>>) {
+    /// Notes what happened to a key, and adds the topics to be woken once the lock on the state is released.
+    pub fn note(&self, note: &Note<'_>, wake: &mut Vec<Arc<Topic>>) {
         let topics = self.by_prefix.lock();
         if topics.is_empty() {
             return;
         }
+        let (Note::Changed(key, revision) | Note::Forgotten(key, revision)) = note;
         let ends = key
             .iter()
             .enumerate()
             .filter(|(_, byte)| **byte == b'/')
             .map(|(at, _)| at + 1);
         for end in std::iter::once(0).chain(ends) {
-            if let Some((topic, _)) = topics.get(&key[..end]) {
-                topic.last.store(revision, Ordering::Relaxed);
-                if !wake.iter().any(|known| Arc::ptr_eq(known, topic)) {
-                    wake.push(topic.clone());
+            let Some((topic, _)) = topics.get(&key[..end]) else {
+                continue;
+            };
+            match note {
+                Note::Forgotten(..) => topic.forgotten.store(*revision, Ordering::Relaxed),
+                Note::Changed(..) => {
+                    topic.last.store(*revision, Ordering::Relaxed);
+                    if !wake.iter().any(|known| Arc::ptr_eq(known, topic)) {
+                        wake.push(topic.clone());
+                    }
                 }
             }
         }
     }
 
-    /// Every topic, noted as changed: the whole state was replaced, or nothing will follow.
-    pub fn all(&self, revision: Revision) -> Vec<Arc<Topic>> {
-        let topics = self.by_prefix.lock();
-        topics
+    /// Every topic.
+    pub fn all(&self) -> Vec<Arc<Topic>> {
+        self.by_prefix
+            .lock()
             .values()
-            .map(|(topic, _)| {
-                topic.last.store(revision, Ordering::Relaxed);
-                topic.clone()
-            })
+            .map(|(topic, _)| topic.clone())
             .collect()
+    }
+
+    /// Notes that the whole state was replaced, by one with this history.
+    pub fn replaced(&self, floor: Revision, revision: Revision) -> Vec<Arc<Topic>> {
+        let topics = self.all();
+        for topic in &topics {
+            topic.last.store(revision, Ordering::Relaxed);
+            topic.forgotten.store(floor, Ordering::Relaxed);
+        }
+        topics
     }
 }
 
@@ -150,8 +174,10 @@ impl Watch {
             return Err(Error::Closed(reason.clone()));
         }
         state.check(after)?;
-        // `last` begins at the present revision: what lies before is found by reading the history.
-        let topic = watched.topics.join(topic_name.clone(), state.revision);
+        // `last` and `forgotten` of a new topic begin at the ends of the history: right for everybody who starts within.
+        let topic = watched
+            .topics
+            .join(topic_name.clone(), state.history.floor, state.revision);
         let signal = topic.signal.subscribe();
         drop(state);
         Ok(Self {
@@ -200,9 +226,8 @@ impl Watch {
         let state = self.watched.state.read();
         let mut events: Vec<Event> = Vec::new();
         if self.nothing_new() {
-            // Also when the history is long past `position`: nothing of this topic was in it.
             self.position = self.position.max(state.revision);
-        } else if self.position < state.history.floor {
+        } else if self.position < self.topic.forgotten.load(Ordering::Relaxed) {
             return Err(Error::Compacted {
                 requested: self.position,
                 oldest: state.history.floor,

@@ -1,8 +1,9 @@
 //! The store as its callers see it, on a real directory.
 
-use std::{os::unix::fs::PermissionsExt, time::Duration};
+use std::{os::unix::fs::PermissionsExt, sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use skiff_store::{Compare, Config, Error, Op, OpenError, Range, Store, Txn, Value};
 
 fn bytes(text: impl AsRef<str>) -> Bytes {
@@ -44,6 +45,18 @@ fn keys(store: &Store, range: &Range) -> Vec<String> {
         .iter()
         .map(|entry| String::from_utf8(entry.key.to_vec()).unwrap())
         .collect()
+}
+
+/// Text that does not compress: noise that repeats beyond the reach of the log's compression.
+fn noise(seed: u64, length: usize) -> String {
+    static NOISE: OnceLock<String> = OnceLock::new();
+    let noise = NOISE.get_or_init(|| {
+        let mut random = StdRng::seed_from_u64(7);
+        (0..70_000)
+            .map(|_| char::from(random.random_range(b'0'..=b'z')))
+            .collect()
+    });
+    noise.chars().cycle().skip(seed as usize).take(length).collect()
 }
 
 /// Fails instead of hanging.
@@ -109,4 +122,528 @@ async fn what_is_committed_can_be_read_watched_and_is_there_after_a_restart() {
         );
         break;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_commits_share_one_fsync() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    store.disk().slow_syncs(Duration::from_millis(2));
+    let before = store.log_stats();
+    let writers: Vec<_> = (0..64)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for number in 0..10 {
+                    store
+                        .commit(put(&format!("/{writer}/{number}"), "v"))
+                        .await
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        soon(writer).await.unwrap();
+    }
+    let after = store.log_stats();
+    let (commits, syncs) = (after.proposals - before.proposals, after.syncs - before.syncs);
+    assert_eq!((commits, store.revision()), (640, 641));
+    assert!(syncs < commits / 4, "{syncs} fsyncs for {commits} commits");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_concurrent_writers_with_one_condition_exactly_one_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    soon(store.commit(put("/counter", "0"))).await.unwrap();
+    let writers: Vec<_> = (0..8)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut won = 0;
+                while won < 20 {
+                    let entry = store.get(b"/counter").unwrap();
+                    let number: u64 = std::str::from_utf8(&entry.value).unwrap().parse().unwrap();
+                    let txn = Txn {
+                        compare: vec![Compare::At(entry.key, entry.mod_revision)],
+                        ops: vec![Op::Put(bytes("/counter"), plain(&(number + 1).to_string()))],
+                    };
+                    match store.commit(txn).await {
+                        Ok(_) => won += 1,
+                        Err(Error::Conflict {
+                            current: Some(current),
+                            ..
+                        }) => {
+                            assert!(current.mod_revision > entry.mod_revision);
+                        }
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        soon(writer).await.unwrap();
+    }
+    assert_eq!(store.get(b"/counter").unwrap().value, bytes("160"));
+    assert_eq!(store.revision(), 162);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_watcher_sees_every_change_under_its_prefix() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    let watchers: Vec<_> = (0..100)
+        .map(|number| {
+            let prefix = if number % 2 == 0 {
+                "/r/".to_owned()
+            } else {
+                format!("/r/{}/", number % 4)
+            };
+            let mut watch = store.watch(prefix.as_bytes(), 1).unwrap();
+            let expected = if number % 2 == 0 { 400 } else { 100 };
+            tokio::spawn(async move {
+                let (mut last, mut seen) = (1, 0);
+                while seen < expected {
+                    for event in watch.next().await.unwrap() {
+                        assert!(event.revision > last && event.entry.key.starts_with(prefix.as_bytes()));
+                        last = event.revision;
+                        seen += 1;
+                    }
+                }
+                assert_eq!(seen, expected);
+            })
+        })
+        .collect();
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for number in 0..100 {
+                    store
+                        .commit(put(&format!("/r/{writer}/{number}"), "v"))
+                        .await
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in writers.into_iter().chain(watchers) {
+        soon(task).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_idle_watch_outlives_the_history_and_its_progress_follows_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        history_revisions: 10,
+        ..Config::new(dir.path())
+    };
+    let store = soon(Store::open(config)).await.unwrap();
+    soon(store.commit(put("/a/1", "v"))).await.unwrap();
+    let mut idle = store.watch(b"/a/", 2).unwrap();
+    let mut left_behind = store.watch(b"/b/", 2).unwrap();
+    for number in 0..30 {
+        soon(store.commit(put(&format!("/b/{number}"), "v")))
+            .await
+            .unwrap();
+    }
+    assert_eq!((idle.progress(), left_behind.progress()), (32, 2));
+    soon(store.commit(put("/a/2", "v"))).await.unwrap();
+    let events = soon(idle.next()).await.unwrap();
+    assert_eq!(
+        events.iter().map(|event| event.revision).collect::<Vec<_>>(),
+        [33]
+    );
+    match soon(left_behind.next()).await {
+        Err(Error::Compacted { requested: 2, oldest }) => assert_eq!(oldest, store.oldest()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_shows_the_last_state_and_deleting_nothing_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    soon(store.commit(put("/a", "first"))).await.unwrap();
+    let mut watch = store.watch(b"/", 2).unwrap();
+    assert_eq!(soon(store.commit(delete("/none"))).await.unwrap().entries, [None]);
+    assert_eq!(store.revision(), 2);
+
+    let last = Value {
+        bytes: bytes("last@"),
+        revision_at: Some(5),
+    };
+    let txn = Txn {
+        compare: vec![],
+        ops: vec![
+            Op::Delete(bytes("/a"), Some(last)),
+            Op::Delete(bytes("/none"), None),
+        ],
+    };
+    let committed = soon(store.commit(txn)).await.unwrap();
+    let deleted = committed.entries[0].clone().unwrap();
+    assert_eq!(
+        (deleted.value, deleted.create_revision, deleted.mod_revision),
+        (bytes("last@3"), 2, 3)
+    );
+    assert_eq!(committed.entries[1], None);
+    let events = soon(watch.next()).await.unwrap();
+    assert_eq!(events.len(), 1);
+    assert!(events[0].deleted);
+    assert_eq!(events[0].entry.value, bytes("last@3"));
+    assert_eq!(events[0].previous.as_ref().unwrap().value, bytes("first"));
+    assert_eq!(store.get(b"/a"), None);
+    assert_eq!(keys(&store, &at("/", Some(2))), ["/a"]);
+    assert!(keys(&store, &at("/", None)).is_empty());
+    // Created anew it has a new creation.
+    soon(store.commit(put("/a", "again"))).await.unwrap();
+    assert_eq!(store.get(b"/a").unwrap().create_revision, 4);
+}
+
+#[tokio::test]
+async fn pages_of_one_revision_are_not_disturbed_by_writes_between_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    for number in 0..10 {
+        soon(store.commit(put(&format!("/p/{number}"), "v")))
+            .await
+            .unwrap();
+    }
+    let mut range = Range {
+        prefix: bytes("/p/"),
+        limit: 4,
+        ..Range::default()
+    };
+    let first = store.range(&range).unwrap();
+    assert_eq!((first.entries.len(), first.remaining, first.revision), (4, 6, 11));
+    soon(store.commit(delete("/p/5"))).await.unwrap();
+    soon(store.commit(put("/p/55", "new"))).await.unwrap();
+    range.revision = Some(first.revision);
+    range.after = Some(first.entries[3].key.clone());
+    assert_eq!(keys(&store, &range), ["/p/4", "/p/5", "/p/6", "/p/7"]);
+    assert_eq!(
+        (store.count(b"/p/"), store.count(b"/p/5"), store.count(b"/q")),
+        (10, 1, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_transaction_over_the_limit_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    let big = "x".repeat(3 << 20);
+    assert!(matches!(
+        soon(store.commit(put("/a", &big))).await,
+        Err(Error::TooLarge { .. })
+    ));
+    let fits = "x".repeat((3 << 20) - 100);
+    soon(store.commit(put("/a", &fits))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_keeps_the_revision_and_the_history_with_and_without_a_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    for (round, close) in [true, false, true, false].into_iter().enumerate() {
+        let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+        let before = 1 + round as u64 * 5;
+        assert_eq!((store.revision(), store.oldest()), (before, 1));
+        for number in 0..5 {
+            soon(store.commit(put(&format!("/{round}/{number}"), "v")))
+                .await
+                .unwrap();
+        }
+        let mut watch = store.watch(b"/", 1).unwrap();
+        let events = soon(watch.next()).await.unwrap();
+        assert_eq!(events.len(), (round + 1) * 5);
+        if close {
+            soon(store.close()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn checkpoints_bound_the_log_and_do_not_lose_what_comes_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        checkpoint_log_bytes: 1 << 20,
+        history_bytes: 1 << 20,
+        ..Config::new(dir.path())
+    };
+    let store = soon(Store::open(config.clone())).await.unwrap();
+    // 32 MiB written, 640 KiB alive.
+    for number in 0..512 {
+        let noise = noise(number, 64 << 10);
+        soon(store.commit(put(&format!("/{}", number % 10), &noise)))
+            .await
+            .unwrap();
+    }
+    assert!(store.log_stats().checkpoints > 3);
+    soon(store.close()).await.unwrap();
+    let on_disk = disk_usage(dir.path());
+    assert!(on_disk < 40 << 20, "{on_disk} bytes on disk");
+    drop(store);
+    let store = soon(Store::open(config)).await.unwrap();
+    assert_eq!((store.revision(), store.count(b"/")), (513, 10));
+}
+
+fn disk_usage(dir: &std::path::Path) -> u64 {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let meta = entry.metadata().unwrap();
+        sum += if meta.is_dir() {
+            disk_usage(&entry.path())
+        } else {
+            meta.len()
+        };
+    }
+    sum
+}
+
+#[tokio::test]
+async fn files_are_for_their_owner_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("deeper/store");
+    let store = soon(Store::open(Config::new(&path))).await.unwrap();
+    soon(store.commit(put("/a", "v"))).await.unwrap();
+    soon(store.close()).await.unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(&path.join("log"))), (0o700, 0o700));
+    let mut files = 0;
+    for dir in [path.clone(), path.join("log")] {
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_file() {
+                assert_eq!(mode(&entry.path()), 0o600, "{:?}", entry.path());
+                files += 1;
+            }
+        }
+    }
+    assert!(files >= 5);
+}
+
+#[tokio::test]
+async fn a_second_opener_and_an_unknown_format_are_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    let error = soon(Store::open(Config::new(dir.path()))).await.unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+    assert!(error.to_string().contains("in use by another process"));
+    soon(store.close()).await.unwrap();
+    std::fs::write(dir.path().join("FORMAT"), "2\n").unwrap();
+    let error = soon(Store::open(Config::new(dir.path()))).await.unwrap_err();
+    assert!(
+        matches!(&error, OpenError::Format { found, .. } if found == "2"),
+        "{error}"
+    );
+    std::fs::remove_file(dir.path().join("FORMAT")).unwrap();
+    let error = soon(Store::open(Config::new(dir.path()))).await.unwrap_err();
+    assert!(matches!(error, OpenError::NoFormat { .. }), "{error}");
+    std::fs::write(dir.path().join("FORMAT"), "1\n").unwrap();
+    std::fs::write(dir.path().join("checkpoint"), "skiffckp then nonsense").unwrap();
+    let error = soon(Store::open(Config::new(dir.path()))).await.unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_cut_short_anywhere_is_completed() {
+    type Leftovers = fn(&std::path::Path);
+    let cases: [Leftovers; 7] = [
+        |_| {},
+        |dir| std::fs::write(dir.join("LOCK"), "").unwrap(),
+        |dir| std::fs::write(dir.join("FORMAT.tmp"), "").unwrap(),
+        |dir| std::fs::write(dir.join("FORMAT"), "1\n").unwrap(),
+        |dir| {
+            std::fs::write(dir.join("FORMAT"), "1\n").unwrap();
+            std::fs::create_dir(dir.join("log")).unwrap();
+        },
+        |dir| {
+            std::fs::write(dir.join("FORMAT"), "1\n").unwrap();
+            std::fs::create_dir(dir.join("log")).unwrap();
+            std::fs::write(dir.join("log/0000000000000001.raftlog"), "").unwrap();
+        },
+        |dir| {
+            std::fs::write(dir.join("FORMAT"), "1\n").unwrap();
+            std::fs::create_dir(dir.join("log")).unwrap();
+            std::fs::write(dir.join("log/0000000000000001.raftlog"), "RAFT-LOG").unwrap();
+            std::fs::write(dir.join("checkpoint.tmp"), "skiffck").unwrap();
+        },
+    ];
+    for leave in cases {
+        let dir = tempfile::tempdir().unwrap();
+        leave(dir.path());
+        for _ in 0..2 {
+            let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+            soon(store.commit(put("/a", "v"))).await.unwrap();
+            soon(store.close()).await.unwrap();
+        }
+    }
+}
+
+/// The log file that was written last, and where its data ends.
+fn last_log_file(dir: &std::path::Path) -> (std::path::PathBuf, Vec<u8>) {
+    let mut files: Vec<_> = std::fs::read_dir(dir.join("log"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "raftlog"));
+    files.sort();
+    let path = files.pop().unwrap();
+    let data = std::fs::read(&path).unwrap();
+    (path, data)
+}
+
+#[tokio::test]
+async fn a_torn_tail_costs_only_the_record_that_was_being_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lengths = Vec::new();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    for number in 0..20 {
+        soon(store.commit(put(&format!("/{number}"), "a value of some length")))
+            .await
+            .unwrap();
+        lengths.push(store.log_stats().written);
+    }
+    drop(store);
+    drop(skiff_store_when_free(dir.path()).await);
+    let (path, whole) = last_log_file(dir.path());
+    // The end of the 20th commit, and of the one before: what was written after it is of the second opening.
+    // The engine's other file, for what it moves, has a header of the same length and nothing else.
+    let header = std::fs::metadata(path.with_file_name("0000000000000001.rewrite"))
+        .unwrap()
+        .len();
+    let (last, end) = ((lengths[18] - header) as usize, (lengths[19] - header) as usize);
+    // Reserved space beyond the data, the record cut anywhere, and bits turned anywhere in it.
+    let mut torn = vec![
+        [&whole[..end], &[0; 4096]].concat(),
+        [&whole[..end], b"half a rec"].concat(),
+    ];
+    for cut in last..end {
+        torn.push(whole[..cut].to_vec());
+        let mut turned = whole[..end].to_vec();
+        turned[cut] ^= 0x40;
+        torn.push(turned);
+    }
+    for (number, data) in torn
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| number % 7 == 0 || *number < 4)
+    {
+        println!("case {number}: {} of {end} bytes", data.len());
+        std::fs::write(&path, data).unwrap();
+        let store = skiff_store_when_free(dir.path()).await;
+        let keys = store.count(b"/");
+        assert!(
+            keys == 20 || keys == 19 && number >= 2,
+            "case {number}: {keys} keys"
+        );
+        assert_eq!(store.revision(), 1 + keys as u64);
+        soon(store.commit(put("/after", "v"))).await.unwrap();
+        drop(store);
+        let store = skiff_store_when_free(dir.path()).await;
+        assert_eq!(store.count(b"/"), keys + 1);
+    }
+}
+
+async fn skiff_store_when_free(dir: &std::path::Path) -> Store {
+    soon(Store::open(Config::new(dir))).await.unwrap()
+}
+
+#[tokio::test]
+async fn damage_in_the_middle_of_the_log_refuses_to_open_instead_of_losing_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        checkpoint_log_bytes: u64::MAX,
+        ..Config::new(dir.path())
+    };
+    let store = soon(Store::open(config.clone())).await.unwrap();
+    for number in 0..10u32 {
+        let noise = noise(u64::from(number), 1 << 20);
+        soon(store.commit(put(&format!("/{number}"), &noise)))
+            .await
+            .unwrap();
+    }
+    drop(store);
+    drop(soon(Store::open(config.clone())).await.unwrap());
+    let first = dir.path().join("log/0000000000000001.raftlog");
+    let mut data = std::fs::read(&first).unwrap();
+    let length = data.len();
+    data.truncate(length - 5);
+    std::fs::write(&first, data).unwrap();
+    let error = soon(Store::open(config)).await.unwrap_err();
+    assert!(matches!(error, OpenError::Log(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_failed_fsync_closes_the_store_and_never_acknowledges() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    soon(store.commit(put("/a", "v"))).await.unwrap();
+    let mut watch = store.watch(b"/", 2).unwrap();
+    store.disk().fail_syncs();
+    match soon(store.commit(put("/b", "v"))).await {
+        Err(Error::Closed(reason)) => assert!(reason.contains("fsync"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        soon(store.commit(put("/c", "v"))).await,
+        Err(Error::Closed(_))
+    ));
+    assert!(matches!(soon(watch.next()).await, Err(Error::Closed(_))));
+    assert!(matches!(soon(store.read_barrier()).await, Err(Error::Closed(_))));
+    assert!(!store.leadership().borrow().is_leader);
+    // Reads go on.
+    assert_eq!(keys(&store, &at("/", None)), ["/a"]);
+    drop((store, watch));
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    assert!(store.get(b"/a").is_some());
+    soon(store.commit(put("/d", "v"))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_makes_writes_wait_or_refuses_them_and_is_over_when_there_is_space() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    store.disk().fill_disk(true);
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.commit(put("/waits", "v")).await }
+    });
+    soon(async {
+        // The first write has to meet the full disk before others are refused at once.
+        while !matches!(
+            tokio::time::timeout(Duration::from_millis(20), store.commit(put("/b", "v"))).await,
+            Ok(Err(Error::Unavailable(reason))) if reason.contains("no space")
+        ) {}
+    })
+    .await;
+    assert_eq!(store.revision(), 1);
+    assert!(store.leadership().borrow().is_leader);
+    store.disk().fill_disk(false);
+    soon(waiting).await.unwrap().unwrap();
+    soon(async { while store.commit(put("/c", "v")).await.is_err() {} }).await;
+    drop(store);
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    assert!(store.get(b"/waits").is_some() && store.get(b"/c").is_some());
+}
+
+#[tokio::test]
+async fn a_slow_disk_slows_writes_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    let leadership = store.leadership();
+    assert!(leadership.borrow().is_leader);
+    let before = leadership.borrow().clone();
+    store.disk().slow_syncs(Duration::from_millis(400));
+    let write = tokio::spawn({
+        let store = store.clone();
+        async move { store.commit(put("/a", "v")).await }
+    });
+    let started = std::time::Instant::now();
+    soon(store.read_barrier()).await.unwrap();
+    assert!(started.elapsed() < Duration::from_millis(300));
+    soon(write).await.unwrap().unwrap();
+    assert_eq!(*leadership.borrow(), before);
+    assert!(!leadership.has_changed().unwrap());
 }

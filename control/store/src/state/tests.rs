@@ -260,8 +260,8 @@ proptest! {
             let mut topics = Vec::new();
             {
                 let mut state = watched.state.write();
-                let (before, revision) = (state.revision, state.revision + 1);
-                state.apply(txn, &config, |key| watched.topics.changed(key, revision, &mut topics)).ok();
+                let before = state.revision;
+                state.apply(txn, &config, |note| watched.topics.note(&note, &mut topics)).ok();
                 everything.extend(state.history.after(before).cloned());
             }
             wake(&mut topics);
