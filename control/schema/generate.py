@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes src/facts/generated.rs: the published facts about the Kubernetes types as static tables.
+"""Writes src/facts/generated.rs, the published facts about the Kubernetes types as static tables, and
+src/openapi/roots.rs, which k8s-openapi types describe the kinds among them.
 
     python3 generate.py [PATH]
 
@@ -19,7 +20,9 @@ import zipfile
 VERSION = "1.37"
 PACKAGE = f"kubernetes-validate=={VERSION}.0"
 MEMBER = f"kubernetes_validate/kubernetes-json-schema/v{VERSION}.0-local/_definitions.json"
-OUTPUT = pathlib.Path(__file__).parent / "src" / "facts" / "generated.rs"
+SOURCES = pathlib.Path(__file__).parent / "src"
+FACTS = SOURCES / "facts" / "generated.rs"
+ROOTS = SOURCES / "openapi" / "roots.rs"
 
 # Group versions whose kinds are wanted; other types come in when one of these refers to them.
 WANTED = re.compile(
@@ -149,7 +152,7 @@ def shape(defs, schema):
     if "$ref" in schema:
         name = target(schema)
         if name in SPECIAL:
-            return SPECIAL[name]
+            return f"Any({string(name)})" if SPECIAL[name] == "Any" else SPECIAL[name]
         if schema.get("x-kubernetes-map-type") == "granular" and "x-kubernetes-map-type" in defs[name]:
             return f"Granular(&{ident(name)})"
         return f"Object(&{ident(name)})"
@@ -190,6 +193,30 @@ def field(defs, name, schema, required):
     )
 
 
+def write_roots(defs, names):
+    """The kinds that k8s-openapi has a type for; lists and watch events are generic there and carry no text."""
+    out = [
+        "// Written by generate.py; do not edit by hand.",
+        "",
+        "use schemars::SchemaGenerator;",
+        "",
+        "/// Adds a type, and what it refers to, to the definitions of a generator.",
+        "pub(super) type Describe = fn(&mut SchemaGenerator);",
+        "",
+        "fn describe<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) {",
+        "    generator.subschema_for::<T>();",
+        "}",
+        "",
+        "pub(super) static ROOTS: &[(&str, Describe)] = &[",
+    ]
+    for name in names:
+        is_list = name.endswith("List") and "items" in defs[name].get("properties", {})
+        if "x-kubernetes-group-version-kind" in defs[name] and not is_list and not name.endswith(".WatchEvent"):
+            path = name.removeprefix("io.k8s.").replace("-", "_").replace(".", "::")
+            out.append(f"    ({string(name)}, describe::<k8s_openapi::{path}>),")
+    ROOTS.write_text("\n".join(out + ["];"]) + "\n")
+
+
 def main():
     defs = definitions()
     names = reachable(defs)
@@ -219,8 +246,9 @@ def main():
     out += ["", "pub(super) static KINDS: &[(&str, &str, &S)] = &["]
     out += [f"    ({string(v)}, {string(k)}, &{i})," for v, k, i in sorted(kinds)] + ["];"]
     out += ["", "pub(super) static TYPES: &[&S] = &["] + [f"    &{ident(n)}," for n in names] + ["];"]
-    OUTPUT.write_text("\n".join(out) + "\n")
-    print(f"{len(names)} types, {len(kinds)} kinds, {OUTPUT.stat().st_size} bytes", file=sys.stderr)
+    FACTS.write_text("\n".join(out) + "\n")
+    write_roots(defs, names)
+    print(f"{len(names)} types, {len(kinds)} kinds, {FACTS.stat().st_size} bytes", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ impl Seed<'_> {
             path,
             findings,
         } = self;
-        let shape = shape.unwrap_or(Shape::Any);
+        let shape = shape.unwrap_or(Shape::Any(""));
         findings.mismatch(|| match (shape, path.and_then(Path::go)) {
             (Shape::IntOrString, _) => format!("json: cannot unmarshal {found} into Go value of type int32"),
             (Shape::Time | Shape::MicroTime, _) => {
@@ -171,7 +171,7 @@ impl Seed<'_> {
 
     fn integer(self, number: i64) -> Value {
         match self.shape {
-            Some(Shape::Int64 | Shape::Number | Shape::Any) | None => number.into(),
+            Some(Shape::Int64 | Shape::Number | Shape::Any(_)) | None => number.into(),
             Some(Shape::Int32 | Shape::IntOrString) if i32::try_from(number).is_ok() => number.into(),
             Some(Shape::Quantity) => self.quantity(&number.to_string()),
             Some(Shape::Int32 | Shape::IntOrString) => self.mismatch(format_args!("number {number}")),
@@ -238,7 +238,7 @@ fn zero(shape: Shape) -> Value {
         Shape::Int32 | Shape::Int64 | Shape::Number | Shape::IntOrString => 0.into(),
         Shape::Quantity => "0".into(),
         Shape::Object(_) | Shape::Granular(_) => Value::Object(Map::new()),
-        Shape::Any | Shape::Bytes | Shape::Time | Shape::MicroTime | Shape::List(_) | Shape::Map(_) => {
+        Shape::Any(_) | Shape::Bytes | Shape::Time | Shape::MicroTime | Shape::List(_) | Shape::Map(_) => {
             Value::Null
         }
     }
@@ -249,7 +249,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Value, D::Error> {
         match self.shape {
-            Some(Shape::Any) => serde::Deserialize::deserialize(source),
+            Some(Shape::Any(_)) => serde::Deserialize::deserialize(source),
             _ => source.deserialize_any(self),
         }
     }

@@ -10,10 +10,9 @@
 mod apply;
 mod decode;
 mod facts;
+pub mod openapi;
 mod patch;
 pub mod quantity;
-
-use serde_json::Value;
 
 pub use apply::{apply, track};
 pub use decode::{decode, prune};

@@ -28,7 +28,7 @@ fn node(shape: Shape, value: &Value) -> Node {
         Shape::Granular(_) => Node::Object,
         Shape::Map(map) if !map.atomic => Node::Object,
         Shape::List(list) if !matches!(list.kind, ListKind::Atomic) => Node::Items(list),
-        Shape::Any if value.is_object() => Node::Object,
+        Shape::Any(_) if value.is_object() => Node::Object,
         _ => Node::Leaf,
     }
 }
@@ -38,10 +38,10 @@ fn member(shape: Shape, name: &str) -> (Shape, Option<&'static Field>) {
     match shape {
         Shape::Object(of) | Shape::Granular(of) => {
             let field = of.field(name);
-            (field.map_or(Shape::Any, |field| field.shape), field)
+            (field.map_or(Shape::Any(""), |field| field.shape), field)
         }
         Shape::Map(map) => (map.values, None),
-        _ => (Shape::Any, None),
+        _ => (Shape::Any(""), None),
     }
 }
 
@@ -399,7 +399,7 @@ pub(super) fn with_named_fields(set: &FieldSet, shape: Shape) -> FieldSet {
                 let (below, field) = member(shape, name);
                 (below, field.is_some())
             }
-            _ => (Shape::Any, false),
+            _ => (Shape::Any(""), false),
         };
         let mut child = with_named_fields(child, below);
         child.member |= named;

@@ -361,7 +361,7 @@ static APPS_V1_CONTROLLER_REVISION: S = S {
     name: "io.k8s.api.apps.v1.ControllerRevision", atomic: false,
     fields: &[
     F { name: "apiVersion", shape: String, flags: 0, merge_key: "" },
-    F { name: "data", shape: Any, flags: REQUIRED, merge_key: "" },
+    F { name: "data", shape: Any("io.k8s.apimachinery.pkg.runtime.RawExtension"), flags: REQUIRED, merge_key: "" },
     F { name: "kind", shape: String, flags: 0, merge_key: "" },
     F { name: "metadata", shape: Object(&META_V1_OBJECT_META), flags: 0, merge_key: "" },
     F { name: "revision", shape: Int64, flags: 0, merge_key: "" },
@@ -4966,7 +4966,7 @@ static RESOURCE_V1_ALLOCATED_DEVICE_STATUS: S = S {
     name: "io.k8s.api.resource.v1.AllocatedDeviceStatus", atomic: false,
     fields: &[
     F { name: "conditions", shape: List(&L { items: Object(&META_V1_CONDITION), kind: Keyed(&[K("type", None)]) }), flags: 0, merge_key: "" },
-    F { name: "data", shape: Any, flags: 0, merge_key: "" },
+    F { name: "data", shape: Any("io.k8s.apimachinery.pkg.runtime.RawExtension"), flags: 0, merge_key: "" },
     F { name: "device", shape: String, flags: REQUIRED, merge_key: "" },
     F { name: "driver", shape: String, flags: REQUIRED, merge_key: "" },
     F { name: "networkData", shape: Object(&RESOURCE_V1_NETWORK_DEVICE_DATA), flags: 0, merge_key: "" },
@@ -5333,7 +5333,7 @@ static RESOURCE_V1_OPAQUE_DEVICE_CONFIGURATION: S = S {
     name: "io.k8s.api.resource.v1.OpaqueDeviceConfiguration", atomic: false,
     fields: &[
     F { name: "driver", shape: String, flags: REQUIRED, merge_key: "" },
-    F { name: "parameters", shape: Any, flags: REQUIRED, merge_key: "" },
+    F { name: "parameters", shape: Any("io.k8s.apimachinery.pkg.runtime.RawExtension"), flags: REQUIRED, merge_key: "" },
     ],
 };
 
@@ -6005,22 +6005,22 @@ static APIEXTENSIONS_V1_JSON_SCHEMA_PROPS: S = S {
     fields: &[
     F { name: "$ref", shape: String, flags: 0, merge_key: "" },
     F { name: "$schema", shape: String, flags: 0, merge_key: "" },
-    F { name: "additionalItems", shape: Any, flags: 0, merge_key: "" },
-    F { name: "additionalProperties", shape: Any, flags: 0, merge_key: "" },
+    F { name: "additionalItems", shape: Any("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool"), flags: 0, merge_key: "" },
+    F { name: "additionalProperties", shape: Any("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool"), flags: 0, merge_key: "" },
     F { name: "allOf", shape: List(&L { items: Object(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS), kind: Atomic }), flags: 0, merge_key: "" },
     F { name: "anyOf", shape: List(&L { items: Object(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS), kind: Atomic }), flags: 0, merge_key: "" },
-    F { name: "default", shape: Any, flags: 0, merge_key: "" },
+    F { name: "default", shape: Any("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON"), flags: 0, merge_key: "" },
     F { name: "definitions", shape: Map(&M { values: Object(&APIEXTENSIONS_V1_JSON_SCHEMA_PROPS), atomic: false }), flags: 0, merge_key: "" },
-    F { name: "dependencies", shape: Map(&M { values: Any, atomic: false }), flags: 0, merge_key: "" },
+    F { name: "dependencies", shape: Map(&M { values: Any("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray"), atomic: false }), flags: 0, merge_key: "" },
     F { name: "description", shape: String, flags: 0, merge_key: "" },
-    F { name: "enum", shape: List(&L { items: Any, kind: Atomic }), flags: 0, merge_key: "" },
-    F { name: "example", shape: Any, flags: 0, merge_key: "" },
+    F { name: "enum", shape: List(&L { items: Any("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON"), kind: Atomic }), flags: 0, merge_key: "" },
+    F { name: "example", shape: Any("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON"), flags: 0, merge_key: "" },
     F { name: "exclusiveMaximum", shape: Bool, flags: 0, merge_key: "" },
     F { name: "exclusiveMinimum", shape: Bool, flags: 0, merge_key: "" },
     F { name: "externalDocs", shape: Object(&APIEXTENSIONS_V1_EXTERNAL_DOCUMENTATION), flags: 0, merge_key: "" },
     F { name: "format", shape: String, flags: 0, merge_key: "" },
     F { name: "id", shape: String, flags: 0, merge_key: "" },
-    F { name: "items", shape: Any, flags: 0, merge_key: "" },
+    F { name: "items", shape: Any("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray"), flags: 0, merge_key: "" },
     F { name: "maxItems", shape: Int64, flags: 0, merge_key: "" },
     F { name: "maxLength", shape: Int64, flags: 0, merge_key: "" },
     F { name: "maxProperties", shape: Int64, flags: 0, merge_key: "" },
@@ -6237,7 +6237,7 @@ static META_V1_MANAGED_FIELDS_ENTRY: S = S {
     fields: &[
     F { name: "apiVersion", shape: String, flags: 0, merge_key: "" },
     F { name: "fieldsType", shape: String, flags: 0, merge_key: "" },
-    F { name: "fieldsV1", shape: Any, flags: 0, merge_key: "" },
+    F { name: "fieldsV1", shape: Any("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1"), flags: 0, merge_key: "" },
     F { name: "manager", shape: String, flags: 0, merge_key: "" },
     F { name: "operation", shape: String, flags: 0, merge_key: "" },
     F { name: "subresource", shape: String, flags: 0, merge_key: "" },
@@ -6339,7 +6339,7 @@ static META_V1_STATUS_DETAILS: S = S {
 static META_V1_WATCH_EVENT: S = S {
     name: "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent", atomic: false,
     fields: &[
-    F { name: "object", shape: Any, flags: REQUIRED, merge_key: "" },
+    F { name: "object", shape: Any("io.k8s.apimachinery.pkg.runtime.RawExtension"), flags: REQUIRED, merge_key: "" },
     F { name: "type", shape: String, flags: REQUIRED, merge_key: "" },
     ],
 };

@@ -17,8 +17,9 @@ pub(crate) const REPLACE: u8 = 8;
 /// What a value may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
-    /// Anything, kept untouched (raw extensions, JSON schema values, field sets).
-    Any,
+    /// Anything, kept untouched (raw extensions, JSON schema values, field sets); with the published name of the
+    /// type, or empty.
+    Any(&'static str),
     String,
     Bool,
     Int32,
@@ -120,7 +121,7 @@ impl Shape {
     /// The Go type that an error message names.
     pub(crate) fn go_type(self) -> String {
         match self {
-            Shape::Any => "interface {}".into(),
+            Shape::Any(_) => "interface {}".into(),
             Shape::String => "string".into(),
             Shape::Bool => "bool".into(),
             Shape::Int32 => "int32".into(),
