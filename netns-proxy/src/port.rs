@@ -61,7 +61,7 @@ impl Listener {
         self.task.abort();
         let _ = self.task.await;
         if let Some(flows) = &self.flows {
-            flows.clear();
+            flows.close().await;
         }
     }
 }

@@ -16,6 +16,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt, sockopt,
 };
 use parking_lot::Mutex;
+use socket2::SockRef;
 use tokio::{
     io::Interest,
     net::UdpSocket,
@@ -92,6 +93,8 @@ impl ServiceSocket {
     }
 
     /// Sends `data` to the client. A datagram that does not fit into the socket's buffer is lost, as on any wire.
+    ///
+    /// Straight to the kernel: tokio's own `try_send` also says "would block" before the socket's first event came.
     fn answer(&self, key: &Key, data: &[u8]) -> io::Result<()> {
         match (key.asked, key.client) {
             (Some(asked), SocketAddr::V4(client)) => {
@@ -104,19 +107,19 @@ impl ServiceSocket {
                 };
                 let control = [ControlMessage::Ipv4PacketInfo(&info)];
                 let to = SockaddrIn::from(client);
-                self.socket.try_io(Interest::WRITABLE, || {
-                    let data = [IoSlice::new(data)];
-                    sendmsg(
-                        self.socket.as_raw_fd(),
-                        &data,
-                        &control,
-                        MsgFlags::MSG_DONTWAIT,
-                        Some(&to),
-                    )?;
-                    Ok(())
-                })
+                let data = [IoSlice::new(data)];
+                sendmsg(
+                    self.socket.as_raw_fd(),
+                    &data,
+                    &control,
+                    MsgFlags::MSG_DONTWAIT,
+                    Some(&to),
+                )?;
+                Ok(())
             }
-            _ => self.socket.try_send_to(data, key.client).map(drop),
+            _ => SockRef::from(&self.socket)
+                .send_to(data, &key.client.into())
+                .map(drop),
         }
     }
 }
@@ -125,7 +128,7 @@ struct Flow {
     backend: SocketAddr,
     to_backend: Arc<UdpSocket>,
     used: Arc<Mutex<Instant>>,
-    _answers: AbortOnDropHandle<()>,
+    answers: AbortOnDropHandle<()>,
 }
 
 /// The flows of one listener.
@@ -138,9 +141,13 @@ impl Flows {
         self.0.lock().retain(|_, flow| keep(flow.backend));
     }
 
-    /// Ends all flows.
-    pub fn clear(&self) {
-        self.0.lock().clear();
+    /// Ends all flows; when this returns, none of them holds the listener's socket any more.
+    pub async fn close(&self) {
+        let flows = std::mem::take(&mut *self.0.lock());
+        for (_, flow) in flows {
+            flow.answers.abort();
+            let _ = flow.answers.await;
+        }
     }
 }
 
@@ -192,7 +199,7 @@ fn receive(port: &Shared, socket: &ServiceSocket, flows: &Flows) -> Received {
         };
         *flow.used.lock() = Instant::now();
         // An error here is an ICMP error about an earlier datagram; the flow's own task sees it too.
-        let _ = flow.to_backend.try_send(&scratch[..length]);
+        let _ = SockRef::from(&*flow.to_backend).send(&scratch[..length]);
         Received::Done
     })
 }
@@ -216,8 +223,7 @@ async fn begin(port: &Arc<Shared>, socket: &Arc<ServiceSocket>, flows: &Arc<Flow
             return;
         }
     };
-    // A socket just made has room for a datagram.
-    let _ = to_backend.send(data).await;
+    let _ = SockRef::from(&*to_backend).send(data);
     let used = Arc::new(Mutex::new(Instant::now()));
     let task = AbortOnDropHandle::new(tokio::spawn(answers(
         Arc::clone(socket),
@@ -237,7 +243,7 @@ async fn begin(port: &Arc<Shared>, socket: &Arc<ServiceSocket>, flows: &Arc<Flow
                 backend,
                 to_backend,
                 used,
-                _answers: task,
+                answers: task,
             },
         );
     }

@@ -13,7 +13,7 @@ use std::{
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
 use parking_lot::Mutex;
 use skiff_netns_proxy::netns::Namespace;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::{
     io::Interest,
     net::UdpSocket,
@@ -72,7 +72,10 @@ pub(crate) async fn start(
                 Ok((length, key)) if inside.may_leave((*key.far.ip()).into()) => {
                     let data = &buffer[..length];
                     // Sent before the flow's own socket was there to take it.
-                    let known = flows.lock().get(&key).map(|flow| flow.to_world.try_send(data));
+                    let known = flows
+                        .lock()
+                        .get(&key)
+                        .map(|flow| SockRef::from(&*flow.to_world).send(data));
                     if known.is_none()
                         && let Err(error) = begin(&node, &host, &flows, key, data).await
                     {
@@ -145,7 +148,7 @@ async fn begin(
         .await?;
     world.connect(key.far)?;
     let to_world = Arc::new(UdpSocket::from_std(world)?);
-    to_world.send(data).await?;
+    SockRef::from(&*to_world).send(data)?;
     // From here on the pod's datagrams come to this socket: it matches them better than the listener does.
     let pod = node
         .run(move || {
@@ -188,10 +191,10 @@ async fn carry(pod: &UdpSocket, world: &UdpSocket, key: Key) -> io::Result<()> {
             return Ok(());
         };
         let (from, to) = ready?;
-        // A buffer from the stack of the poll would make every flow large; this one lives while bytes move.
         let moved = skiff_netns_proxy::relay::with_scratch(|scratch| {
             let length = from.try_recv(scratch)?;
-            match to.try_send(&scratch[..length]) {
+            // Straight to the kernel: tokio's `try_send` also says "would block" before the socket's first event came.
+            match SockRef::from(to).send(&scratch[..length]) {
                 // No room: lost, as on any wire.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
                 other => other.map(drop),
