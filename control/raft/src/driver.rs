@@ -1,6 +1,11 @@
 //! The thread that owns the `RawNode`: takes requests, steps Raft, hands records to the writer, applies what is
 //! committed and answers. It never waits for the disk, but for taking in a snapshot.
 
+mod applying;
+mod checkpoints;
+mod proposals;
+mod start;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
@@ -12,31 +17,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
-use protobuf::Message as _;
 use raft::{
-    RawNode, SnapshotStatus, StateRole,
-    eraftpb::{
-        ConfChange, ConfChangeV2, ConfState, Entry, EntryType, HardState, Message, MessageType, Snapshot,
-    },
+    RawNode, SnapshotStatus,
+    eraftpb::{ConfState, Entry, Message},
 };
 
 use crate::{
     Transport,
-    group::{Answer, Config, Error, FirstStart, Leadership, OpenError, Request, Shared},
-    log::{Log, LogError, Record, decode_members, encode_members},
-    logger::logger,
-    machine::{Job, Position, StateMachine},
-    storage::{LogStorage, SnapshotSlot, Start, recover},
-    writer::{self, Report, Task},
+    group::{Answer, Error, Leadership, Request, Shared},
+    log::Record,
+    machine::{Position, StateMachine},
+    storage::LogStorage,
+    writer::{Report, Task},
 };
+
+pub(crate) use start::start;
 
 /// Bytes of entries taken into one step of Raft.
 const STEP_BYTES: usize = 1 << 20;
 /// Recent entries kept in memory for followers.
 const FOLLOWER_CACHE_BYTES: usize = 4 << 20;
-/// How long to let a failed checkpoint be.
-const CHECKPOINT_PAUSE: Duration = Duration::from_secs(10);
 
 struct Driver<S: StateMachine, T> {
     member: u64,
@@ -80,130 +80,6 @@ enum End<O> {
     Close { checkpoint: bool, answer: Answer<()> },
     Failed(String),
     Gone(std::marker::PhantomData<O>),
-}
-
-/// Starts the threads "raft" and "raft-log".
-pub(crate) fn start<S: StateMachine, T: Transport>(
-    config: &Config,
-    log: Arc<Log>,
-    machine: S,
-    transport: T,
-    shared: Arc<Shared>,
-) -> Result<mpsc::Sender<Request<S::Output>>, OpenError> {
-    let checkpoint = machine.restored();
-    let Start {
-        base,
-        members,
-        hard,
-        applied,
-    } = match recover(&log, checkpoint)? {
-        Some(start) => start,
-        None => first_start(config, &log)?,
-    };
-    let alone = is_alone(&members, config.member);
-    let storage = LogStorage::load(log.clone(), base, members, hard);
-    let mut raw = RawNode::new(
-        &raft::Config {
-            id: config.member,
-            election_tick: config.election_ticks,
-            heartbeat_tick: config.heartbeat_ticks,
-            applied: applied.index,
-            max_size_per_msg: STEP_BYTES as u64,
-            max_inflight_msgs: 256,
-            check_quorum: true,
-            pre_vote: true,
-            batch_append: true,
-            max_committed_size_per_ready: 8 << 20,
-            ..Default::default()
-        },
-        storage,
-        &logger(),
-    )?;
-    if alone {
-        raw.campaign()?;
-    }
-
-    let (requests, inbox) = mpsc::channel();
-    let (writer, tasks) = mpsc::channel();
-    let reports = requests.clone();
-    let writer_thread = std::thread::Builder::new()
-        .name("raft-log".into())
-        .spawn(move || {
-            // When the raft thread is gone nobody needs the report.
-            writer::run(&log, &tasks, |report| drop(reports.send(Request::Report(report))));
-        })
-        .map_err(OpenError::Thread)?;
-    let mut driver = Driver {
-        member: config.member,
-        raw,
-        machine,
-        transport,
-        shared,
-        requests: requests.clone(),
-        writer: Some(writer),
-        writer_thread: Some(writer_thread),
-        in_flight: VecDeque::new(),
-        applied,
-        restored_in: None,
-        incarnation: rand::random(),
-        next_id: 0,
-        proposed: HashMap::new(),
-        changes: HashMap::new(),
-        unproposed: VecDeque::new(),
-        leader_wait: config.leader_wait,
-        reads: Vec::new(),
-        reads_asked: Vec::new(),
-        reads_indexed: Vec::new(),
-        read_retry: config.tick * config.election_ticks as u32 / 2,
-        log_bytes: 0,
-        checkpointing: None,
-        checkpoint_after: Instant::now(),
-        previous_checkpoint: None,
-    };
-    let tick = config.tick;
-    std::thread::Builder::new()
-        .name("raft".into())
-        .spawn(move || {
-            let _mark = MarkClosed(driver.shared.clone());
-            let end = driver.run(&inbox, tick);
-            driver.finish(end, inbox);
-        })
-        .map_err(OpenError::Thread)?;
-    Ok(requests)
-}
-
-/// A panic while applying must not leave a group that looks alive.
-struct MarkClosed(Arc<Shared>);
-
-impl Drop for MarkClosed {
-    fn drop(&mut self) {
-        self.0.solo.store(false, Ordering::Release);
-        self.0
-            .closed
-            .lock()
-            .get_or_insert_with(|| "applying an entry failed; see the log".into());
-        self.0.leadership.send_replace(Leadership::default());
-    }
-}
-
-/// Writes what a new member starts from. The group of one begins after an imaginary entry 1 of term 1, so that a
-/// member that joins later, whose log is empty, always learns the members from a snapshot.
-fn first_start(config: &Config, log: &Log) -> Result<Start, LogError> {
-    let (mut members, mut hard) = (ConfState::default(), HardState::default());
-    let mut base = Position::default();
-    if config.first_start == FirstStart::Alone {
-        members.voters = vec![config.member];
-        (base.index, base.term) = (1, 1);
-        (hard.term, hard.commit) = (1, 1);
-    }
-    base.members = encode_members(&members);
-    log.reset(&base, &hard)?;
-    Ok(Start {
-        base: base.clone(),
-        members,
-        hard,
-        applied: base,
-    })
 }
 
 fn is_alone(members: &ConfState, member: u64) -> bool {
@@ -348,93 +224,6 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
         None
     }
 
-    fn id(&mut self) -> (u64, Bytes) {
-        self.next_id += 1;
-        (self.next_id, self.context(self.next_id))
-    }
-
-    fn context(&self, id: u64) -> Bytes {
-        let mut context = BytesMut::with_capacity(16);
-        context.put_u64_le(self.incarnation);
-        context.put_u64_le(id);
-        context.freeze()
-    }
-
-    /// The id in a context, if this run of this member made it.
-    fn own_id(&self, context: &[u8]) -> Option<u64> {
-        let (incarnation, id) = context.split_first_chunk::<8>()?;
-        (u64::from_le_bytes(*incarnation) == self.incarnation)
-            .then(|| id.try_into().ok().map(u64::from_le_bytes))
-            .flatten()
-    }
-
-    fn propose(&mut self) {
-        while !self.unproposed.is_empty() {
-            let raft = &self.raw.raft;
-            if raft.leader_id == raft::INVALID_ID || raft.lead_transferee.is_some() {
-                return;
-            }
-            let mut message = Message {
-                from: self.member,
-                ..Default::default()
-            };
-            message.set_msg_type(MessageType::MsgPropose);
-            let mut bytes = 0;
-            let mut ids = Vec::new();
-            while bytes < STEP_BYTES
-                && let Some((_, entry)) = self.unproposed.pop_front()
-            {
-                bytes += entry.data.len();
-                ids.extend(self.own_id(&entry.context));
-                message.entries.push(entry);
-            }
-            if let Err(error) = self.raw.step(message) {
-                for id in ids {
-                    if let Some(answer) = self.proposed.remove(&id) {
-                        answer
-                            .send(Err(Error::Unavailable(format!("not proposed: {error}"))))
-                            .ok();
-                    }
-                }
-            }
-        }
-    }
-
-    fn change(&mut self, change: &ConfChangeV2, answer: Answer<()>) {
-        if self.raw.raft.has_pending_conf() {
-            answer
-                .send(Err(Error::Unavailable(
-                    "another change of the members is under way".into(),
-                )))
-                .ok();
-            return;
-        }
-        let (id, context) = self.id();
-        match self.raw.propose_conf_change(context.to_vec(), change.clone()) {
-            Ok(()) => drop(self.changes.insert(id, answer)),
-            Err(error) => drop(answer.send(Err(Error::Unavailable(format!("not proposed: {error}"))))),
-        }
-    }
-
-    fn ask_reads(&mut self) {
-        if self.reads.is_empty() {
-            return;
-        }
-        if self.alone() {
-            // Needs no round: nobody else can have acknowledged anything.
-            if self.leadership().is_leader {
-                for answer in self.reads.drain(..) {
-                    answer.send(Ok(())).ok();
-                }
-            }
-            return;
-        }
-        let (id, context) = self.id();
-        self.raw.read_index(context.to_vec());
-        self.reads_asked
-            .push((id, Instant::now(), std::mem::take(&mut self.reads)));
-    }
-
     fn tick(&mut self, now: Instant) {
         self.raw.tick();
         while self
@@ -540,234 +329,6 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
         writer
             .send(task)
             .map_err(|_| "the thread that writes the log has ended".into())
-    }
-
-    fn apply(&mut self, entries: Vec<Entry>) -> Result<(), String> {
-        let mut answers = Vec::new();
-        let mut changed = Vec::new();
-        let any = !entries.is_empty();
-        for entry in entries {
-            (self.applied.index, self.applied.term) = (entry.index, entry.term);
-            self.log_bytes += (entry.data.len() + entry.context.len() + 64) as u64;
-            let id = self.own_id(&entry.context);
-            match entry.get_entry_type() {
-                // Raft's own entry at the start of a term.
-                EntryType::EntryNormal if entry.data.is_empty() => {}
-                EntryType::EntryNormal => {
-                    let output = self.machine.apply(entry.index, entry.term, entry.data);
-                    if let Some(answer) = id.and_then(|id| self.proposed.remove(&id)) {
-                        answers.push((answer, output));
-                    }
-                }
-                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
-                    self.apply_change(&entry)?;
-                    changed.extend(id.and_then(|id| self.changes.remove(&id)));
-                }
-            }
-        }
-        if any {
-            self.machine.end_batch();
-            self.shared.applied.store(self.applied.index, Ordering::Release);
-            self.raw.advance_apply_to(self.applied.index);
-        }
-        self.publish_leadership();
-        for (answer, output) in answers {
-            answer.send(Ok(output)).ok();
-        }
-        for answer in changed {
-            answer.send(Ok(())).ok();
-        }
-        let applied = self.applied.index;
-        for (_, answers) in self.reads_indexed.extract_if(.., |(index, _)| *index <= applied) {
-            for answer in answers {
-                answer.send(Ok(())).ok();
-            }
-        }
-        Ok(())
-    }
-
-    fn apply_change(&mut self, entry: &Entry) -> Result<(), String> {
-        // No read may skip the round any more once another member could lead.
-        self.shared.solo.store(false, Ordering::Release);
-        let damaged = |error: protobuf::ProtobufError| format!("entry {}: {error}", entry.index);
-        let members = if entry.get_entry_type() == EntryType::EntryConfChange {
-            let mut change = ConfChange::default();
-            change.merge_from_bytes(&entry.data).map_err(damaged)?;
-            self.raw.apply_conf_change(&change)
-        } else {
-            let mut change = ConfChangeV2::default();
-            change.merge_from_bytes(&entry.data).map_err(damaged)?;
-            self.raw.apply_conf_change(&change)
-        };
-        match members {
-            Ok(members) => {
-                tracing::info!(voters = ?members.voters, learners = ?members.learners, "members changed");
-                self.raw.mut_store().set_members(members);
-                self.tell_members();
-            }
-            // Every member refuses it alike: the change has no effect.
-            Err(error) => tracing::warn!(%error, "change of the members refused"),
-        }
-        Ok(())
-    }
-
-    fn leadership(&self) -> Leadership {
-        let raft = &self.raw.raft;
-        Leadership {
-            term: raft.term,
-            is_leader: raft.state == StateRole::Leader && self.applied.term == raft.term,
-            leader: (raft.leader_id != raft::INVALID_ID).then_some(raft.leader_id),
-        }
-    }
-
-    fn publish_leadership(&mut self) {
-        let now = self.leadership();
-        self.shared
-            .solo
-            .store(now.is_leader && self.alone(), Ordering::Release);
-        self.shared.leadership.send_if_modified(|last| {
-            let changed = *last != now;
-            if changed {
-                tracing::info!(
-                    term = now.term,
-                    leader = now.leader,
-                    is_leader = now.is_leader,
-                    "leadership"
-                );
-                *last = now.clone();
-            }
-            changed
-        });
-    }
-
-    /// Replaces the state by another member's snapshot.
-    fn restore(&mut self, snapshot: &Snapshot, number: u64) -> Result<(), String> {
-        let meta = snapshot.get_metadata();
-        let members = meta.get_conf_state().clone();
-        let at = Position {
-            index: meta.index,
-            term: meta.term,
-            members: encode_members(&members),
-        };
-        tracing::info!(
-            index = at.index,
-            bytes = snapshot.data.len(),
-            "taking in a snapshot"
-        );
-        self.machine
-            .restore(at.clone(), snapshot.data.clone())
-            .map_err(|error| format!("take in a snapshot: {error}"))?;
-        self.machine.end_batch();
-        // The state is durable; now the log may begin after it. In order with what the writer still has.
-        let (done, wait) = mpsc::channel();
-        let hard = self.raw.store().hard().clone();
-        self.write(Task::Reset {
-            base: at.clone(),
-            hard,
-            done,
-        })?;
-        wait.recv()
-            .map_err(|_| format!("the log could not begin after snapshot {} ({number})", at.index))?;
-        self.raw.mut_store().reset(at.clone(), members);
-        self.applied = at;
-        self.shared.applied.store(self.applied.index, Ordering::Release);
-        self.previous_checkpoint = None;
-        self.log_bytes = 0;
-        self.tell_members();
-        Ok(())
-    }
-
-    fn here(&self) -> Position {
-        Position {
-            members: encode_members(self.raw.store().members()),
-            ..self.applied.clone()
-        }
-    }
-
-    fn begin_checkpoint(&mut self) {
-        if self.checkpointing.is_some()
-            || !self.machine.checkpoint_due(self.log_bytes)
-            || Instant::now() < self.checkpoint_after
-        {
-            return;
-        }
-        let at = self.here();
-        let job = self.machine.checkpoint(at.clone());
-        let bytes = self.log_bytes;
-        let done = move |result| Request::CheckpointDone { at, bytes, result };
-        self.checkpointing = self.off_thread("checkpoint", job, done);
-    }
-
-    fn off_thread<V: 'static>(
-        &self,
-        name: &str,
-        job: Job<V>,
-        done: impl FnOnce(std::io::Result<V>) -> Request<S::Output> + Send + 'static,
-    ) -> Option<JoinHandle<()>> {
-        let requests = self.requests.clone();
-        std::thread::Builder::new()
-            .name(name.into())
-            .spawn(move || drop(requests.send(done(job()))))
-            .inspect_err(|error| tracing::error!(%error, name, "could not start a thread"))
-            .ok()
-    }
-
-    fn checkpoint_done(&mut self, at: Position, bytes: u64, result: std::io::Result<()>) {
-        self.checkpointing = None;
-        if let Err(error) = result {
-            tracing::error!(%error, "checkpoint failed; the log is kept and it is tried again");
-            self.checkpoint_after = Instant::now() + CHECKPOINT_PAUSE;
-            return;
-        }
-        self.shared.checkpoints.fetch_add(1, Ordering::Relaxed);
-        self.log_bytes = self.log_bytes.saturating_sub(bytes);
-        // Followers that are a little behind should get entries, not a snapshot.
-        let base = if self.alone() {
-            Some(at.clone())
-        } else {
-            self.previous_checkpoint.clone()
-        };
-        self.previous_checkpoint = Some(at);
-        if let Some(base) = base
-            && base.index > self.raw.store().base().index
-        {
-            self.raw.mut_store().compacted(base.clone());
-            // If the writer has ended its report says why.
-            self.write(Task::Compact(base)).ok();
-        }
-    }
-
-    fn begin_snapshot(&mut self) {
-        if !matches!(*self.raw.store().snapshot.borrow(), SnapshotSlot::Wanted) {
-            return;
-        }
-        let at = self.here();
-        let job = self.machine.snapshot(at.clone());
-        let done = move |result| Request::SnapshotMade { at, result };
-        let begun = self.off_thread("snapshot", job, done).is_some();
-        *self.raw.store().snapshot.borrow_mut() = if begun {
-            SnapshotSlot::Making
-        } else {
-            SnapshotSlot::Empty
-        };
-    }
-
-    fn snapshot_made(&mut self, at: Position, result: std::io::Result<Vec<u8>>) {
-        let made = result.map_err(|error| error.to_string()).and_then(|data| {
-            let mut snapshot = Snapshot::default();
-            snapshot.data = data.into();
-            let meta = snapshot.mut_metadata();
-            (meta.index, meta.term) = (at.index, at.term);
-            meta.set_conf_state(decode_members(&at.members).map_err(|error| chain(&error))?);
-            Ok(snapshot)
-        });
-        *self.raw.store().snapshot.borrow_mut() = match made {
-            Ok(snapshot) => SnapshotSlot::Ready(snapshot),
-            Err(error) => {
-                tracing::error!(error, "making a snapshot failed");
-                SnapshotSlot::Empty
-            }
-        };
     }
 
     /// Ends: answers everybody, writes the last checkpoint if asked, closes the log.

@@ -1,0 +1,112 @@
+//! What comes out of Raft: committed entries, changes of the members, leadership.
+
+use std::sync::atomic::Ordering;
+
+use protobuf::Message as _;
+use raft::{
+    StateRole,
+    eraftpb::{ConfChange, ConfChangeV2, Entry, EntryType},
+};
+
+use super::Driver;
+use crate::{Transport, group::Leadership, machine::StateMachine};
+
+impl<S: StateMachine, T: Transport> Driver<S, T> {
+    pub(super) fn apply(&mut self, entries: Vec<Entry>) -> Result<(), String> {
+        let mut answers = Vec::new();
+        let mut changed = Vec::new();
+        let any = !entries.is_empty();
+        for entry in entries {
+            (self.applied.index, self.applied.term) = (entry.index, entry.term);
+            self.log_bytes += (entry.data.len() + entry.context.len() + 64) as u64;
+            let id = self.own_id(&entry.context);
+            match entry.get_entry_type() {
+                // Raft's own entry at the start of a term.
+                EntryType::EntryNormal if entry.data.is_empty() => {}
+                EntryType::EntryNormal => {
+                    let output = self.machine.apply(entry.index, entry.term, entry.data);
+                    if let Some(answer) = id.and_then(|id| self.proposed.remove(&id)) {
+                        answers.push((answer, output));
+                    }
+                }
+                EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
+                    self.apply_change(&entry)?;
+                    changed.extend(id.and_then(|id| self.changes.remove(&id)));
+                }
+            }
+        }
+        if any {
+            self.machine.end_batch();
+            self.shared.applied.store(self.applied.index, Ordering::Release);
+            self.raw.advance_apply_to(self.applied.index);
+        }
+        self.publish_leadership();
+        for (answer, output) in answers {
+            answer.send(Ok(output)).ok();
+        }
+        for answer in changed {
+            answer.send(Ok(())).ok();
+        }
+        let applied = self.applied.index;
+        for (_, answers) in self.reads_indexed.extract_if(.., |(index, _)| *index <= applied) {
+            for answer in answers {
+                answer.send(Ok(())).ok();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply_change(&mut self, entry: &Entry) -> Result<(), String> {
+        // No read may skip the round any more once another member could lead.
+        self.shared.solo.store(false, Ordering::Release);
+        let damaged = |error: protobuf::ProtobufError| format!("entry {}: {error}", entry.index);
+        let members = if entry.get_entry_type() == EntryType::EntryConfChange {
+            let mut change = ConfChange::default();
+            change.merge_from_bytes(&entry.data).map_err(damaged)?;
+            self.raw.apply_conf_change(&change)
+        } else {
+            let mut change = ConfChangeV2::default();
+            change.merge_from_bytes(&entry.data).map_err(damaged)?;
+            self.raw.apply_conf_change(&change)
+        };
+        match members {
+            Ok(members) => {
+                tracing::info!(voters = ?members.voters, learners = ?members.learners, "members changed");
+                self.raw.mut_store().set_members(members);
+                self.tell_members();
+            }
+            // Every member refuses it alike: the change has no effect.
+            Err(error) => tracing::warn!(%error, "change of the members refused"),
+        }
+        Ok(())
+    }
+
+    pub(super) fn leadership(&self) -> Leadership {
+        let raft = &self.raw.raft;
+        Leadership {
+            term: raft.term,
+            is_leader: raft.state == StateRole::Leader && self.applied.term == raft.term,
+            leader: (raft.leader_id != raft::INVALID_ID).then_some(raft.leader_id),
+        }
+    }
+
+    pub(super) fn publish_leadership(&mut self) {
+        let now = self.leadership();
+        self.shared
+            .solo
+            .store(now.is_leader && self.alone(), Ordering::Release);
+        self.shared.leadership.send_if_modified(|last| {
+            let changed = *last != now;
+            if changed {
+                tracing::info!(
+                    term = now.term,
+                    leader = now.leader,
+                    is_leader = now.is_leader,
+                    "leadership"
+                );
+                *last = now.clone();
+            }
+            changed
+        });
+    }
+}
