@@ -8,7 +8,13 @@
 //! `/metrics`. The API server has authorised the request and passes upgrade handshakes through as they came, so
 //! WebSocket (`v5.channel.k8s.io` … `channel.k8s.io`, base64 forms, `v2.portforward.k8s.io`) and SPDY/3.1 end here.
 
-#![allow(unused_variables, clippy::unimplemented)]
+mod logs;
+mod portforward;
+mod query;
+mod remote;
+mod server;
+mod spdy;
+pub mod tunnel;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,127 @@
+//! The node's HTTP server: one connection per stream of the tunnel.
+
+use std::{convert::Infallible, sync::Arc};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+
+use crate::{Duplex, Node, NodeError, logs, portforward, query::Query, remote};
+
+/// A response body.
+pub type Body = BoxBody<Bytes, std::io::Error>;
+
+/// Serves one connection to its end.
+pub async fn serve(io: TokioIo<impl Duplex>, node: Arc<dyn Node>) {
+    let service = service_fn(move |request| {
+        let node = node.clone();
+        async move { Ok::<_, Infallible>(answer(request, node).await.unwrap_or_else(|e| status(&e))) }
+    });
+    if let Err(error) = http1::Builder::new()
+        .serve_connection(io, service)
+        .with_upgrades()
+        .await
+    {
+        tracing::debug!(%error, "a stream of the tunnel ended badly");
+    }
+}
+
+async fn answer(request: Request<Incoming>, node: Arc<dyn Node>) -> Result<Response<Body>, NodeError> {
+    let path = request.uri().path().to_owned();
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let segments: Vec<String> = path.split('/').skip(1).map(decode).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let is_read = request.method() == Method::GET;
+    match segments[..] {
+        ["healthz"] if is_read => Ok(text("ok".into())),
+        ["metrics"] if is_read => Ok(text(node.metrics().await)),
+        ["pods"] if is_read => Ok(json_response(StatusCode::OK, &node.pods().await?)),
+        ["containerLogs", ns, pod, container] if is_read => {
+            logs::answer(ns, pod, container, &query, node).await
+        }
+        ["exec", ns, pod, container] => {
+            let wanted = remote::wanted(&query);
+            if wanted.command.is_empty() {
+                return Err(bad_request(
+                    "you must specify at least one command for the container",
+                ));
+            }
+            let session = node.exec(ns, pod, container, wanted.clone()).await?;
+            remote::upgrade(request, wanted, session)
+        }
+        ["attach", ns, pod, container] => {
+            let wanted = remote::wanted(&query);
+            let session = node.attach(ns, pod, container, wanted.clone()).await?;
+            remote::upgrade(request, wanted, session)
+        }
+        ["portForward", ns, pod] => portforward::upgrade(request, &query, ns, pod, node),
+        _ => Err(NodeError {
+            code: 404,
+            message: format!("the node does not serve {path}"),
+        }),
+    }
+}
+
+/// A segment of a path with its percent escapes resolved.
+fn decode(segment: &str) -> String {
+    Query::parse(&format!("s={}", segment.replace('+', "%2B")))
+        .get("s")
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// 400.
+pub fn bad_request(message: impl Into<String>) -> NodeError {
+    NodeError {
+        code: 400,
+        message: message.into(),
+    }
+}
+
+/// A body of known content.
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+}
+
+/// No body.
+pub fn empty() -> Body {
+    full(Bytes::new())
+}
+
+fn text(text: String) -> Response<Body> {
+    let mut response = Response::new(full(text));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("text/plain"),
+    );
+    response
+}
+
+fn json_response(code: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    let mut response = Response::new(full(value.to_string()));
+    *response.status_mut() = code;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+/// An error as a `Status` (meta/v1).
+fn status(error: &NodeError) -> Response<Body> {
+    let code = StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let reason = match error.code {
+        400 => "BadRequest",
+        404 => "NotFound",
+        403 => "Forbidden",
+        _ => "InternalError",
+    };
+    let value = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": error.message, "reason": reason, "code": code.as_u16(),
+    });
+    json_response(code, &value)
+}
