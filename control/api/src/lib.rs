@@ -1,15 +1,37 @@
 //! The Kubernetes API server: HTTP over TLS in, transactions on the store out.
 //!
-//! The way of a request: `server` (accept, TLS, who is it) → `authn` → `authz` → `registry` (decode, admission,
-//! defaults, validation, store) → bytes out. `watch`, `discovery`, `openapi`, `table` and `stream` (the way to the
-//! nodes) hang off the same router.
+//! The way of a request: [`server`] (accept, TLS) → `request` (what is asked) → `authn` (who is it) → `authz` (may
+//! they) → `server/route` → `registry` (defaults, admission, validation, store) → bytes out. `watch`, `table`,
+//! `discovery`, `openapi`, `review` and `stream` (the way to the nodes) hang off the same router. Errors are
+//! [`status::Status`] everywhere.
 
-#![allow(unused_variables, clippy::unimplemented)]
+mod admission;
+mod authn;
+mod authz;
+mod discovery;
+mod health;
+mod join;
+mod metrics;
+mod openapi;
+pub mod registry;
+mod request;
+mod review;
+mod selector;
+pub mod server;
+pub mod status;
+mod stream;
+mod table;
+mod watch;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use skiff_store::Store;
+
+pub use registry::{Registry, RequestContext, Target};
+pub use request::query::{FieldValidation, ListOptions, VersionMatch};
+pub use server::{Server, StartError};
+pub use status::Status;
 
 /// How to serve.
 pub struct Config {

@@ -1,0 +1,84 @@
+//! Admission: what the cluster adds to objects, and what it refuses although the user may do it.
+
+pub(crate) mod namespace;
+mod escalation;
+mod node;
+mod pod;
+mod service_account;
+
+use serde_json::Value;
+use skiff_resources::{Part, Resource};
+
+use crate::{
+    registry::{Registry, RequestContext},
+    status::Status,
+};
+
+fn is(resource: &Resource, group: &str, plural: &str) -> bool {
+    resource.group == group && resource.plural == plural
+}
+
+/// Completes a new object.
+pub(crate) fn mutate_create(
+    registry: &Registry,
+    _ctx: &RequestContext,
+    resource: &Resource,
+    object: &mut Value,
+) -> Result<(), Status> {
+    if is(resource, "", "pods") {
+        service_account::admit(registry, resource, object)?;
+        pod::add_default_tolerations(object);
+        pod::resolve_priority(registry, resource, object)?;
+    }
+    Ok(())
+}
+
+/// Completes a changed object.
+pub(crate) fn mutate_update(
+    _registry: &Registry,
+    _ctx: &RequestContext,
+    resource: &Resource,
+    part: Part,
+    new: &mut Value,
+    _old: &Value,
+) -> Result<(), Status> {
+    if is(resource, "", "pods") && part == Part::Main {
+        pod::add_default_tolerations(new);
+    }
+    Ok(())
+}
+
+/// Refuses a new object.
+pub(crate) fn check_create(
+    registry: &Registry,
+    ctx: &RequestContext,
+    resource: &Resource,
+    object: &Value,
+) -> Result<(), Status> {
+    node::check_create(ctx, resource, object)?;
+    escalation::check(registry, ctx, resource, object, None)
+}
+
+/// Refuses a change.
+pub(crate) fn check_update(
+    registry: &Registry,
+    ctx: &RequestContext,
+    resource: &Resource,
+    part: Part,
+    new: &Value,
+    old: &Value,
+) -> Result<(), Status> {
+    node::check_update(ctx, resource, part, new, old)?;
+    escalation::check(registry, ctx, resource, new, Some(old))
+}
+
+/// Refuses a deletion.
+pub(crate) fn check_delete(
+    _registry: &Registry,
+    ctx: &RequestContext,
+    resource: &Resource,
+    old: &Value,
+) -> Result<(), Status> {
+    namespace::check_delete(resource, old)?;
+    node::check_delete(ctx, resource, old)
+}

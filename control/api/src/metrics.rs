@@ -1,0 +1,140 @@
+//! What Prometheus sees, under the names Kubernetes uses.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry as Prometheus,
+};
+use skiff_resources::Resource;
+
+use crate::request::RequestInfo;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    verb: String,
+    group: String,
+    version: String,
+    resource: String,
+    subresource: String,
+    code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DurationLabels {
+    verb: String,
+    resource: String,
+    subresource: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WatchLabels {
+    group: String,
+    resource: String,
+}
+
+/// The metrics of the server.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    prometheus: Prometheus,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
+    watches: Family<WatchLabels, Gauge>,
+    revision: Gauge,
+}
+
+const BUCKETS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+];
+
+/// Counts a running watch until it is dropped.
+pub(crate) struct Running(Gauge);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut prometheus = Prometheus::default();
+        let requests = Family::default();
+        let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
+        let durations = Family::new_with_constructor(histogram);
+        let watches = Family::default();
+        let revision = Gauge::default();
+        prometheus.register(
+            "apiserver_request",
+            "Requests by verb, resource and HTTP code",
+            requests.clone(),
+        );
+        prometheus.register(
+            "apiserver_request_duration_seconds",
+            "Time to the response's head, without watches and streams",
+            durations.clone(),
+        );
+        prometheus.register("apiserver_registered_watchers", "Running watches", watches.clone());
+        prometheus.register("skiff_store_revision", "Revision of the store on this member", revision.clone());
+        Self {
+            inner: Arc::new(Inner {
+                prometheus,
+                requests,
+                durations,
+                watches,
+                revision,
+            }),
+        }
+    }
+}
+
+impl Metrics {
+    /// Notes an answered request. Only resources that exist become labels: clients must not make up series.
+    pub(crate) fn answered(&self, info: &RequestInfo, known: bool, code: u16, took: Duration) {
+        let show = |text: &str| if known { text.to_owned() } else { String::new() };
+        let verb = info.verb.to_uppercase();
+        self.inner
+            .requests
+            .get_or_create(&RequestLabels {
+                verb: verb.clone(),
+                group: show(&info.group),
+                version: show(&info.version),
+                resource: show(&info.resource),
+                subresource: show(&info.subresource),
+                code,
+            })
+            .inc();
+        if info.verb != "watch" {
+            let labels = DurationLabels {
+                verb,
+                resource: show(&info.resource),
+                subresource: show(&info.subresource),
+            };
+            self.inner.durations.get_or_create(&labels).observe(took.as_secs_f64());
+        }
+    }
+
+    pub(crate) fn watch_started(&self, resource: &Resource) -> Running {
+        let labels = WatchLabels {
+            group: resource.group.to_string(),
+            resource: resource.plural.to_string(),
+        };
+        let gauge = self.inner.watches.get_or_create_owned(&labels);
+        gauge.inc();
+        Running(gauge)
+    }
+
+    /// The text form.
+    pub(crate) fn text(&self, revision: u64) -> String {
+        self.inner.revision.set(i64::try_from(revision).unwrap_or(i64::MAX));
+        let mut out = String::new();
+        // Writing into a string does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut out, &self.inner.prometheus);
+        out
+    }
+}

@@ -1,0 +1,293 @@
+//! Service addresses and node ports: each is a key of its own, written and deleted in the transaction of the
+//! service, so that two writers can't get the same one.
+
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
+use bytes::Bytes;
+use rand::RngExt;
+use serde_json::{Value, json};
+use skiff_resources::{FieldError, Resource};
+use skiff_store::{Compare, Op, Txn};
+
+use super::{Registry, meta};
+use crate::status::Status;
+
+/// What a write takes and gives back.
+#[derive(Debug, Default)]
+pub(super) struct Allocation {
+    taken: Vec<(Bytes, String)>,
+    released: Vec<Bytes>,
+}
+
+impl Allocation {
+    /// Adds conditions and changes to the transaction of the object.
+    pub(super) fn into_txn(self, txn: &mut Txn) {
+        for (key, owner) in self.taken {
+            txn.compare.push(Compare::Absent(key.clone()));
+            let value = skiff_store::Value {
+                bytes: owner.into(),
+                revision_at: None,
+            };
+            txn.ops.push(Op::Put(key, value));
+        }
+        for key in self.released {
+            txn.ops.push(Op::Delete(key, None));
+        }
+    }
+}
+
+/// How many random candidates are tried before all are looked at in order.
+const RANDOM_TRIES: usize = 16;
+
+pub(super) fn is_service(resource: &Resource) -> bool {
+    resource.group.is_empty() && resource.plural == "services"
+}
+
+fn address_key(address: &str) -> Bytes {
+    format!("/allocations/clusterips/{address}").into()
+}
+
+fn port_key(port: u16) -> Bytes {
+    format!("/allocations/nodeports/{port}").into()
+}
+
+fn kind_of(service: &Value) -> &str {
+    service["spec"]["type"].as_str().unwrap_or("ClusterIP")
+}
+
+fn wants_address(service: &Value) -> bool {
+    kind_of(service) != "ExternalName" && service["spec"]["clusterIP"] != "None"
+}
+
+fn wants_ports(service: &Value) -> bool {
+    match kind_of(service) {
+        "NodePort" => true,
+        "LoadBalancer" => service["spec"]["allocateLoadBalancerNodePorts"] != false,
+        _ => false,
+    }
+}
+
+fn address_of(service: &Value) -> Option<&str> {
+    service["spec"]["clusterIP"]
+        .as_str()
+        .filter(|ip| !ip.is_empty() && *ip != "None" && kind_of(service) != "ExternalName")
+}
+
+fn ports_of(service: &Value) -> BTreeSet<u16> {
+    service["spec"]["ports"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|p| u16::try_from(p["nodePort"].as_u64()?).ok())
+        .filter(|p| *p != 0)
+        .collect()
+}
+
+/// A PUT without the address and the node ports of the service keeps them (Kubernetes, `patchAllocatedValues`).
+pub(super) fn keep_allocated(resource: &Resource, old: &Value, new: &mut Value) {
+    if !is_service(resource) {
+        return;
+    }
+    let none = |v: &Value| v.as_str().unwrap_or_default().is_empty();
+    if wants_address(old) && wants_address(new) && none(&new["spec"]["clusterIP"]) {
+        for field in ["clusterIP", "clusterIPs"] {
+            if let Some(value) = old["spec"].get(field) {
+                new["spec"][field] = value.clone();
+            }
+        }
+    }
+    if kind_of(new) == "ExternalName" && kind_of(old) != "ExternalName" && new["spec"]["clusterIP"] == old["spec"]["clusterIP"] {
+        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+            meta::child(new, "spec").remove(field);
+        }
+    }
+    if wants_ports(old) && wants_ports(new) {
+        let known: Vec<(Value, Value, Value)> = old["spec"]["ports"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|p| p["nodePort"].as_u64().is_some_and(|n| n != 0))
+            .map(|p| (p["port"].clone(), p["protocol"].clone(), p["nodePort"].clone()))
+            .collect();
+        for port in new["spec"]["ports"].as_array_mut().into_iter().flatten() {
+            if port["nodePort"].as_u64().unwrap_or(0) == 0
+                && let Some((_, _, node_port)) =
+                    known.iter().find(|(p, proto, _)| *p == port["port"] && *proto == port["protocol"])
+            {
+                port["nodePort"] = node_port.clone();
+            }
+        }
+    }
+    // Ports that were allocated are dropped with the type that needed them, unless the client names others.
+    if wants_ports(old) && !wants_ports(new) && kind_of(new) != "LoadBalancer" {
+        let before = ports_of(old);
+        for port in new["spec"]["ports"].as_array_mut().into_iter().flatten() {
+            let node_port = port["nodePort"].as_u64().and_then(|n| u16::try_from(n).ok());
+            if node_port.is_some_and(|n| before.contains(&n))
+                && let Some(port) = port.as_object_mut()
+            {
+                port.remove("nodePort");
+            }
+        }
+    }
+}
+
+impl Registry {
+    /// Gives a service its addresses and ports, and notes what it no longer has.
+    pub(super) fn allocate(
+        &self,
+        resource: &Resource,
+        old: Option<&Value>,
+        new: &mut Value,
+        allocation: &mut Allocation,
+    ) -> Result<(), Status> {
+        if !is_service(resource) {
+            return Ok(());
+        }
+        let owner = format!("{}/{}", meta::namespace(new), meta::name(new));
+        let held = old.and_then(address_of).map(str::to_owned);
+        if wants_address(new) {
+            let address = match address_of(new).map(str::to_owned) {
+                Some(address) => {
+                    if held.as_deref() != Some(&address) {
+                        self.check_address(resource, new, &address)?;
+                        allocation.taken.push((address_key(&address), owner.clone()));
+                    }
+                    address
+                }
+                None => {
+                    let address = self.free_address()?.to_string();
+                    allocation.taken.push((address_key(&address), owner.clone()));
+                    address
+                }
+            };
+            new["spec"]["clusterIP"] = json!(address);
+            new["spec"]["clusterIPs"] = json!([address]);
+            if new["spec"]["ipFamilies"].as_array().is_none_or(Vec::is_empty) {
+                new["spec"]["ipFamilies"] = json!(["IPv4"]);
+            }
+            if new["spec"]["ipFamilyPolicy"].is_null() {
+                new["spec"]["ipFamilyPolicy"] = json!("SingleStack");
+            }
+        } else if new["spec"]["clusterIP"] == "None" {
+            new["spec"]["clusterIPs"] = json!(["None"]);
+            if new["spec"]["ipFamilies"].as_array().is_none_or(Vec::is_empty) {
+                new["spec"]["ipFamilies"] = json!(["IPv4"]);
+            }
+            if new["spec"]["ipFamilyPolicy"].is_null() {
+                new["spec"]["ipFamilyPolicy"] = json!("SingleStack");
+            }
+        }
+        if let Some(held) = held
+            && address_of(new) != Some(&held)
+        {
+            allocation.released.push(address_key(&held));
+        }
+        self.allocate_ports(resource, old, new, &owner, allocation)
+    }
+
+    fn allocate_ports(
+        &self,
+        resource: &Resource,
+        old: Option<&Value>,
+        new: &mut Value,
+        owner: &str,
+        allocation: &mut Allocation,
+    ) -> Result<(), Status> {
+        let held = old.map(ports_of).unwrap_or_default();
+        let mut used = ports_of(new);
+        let name = meta::name(new).to_owned();
+        for (index, port) in used.iter().filter(|p| !held.contains(p)).enumerate() {
+            let range = &self.inner.parts.node_ports;
+            let why = if !range.contains(port) {
+                format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end())
+            } else if self.store().get(&port_key(*port)).is_some() {
+                "provided port is already allocated".to_owned()
+            } else {
+                allocation.taken.push((port_key(*port), owner.to_owned()));
+                continue;
+            };
+            let error = FieldError {
+                reason: "FieldValueInvalid",
+                field: format!("spec.ports[{index}].nodePort"),
+                message: format!("Invalid value: {port}: {why}"),
+            };
+            return Err(Status::invalid(resource, &name, &[error]));
+        }
+        if wants_ports(new) {
+            for port in new["spec"]["ports"].as_array_mut().into_iter().flatten() {
+                if port["nodePort"].as_u64().unwrap_or(0) == 0 {
+                    let free = self.free_port(&used)?;
+                    used.insert(free);
+                    allocation.taken.push((port_key(free), owner.to_owned()));
+                    port["nodePort"] = json!(free);
+                }
+            }
+        }
+        for port in held.difference(&used) {
+            allocation.released.push(port_key(*port));
+        }
+        Ok(())
+    }
+
+    /// Notes everything an object has, for its removal.
+    pub(super) fn release(&self, resource: &Resource, object: &Value, allocation: &mut Allocation) {
+        if !is_service(resource) {
+            return;
+        }
+        allocation.taken.clear();
+        allocation.released.clear();
+        allocation.released.extend(address_of(object).map(address_key));
+        allocation.released.extend(ports_of(object).into_iter().map(port_key));
+    }
+
+    fn check_address(&self, resource: &Resource, service: &Value, address: &str) -> Result<(), Status> {
+        let cidr = self.inner.parts.service_cidr;
+        let why = match address.parse::<Ipv4Addr>() {
+            Err(_) => "must be a valid IPv4 address".to_owned(),
+            Ok(ip) if !cidr.contains(&ip) || ip == cidr.network() || ip == cidr.broadcast() => format!(
+                "failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range \
+                 of valid IPs is {cidr}"
+            ),
+            Ok(_) if self.store().get(&address_key(address)).is_some() => {
+                format!("failed to allocate IP {address}: provided IP is already allocated")
+            }
+            Ok(_) => return Ok(()),
+        };
+        let error = FieldError {
+            reason: "FieldValueInvalid",
+            field: "spec.clusterIPs".into(),
+            message: format!("Invalid value: [\"{address}\"]: {why}"),
+        };
+        Err(Status::invalid(resource, meta::name(service), &[error]))
+    }
+
+    /// A free service address. The lower part of the range (up to 256 addresses) is left to services that name
+    /// theirs, as Kubernetes does.
+    fn free_address(&self) -> Result<Ipv4Addr, Status> {
+        let cidr = self.inner.parts.service_cidr;
+        let first = u32::from(cidr.network()) + 1;
+        let last = u32::from(cidr.broadcast()).saturating_sub(1);
+        let reserved = ((last.saturating_sub(first) + 1) / 16).clamp(0, 256);
+        let free = |ip: &u32| self.store().get(&address_key(&Ipv4Addr::from(*ip).to_string())).is_none();
+        let upper = first + reserved;
+        let mut rng = rand::rng();
+        (0..RANDOM_TRIES)
+            .map(|_| rng.random_range(upper..=last))
+            .find(free)
+            .or_else(|| (upper..=last).chain(first..upper).find(free))
+            .map(Ipv4Addr::from)
+            .ok_or_else(|| Status::internal("failed to allocate a serviceIP: range is full"))
+    }
+
+    fn free_port(&self, used: &BTreeSet<u16>) -> Result<u16, Status> {
+        let range = self.inner.parts.node_ports.clone();
+        let free = |port: &u16| !used.contains(port) && self.store().get(&port_key(*port)).is_none();
+        let mut rng = rand::rng();
+        (0..RANDOM_TRIES)
+            .map(|_| rng.random_range(range.clone()))
+            .find(free)
+            .or_else(|| range.clone().find(free))
+            .ok_or_else(|| Status::internal("failed to allocate a nodePort: range is full"))
+    }
+}

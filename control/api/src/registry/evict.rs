@@ -1,0 +1,109 @@
+//! Eviction: a delete that asks the disruption budgets first. Source: `pkg/registry/core/pod/storage/eviction.go`.
+
+use serde_json::{Value, json};
+use skiff_resources::Part;
+
+use super::{
+    DeleteOptions, RequestContext, Registry, Target, meta,
+    write::{Preconditions, Tracking},
+};
+use crate::{
+    selector::LabelSelector,
+    status::{Cause, Status},
+};
+
+impl Registry {
+    /// Evicts a pod.
+    ///
+    /// # Errors
+    /// 429 when a disruption budget does not allow it now.
+    pub async fn evict(
+        &self,
+        ctx: &RequestContext,
+        target: &Target<'_>,
+        options: &DeleteOptions,
+    ) -> Result<(), Status> {
+        let pod = self.get_value(target).await?;
+        let phase = meta::text(&pod, &["status", "phase"]);
+        let counts = !matches!(phase, "Succeeded" | "Failed" | "Pending") && !meta::deleting(&pod);
+        if counts {
+            self.take_from_budget(ctx, target, &pod).await?;
+        }
+        self.delete(ctx, target, options).await?;
+        Ok(())
+    }
+
+    async fn take_from_budget(
+        &self,
+        ctx: &RequestContext,
+        target: &Target<'_>,
+        pod: &Value,
+    ) -> Result<(), Status> {
+        let Some(resource) = self.resource("policy", "v1", "poddisruptionbudgets") else {
+            return Ok(());
+        };
+        let labels = |key: &str| pod["metadata"]["labels"][key].as_str();
+        let budgets: Vec<_> = self
+            .all(resource, target.namespace)?
+            .1
+            .into_iter()
+            .filter(|b| LabelSelector::from_object(&b["spec"]["selector"]).is_some_and(|s| s.matches(labels)))
+            .collect();
+        let budget = match budgets.as_slice() {
+            [] => return Ok(()),
+            [one] => one,
+            _ => {
+                return Err(Status::internal(
+                    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+                ));
+            }
+        };
+        let budget_target = Target {
+            resource,
+            namespace: target.namespace,
+            name: meta::name(budget),
+        };
+        self.modify(
+            ctx,
+            &budget_target,
+            Part::Status,
+            Tracking::Needed,
+            &Preconditions::default(),
+            |old| {
+                let status = &old["status"];
+                let allowed = status["disruptionsAllowed"].as_i64().unwrap_or(0);
+                let observed = status["observedGeneration"].as_i64().unwrap_or(0);
+                let behind = observed < old["metadata"]["generation"].as_i64().unwrap_or(0);
+                if behind || allowed <= 0 {
+                    let message = format!(
+                        "The disruption budget {} needs {} healthy pods and has {} currently",
+                        meta::name(old),
+                        status["desiredHealthy"].as_i64().unwrap_or(0),
+                        status["currentHealthy"].as_i64().unwrap_or(0)
+                    );
+                    return Err(refused(&message));
+                }
+                let mut new = (**old).clone();
+                new["status"]["disruptionsAllowed"] = json!(allowed - 1);
+                new["status"]["disruptedPods"][target.name] = json!(meta::rfc3339(meta::now()));
+                Ok(new)
+            },
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+fn refused(why: &str) -> Status {
+    let mut status = Status::new(
+        429,
+        "TooManyRequests",
+        "Cannot evict pod as it would violate the pod's disruption budget.",
+    );
+    status.details.get_or_insert_default().causes = vec![Cause {
+        reason: "DisruptionBudget".into(),
+        message: why.to_owned(),
+        field: String::new(),
+    }];
+    status
+}

@@ -1,0 +1,245 @@
+//! Patches: JSON, merge, strategic merge and server-side apply.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use skiff_resources::{FieldError, Part};
+use skiff_schema::Writer;
+
+use super::{
+    RequestContext, Registry, Target, Written, api_version_of, meta,
+    write::{Preconditions, Tracking, part_name, to_storage},
+};
+use crate::{
+    request::{body, query::FieldValidation},
+    status::Status,
+};
+
+/// How a patch is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchFormat {
+    /// `application/json-patch+json` (RFC 6902).
+    Json,
+    /// `application/merge-patch+json` (RFC 7386).
+    Merge,
+    /// `application/strategic-merge-patch+json`.
+    Strategic,
+    /// `application/apply-patch+yaml`: server-side apply.
+    Apply,
+}
+
+/// The media types of patches, as a 415 lists them.
+const ACCEPTED: &str = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml, \
+                        application/strategic-merge-patch+json";
+
+impl PatchFormat {
+    /// From the media type of the body.
+    ///
+    /// # Errors
+    /// 415.
+    pub fn of(media: &str) -> Result<Self, Status> {
+        match media {
+            "application/json-patch+json" => Ok(Self::Json),
+            "application/merge-patch+json" => Ok(Self::Merge),
+            "application/strategic-merge-patch+json" => Ok(Self::Strategic),
+            "application/apply-patch+yaml" => Ok(Self::Apply),
+            _ => Err(Status::unsupported_media_type(ACCEPTED)),
+        }
+    }
+}
+
+/// A patch as sent.
+#[derive(Clone, Debug)]
+pub struct Patch {
+    /// Its format.
+    pub format: PatchFormat,
+    /// Its text.
+    pub body: Bytes,
+    /// `force`: take fields from other managers (server-side apply).
+    pub force: bool,
+}
+
+/// A stored object in the shape of the request's version.
+fn from_storage<'a>(target: &Target<'_>, object: &'a Value) -> Cow<'a, Value> {
+    let strategy = target.resource.strategy;
+    if strategy.is_storage_form() {
+        return Cow::Borrowed(object);
+    }
+    let mut object = object.clone();
+    strategy.from_storage(&mut object);
+    Cow::Owned(object)
+}
+
+impl Registry {
+    /// Patches an object, or with server-side apply creates it.
+    ///
+    /// # Errors
+    /// 400 for a broken patch, 422 for one that can't be applied, 409 for conflicts, and those of an update.
+    pub async fn patch(
+        &self,
+        ctx: &RequestContext,
+        target: &Target<'_>,
+        part: Part,
+        patch: &Patch,
+    ) -> Result<Written, Status> {
+        if patch.format == PatchFormat::Apply {
+            return self.apply(ctx, target, part, patch).await;
+        }
+        if patch.force {
+            let error = FieldError {
+                reason: "FieldValueForbidden",
+                field: "force".into(),
+                message: "Forbidden: may not be specified for non-apply patch".into(),
+            };
+            return Err(Status::invalid_kind("meta.k8s.io", "PatchOptions", "", &[error]));
+        }
+        let resource = target.resource;
+        let parsed = body::json(&patch.body)?;
+        let ty = skiff_schema::lookup(&api_version_of(resource), &resource.kind);
+        let mut warnings = Vec::new();
+        let mut written = self
+            .modify(ctx, target, part, Tracking::Needed, &Preconditions::default(), |old| {
+                let failed = |e| Status::patch(resource, target.name, e);
+                let old = from_storage(target, old);
+                let mut new = match (patch.format, ty) {
+                    (PatchFormat::Json, _) => skiff_schema::json_patch(&old, &parsed).map_err(failed)?,
+                    (PatchFormat::Strategic, Some(ty)) => {
+                        skiff_schema::strategic_merge_patch(&old, &parsed, ty).map_err(failed)?
+                    }
+                    (PatchFormat::Strategic, None) => return Err(Status::unsupported_media_type(ACCEPTED)),
+                    (PatchFormat::Merge | PatchFormat::Apply, _) => skiff_schema::merge_patch(&old, &parsed),
+                };
+                warnings = self.check_fields(ctx, target, &mut new)?;
+                to_storage(resource, &mut new)?;
+                Ok(new)
+            })
+            .await?;
+        written.warnings.splice(0..0, warnings);
+        Ok(written)
+    }
+
+    fn check_fields(
+        &self,
+        ctx: &RequestContext,
+        target: &Target<'_>,
+        object: &mut Value,
+    ) -> Result<Vec<String>, Status> {
+        let resource = target.resource;
+        let Some(ty) = skiff_schema::lookup(&api_version_of(resource), &resource.kind) else {
+            return Ok(Vec::new());
+        };
+        let problems = skiff_schema::prune(object, ty).map_err(|e| Status::patch(resource, target.name, e))?;
+        let problems: Vec<String> = problems.into_iter().map(|p| p.0).collect();
+        body::strict(problems, ctx.field_validation, &|why| {
+            let mut status = Status::invalid(resource, target.name, &[FieldError {
+                reason: "FieldValueInvalid",
+                field: "patch".into(),
+                message: format!("Invalid value: {why}"),
+            }]);
+            if ctx.field_validation == FieldValidation::Strict {
+                status.code = 422;
+            }
+            status
+        })
+    }
+
+    async fn apply(
+        &self,
+        ctx: &RequestContext,
+        target: &Target<'_>,
+        part: Part,
+        patch: &Patch,
+    ) -> Result<Written, Status> {
+        let resource = target.resource;
+        if ctx.field_manager.is_empty() {
+            let error = FieldError {
+                reason: "FieldValueRequired",
+                field: "fieldManager".into(),
+                message: "Required value: is required for apply patch".into(),
+            };
+            return Err(Status::invalid_kind("meta.k8s.io", "PatchOptions", "", &[error]));
+        }
+        let mut applied = body::yaml(&patch.body)?;
+        let api_version = api_version_of(resource);
+        for (field, expected) in [("apiVersion", api_version.as_str()), ("kind", &resource.kind)] {
+            match applied.get(field).and_then(Value::as_str) {
+                Some(given) if given == expected => {}
+                Some(given) if field == "apiVersion" => {
+                    return Err(Status::bad_request(format!(
+                        "Incorrect version specified in apply patch. Specified patch version: {given}, expected: \
+                         {expected}"
+                    )));
+                }
+                _ => {
+                    return Err(Status::bad_request(format!(
+                        "the apply patch must be a {} of {api_version}",
+                        resource.kind
+                    )));
+                }
+            }
+        }
+        let warnings = self.check_fields(ctx, target, &mut applied)?;
+        let metadata = meta::metadata(&mut applied);
+        match metadata.get("name").and_then(Value::as_str) {
+            None | Some("") => {
+                metadata.insert("name".into(), json!(target.name));
+            }
+            Some(name) if name == target.name => {}
+            Some(name) => {
+                return Err(Status::bad_request(format!(
+                    "the name of the object ({name}) does not match the name on the URL ({})",
+                    target.name
+                )));
+            }
+        }
+        if resource.namespaced && !metadata.contains_key("namespace") {
+            metadata.insert("namespace".into(), json!(target.namespace));
+        }
+        let Some(ty) = skiff_schema::lookup(&api_version, &resource.kind) else {
+            return Err(Status::unsupported_media_type(ACCEPTED));
+        };
+        let uid = metadata.get("uid").and_then(Value::as_str).map(str::to_owned);
+        loop {
+            let time = meta::rfc3339(meta::now());
+            let writer = Writer {
+                manager: ctx.manager(),
+                subresource: part_name(part),
+                api_version: &api_version,
+                time: &time,
+            };
+            let failed = |e| Status::patch(resource, target.name, e);
+            let result = if self.store().get(&target.key()).is_some() {
+                self.modify(ctx, target, part, Tracking::Done, &Preconditions::default(), |live| {
+                    let live = from_storage(target, live);
+                    let mut new =
+                        skiff_schema::apply(Some(&live), &applied, ty, &writer, patch.force).map_err(failed)?;
+                    to_storage(resource, &mut new)?;
+                    Ok(new)
+                })
+                .await
+            } else if part != Part::Main {
+                Err(Status::not_found(resource, target.name))
+            } else if let Some(uid) = &uid {
+                Err(Status::conflict(
+                    resource,
+                    target.name,
+                    &format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found"),
+                ))
+            } else {
+                let object = skiff_schema::apply(None, &applied, ty, &writer, patch.force).map_err(failed)?;
+                self.create_tracked(ctx, resource, target.namespace, object, Tracking::Done).await
+            };
+            match result {
+                // Created or deleted by somebody else in between: what is to be done has changed.
+                Err(status) if status.reason == "AlreadyExists" => continue,
+                Err(status) if status.code == 404 && part == Part::Main && status.details.as_ref().is_some_and(|d| d.name == target.name && d.kind == resource.plural) => continue,
+                Ok(mut written) => {
+                    written.warnings.splice(0..0, warnings);
+                    return Ok(written);
+                }
+                other => return other,
+            }
+        }
+    }
+}

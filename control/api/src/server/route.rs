@@ -1,0 +1,144 @@
+//! One request: who, may they, and who answers it.
+
+use std::{sync::Arc, time::Instant};
+
+use http::{HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+use skiff_auth::{Decision, User};
+
+use super::{
+    App,
+    body::Body,
+    resource,
+    respond::{self, Answer},
+};
+use crate::{
+    authn, authz, health, join,
+    request::{RequestInfo, accept, query::Query},
+    status::Status,
+    stream,
+};
+
+/// A request with everything that was found out about it.
+pub(crate) struct Call {
+    pub(crate) info: RequestInfo,
+    pub(crate) query: Query,
+    pub(crate) user: User,
+    pub(crate) request: Request<Incoming>,
+}
+
+pub(super) async fn handle(
+    app: Arc<App>,
+    request: Request<Incoming>,
+    certificate: &Result<Option<User>, Status>,
+) -> Response<Body> {
+    let begun = Instant::now();
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let info = RequestInfo::parse(request.method(), request.uri().path(), &query);
+    let headers = request.headers().clone();
+    let is_head = request.method() == Method::HEAD;
+    let known = info.is_resource && app.registry.resource(&info.group, &info.version, &info.resource).is_some();
+    let call_info = info.clone();
+    let mut response = match answer(&app, request, call_info, query, certificate).await {
+        Ok(response) => response,
+        Err(status) => respond::failure(&status, &headers),
+    };
+    let code = response.status().as_u16();
+    if !response.headers().contains_key("audit-id")
+        && let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string())
+    {
+        response.headers_mut().insert("audit-id", id);
+    }
+    app.registry.metrics().answered(&info, known, code, begun.elapsed());
+    tracing::debug!(verb = info.verb, path = info.path, code, "request");
+    if is_head {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+async fn answer(
+    app: &Arc<App>,
+    request: Request<Incoming>,
+    info: RequestInfo,
+    query: Query,
+    certificate: &Result<Option<User>, Status>,
+) -> Result<Response<Body>, Status> {
+    let certificate = certificate.as_ref().map_err(Clone::clone)?;
+    let user = authn::authenticate(&app.registry, &app.tokens, request.headers(), certificate.as_ref())?;
+    let user = authn::impersonate(&app.registry, user, request.headers())?;
+    // Joining nodes have no identity yet: the join token in the body is theirs.
+    if !join::is_open(&info) {
+        authorize(app, &user, &info)?;
+    }
+    let call = Call {
+        info,
+        query,
+        user,
+        request,
+    };
+    if call.info.is_resource {
+        return resource::answer(app, call).await;
+    }
+    plain(app, call).await
+}
+
+fn authorize(app: &App, user: &User, info: &RequestInfo) -> Result<(), Status> {
+    if let Some(node) = stream::tunnel_node(info) {
+        return match user.node() {
+            Some(name) if name == node => Ok(()),
+            _ => Err(authz::refusal(user, info, "only the node itself may open its tunnel")),
+        };
+    }
+    if join::is_renewal(info) && user.node().is_some() {
+        return Ok(());
+    }
+    match app.registry.authorize(user, &info.attributes()) {
+        Decision::Allow(_) => Ok(()),
+        Decision::NoOpinion(why) => Err(authz::refusal(user, info, &why)),
+    }
+}
+
+/// Paths that are not for a resource.
+async fn plain(app: &Arc<App>, call: Call) -> Result<Response<Body>, Status> {
+    let path = call.info.path.trim_end_matches('/').to_owned();
+    if join::is_open(&call.info) || join::is_renewal(&call.info) {
+        return join::answer(app, call).await;
+    }
+    if stream::tunnel_node(&call.info).is_some() {
+        return stream::accept_tunnel(app, call);
+    }
+    if !matches!(*call.request.method(), Method::GET | Method::HEAD) {
+        return Err(match path.as_str() {
+            "/version" | "/api" | "/apis" | "/healthz" | "/livez" | "/readyz" | "/metrics" => {
+                Status::method_not_allowed()
+            }
+            _ => Status::no_such_path(),
+        });
+    }
+    let headers = call.request.headers();
+    let json = |bytes: bytes::Bytes| -> Result<Response<Body>, Status> {
+        let accepted = accept::negotiate(headers, false)?;
+        Ok(Answer::new(200, bytes, accepted).into_response(headers, &call.query))
+    };
+    match path.as_str() {
+        "" => json(app.discovery.paths()),
+        "/version" => json(crate::discovery::version()),
+        "/metrics" => {
+            let text = app.registry.metrics().text(app.registry.store().revision());
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            Ok(respond::with_type(200, text.into(), kind, headers))
+        }
+        "/.well-known/openid-configuration" => json(app.registry.tokens().discovery().to_string().into()),
+        "/openid/v1/jwks" => {
+            let text = app.registry.tokens().jwks().to_string();
+            Ok(respond::with_type(200, text.into(), "application/jwk-set+json", headers))
+        }
+        _ if path.starts_with("/openapi/") => app.openapi.answer(&path, headers, &call.query),
+        _ if health::is_health(&path) => Ok(health::answer(app, &path, &call.query, headers)),
+        _ => match app.discovery.answer(&path, headers, &call.query)? {
+            Some(response) => Ok(response),
+            None => Err(Status::no_such_path()),
+        },
+    }
+}

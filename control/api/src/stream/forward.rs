@@ -1,0 +1,111 @@
+//! One request on one stream of a tunnel: HTTP/1.1 to the node, upgrades passed through as they are.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+
+use crate::{
+    server::{App, body::Body},
+    status::Status,
+};
+
+/// How long a node may take to answer the head of a response.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Headers that concern one connection only (RFC 9110, section 7.6.1); `Upgrade` and `Connection` are put back for
+/// upgrades.
+const HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+];
+
+fn without_hops(headers: &HeaderMap) -> HeaderMap {
+    let mut out = headers.clone();
+    for name in HOP {
+        out.remove(name);
+    }
+    out.remove("keep-alive");
+    out
+}
+
+/// Sends a request to a node under another path and gives its response back.
+pub(super) async fn send(
+    app: &Arc<App>,
+    node: &str,
+    mut request: Request<Incoming>,
+    path: &str,
+) -> Result<Response<Body>, Status> {
+    let unreachable = |why: &dyn std::fmt::Display| {
+        Status::new(502, "InternalError", format!("error dialing node \"{node}\": {why}"))
+    };
+    let stream = app.tunnels.open(node).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| unreachable(&e))?;
+    let stop = app.stop.clone();
+    tokio::spawn(async move {
+        let ended = stop.run_until_cancelled(connection.with_upgrades()).await;
+        if let Some(Err(error)) = ended {
+            tracing::debug!(%error, "a stream to a node ended");
+        }
+    });
+    let upgrade = request.headers().get(header::UPGRADE).cloned();
+    let mut headers = without_hops(request.headers());
+    // The node trusts the tunnel, not the client: the client's credentials end here.
+    headers.remove(header::AUTHORIZATION);
+    headers.remove(header::COOKIE);
+    headers.insert(header::HOST, HeaderValue::from_static("node"));
+    if let Some(upgrade) = &upgrade {
+        headers.insert(header::UPGRADE, upgrade.clone());
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    }
+    let ours = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+    let (head, body) = request.into_parts();
+    let mut onward = Request::new(Body::Incoming(body));
+    *onward.method_mut() = head.method;
+    *onward.uri_mut() = path.parse().map_err(|e| Status::bad_request(format!("invalid path: {e}")))?;
+    *onward.headers_mut() = headers;
+    let answered = tokio::time::timeout(PATIENCE, sender.send_request(onward)).await;
+    let mut response = match answered {
+        Ok(response) => response.map_err(|e| unreachable(&e))?,
+        Err(_) => return Err(Status::new(504, "Timeout", format!("node \"{node}\" did not answer in time"))),
+    };
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let (mut head, body) = response.into_parts();
+        head.headers = without_hops(&head.headers);
+        head.version = http::Version::HTTP_11;
+        return Ok(Response::from_parts(head, Body::Incoming(body)));
+    }
+    let Some(ours) = ours else {
+        return Err(unreachable(&"it switched protocols unasked"));
+    };
+    let theirs = hyper::upgrade::on(&mut response);
+    let mut switched = Response::new(Body::empty());
+    *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *switched.headers_mut() = response.headers().clone();
+    let stop = app.stop.clone();
+    tokio::spawn(async move {
+        // The sender is kept until both sides are up: dropping it could end the connection early.
+        let _sender = sender;
+        let (ours, theirs) = match tokio::try_join!(ours, theirs) {
+            Ok(both) => both,
+            Err(error) => {
+                tracing::debug!(%error, "an upgrade failed");
+                return;
+            }
+        };
+        let (mut ours, mut theirs) = (TokioIo::new(ours), TokioIo::new(theirs));
+        let copy = tokio::io::copy_bidirectional(&mut ours, &mut theirs);
+        if let Some(Err(error)) = stop.run_until_cancelled(copy).await {
+            tracing::debug!(%error, "a stream between client and node ended");
+        }
+    });
+    Ok(switched)
+}

@@ -1,0 +1,262 @@
+//! Watches over HTTP: one JSON frame per change, bookmarks in between.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use futures::Stream;
+use serde_json::Value;
+use skiff_resources::Resource;
+use skiff_store::{Entry, Event, Range, Revision};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    registry::{Registry, narrowed},
+    request::query::ListOptions,
+    selector::Selector,
+    status::Status,
+    table::View,
+};
+
+/// How often a client hears how far it has come. Kubernetes: a minute.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// A watch without a timeout ends after one to two of these, so that clients spread. Kubernetes: 30 minutes.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
+/// Initial events are sent in pieces of about this size.
+const PIECE: usize = 64 << 10;
+
+/// What to watch.
+pub(crate) struct Request {
+    pub(crate) resource: &'static Resource,
+    pub(crate) namespace: String,
+    pub(crate) options: ListOptions,
+    pub(crate) view: View,
+}
+
+struct Running {
+    registry: Registry,
+    resource: &'static Resource,
+    selector: Selector,
+    view: View,
+    bookmarks: bool,
+    headers_sent: bool,
+    initial: std::vec::IntoIter<Entry>,
+    /// Bookmark to send when `initial` is empty.
+    initial_end: Option<Revision>,
+    watch: Option<skiff_store::Watch>,
+    deadline: Instant,
+    next_bookmark: Instant,
+    stop: CancellationToken,
+    ended: bool,
+    _count: crate::metrics::Running,
+}
+
+/// Starts a watch. Its frames end with the timeout, with an `ERROR` frame, or when the server stops.
+///
+/// # Errors
+/// 400 for selectors that can't be read, 504 for a revision that lies ahead. A revision that is too old is an
+/// `ERROR` frame, as in Kubernetes.
+pub(crate) async fn start(
+    registry: &Registry,
+    request: Request,
+    stop: CancellationToken,
+) -> Result<impl Stream<Item = Bytes> + Send + use<>, Status> {
+    let Request {
+        resource,
+        namespace,
+        options,
+        view,
+    } = request;
+    let selector = Selector::parse(&options.label_selector, &options.field_selector, resource)?;
+    let send_all = match options.send_initial_events {
+        Some(wanted) => wanted,
+        None => matches!(options.resource_version, None | Some(0)),
+    };
+    registry.fresh(options.resource_version).await?;
+    let prefix = narrowed(resource, &namespace, &selector);
+    let mut initial = Vec::new();
+    let after = if send_all {
+        let page = registry.store().range(&Range {
+            prefix: prefix.clone(),
+            ..Range::default()
+        })?;
+        initial = page.entries;
+        page.revision
+    } else {
+        match options.resource_version {
+            Some(revision) if revision > 0 => revision,
+            _ => registry.store().revision(),
+        }
+    };
+    let timeout = match options.timeout_seconds {
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds),
+        _ => DEFAULT_TIMEOUT.mul_f64(1.0 + rand::random::<f64>()),
+    };
+    let now = Instant::now();
+    let mut running = Running {
+        registry: registry.clone(),
+        resource,
+        selector,
+        view,
+        bookmarks: options.bookmarks,
+        headers_sent: false,
+        initial: initial.into_iter(),
+        initial_end: (options.send_initial_events == Some(true) && options.bookmarks).then_some(after),
+        watch: None,
+        deadline: now + timeout,
+        next_bookmark: now + BOOKMARK_EVERY.mul_f64(0.9 + 0.2 * rand::random::<f64>()),
+        stop,
+        ended: false,
+        _count: registry.metrics().watch_started(resource),
+    };
+    let mut first = None;
+    match registry.store().watch(&prefix, after) {
+        Ok(watch) => running.watch = Some(watch),
+        Err(error) => first = Some(error_frame(&error.into())),
+    }
+    Ok(futures::stream::unfold((running, first), |(mut running, first)| async move {
+        if let Some(frame) = first {
+            running.ended = true;
+            return Some((frame, (running, None)));
+        }
+        let frame = running.next().await?;
+        Some((frame, (running, None)))
+    }))
+}
+
+impl Running {
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        if let Some(piece) = self.next_initial() {
+            return Some(piece);
+        }
+        loop {
+            let watch = self.watch.as_mut()?;
+            let wake = if self.bookmarks { self.deadline.min(self.next_bookmark) } else { self.deadline };
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                events = watch.next() => match events {
+                    Ok(events) => {
+                        let mut out = BytesMut::new();
+                        for event in &events {
+                            if let Err(status) = self.frame(event, &mut out) {
+                                tracing::error!(%status, "a stored object can't be read");
+                                out.extend_from_slice(&error_frame(&status));
+                                self.ended = true;
+                                break;
+                            }
+                        }
+                        if !out.is_empty() {
+                            return Some(out.freeze());
+                        }
+                    }
+                    Err(skiff_store::Error::Closed(_)) => return None,
+                    Err(error) => {
+                        self.ended = true;
+                        return Some(error_frame(&error.into()));
+                    }
+                },
+                () = tokio::time::sleep_until(wake) => {
+                    let now = Instant::now();
+                    self.ended = now >= self.deadline;
+                    if !self.bookmarks {
+                        return None;
+                    }
+                    self.next_bookmark = now + BOOKMARK_EVERY;
+                    return Some(self.bookmark(watch_progress(self.watch.as_ref()), false));
+                }
+            }
+        }
+    }
+
+    fn next_initial(&mut self) -> Option<Bytes> {
+        let mut out = BytesMut::new();
+        while out.len() < PIECE {
+            let Some(entry) = self.initial.next() else { break };
+            let codec = &self.registry.inner.parts.codec;
+            let Ok(bytes) = codec.bytes(self.resource, &entry, entry.mod_revision) else { continue };
+            let parsed = || self.registry.parse(&entry).unwrap_or_default();
+            if self.selector.matches(self.resource, &bytes, parsed) {
+                let value = || (*parsed()).clone();
+                let object = self.view.object(self.resource, &bytes, value, !self.headers_sent);
+                self.headers_sent = true;
+                push_frame(&mut out, "ADDED", &object);
+            }
+        }
+        if self.initial.len() == 0
+            && let Some(revision) = self.initial_end.take()
+        {
+            out.extend_from_slice(&self.bookmark(revision, true));
+        }
+        (!out.is_empty()).then(|| out.freeze())
+    }
+
+    fn bookmark(&self, revision: Revision, initial_end: bool) -> Bytes {
+        let object = self.view.bookmark(self.resource, revision, initial_end);
+        let mut out = BytesMut::new();
+        push_frame(&mut out, "BOOKMARK", object.to_string().as_bytes());
+        out.freeze()
+    }
+
+    /// Appends what a client with this selector sees of a change.
+    fn frame(&mut self, event: &Event, out: &mut BytesMut) -> Result<(), Status> {
+        let codec = &self.registry.inner.parts.codec;
+        let now = codec.bytes(self.resource, &event.entry, event.revision)?;
+        let parse_now = || codec.value(&event.entry, event.revision).unwrap_or_default();
+        let before = event.previous.as_ref();
+        let (is, was) = if self.selector.is_empty() {
+            (!event.deleted, before.is_some())
+        } else {
+            let is = !event.deleted && self.selector.matches(self.resource, &now, parse_now);
+            let was = match before {
+                Some(entry) => {
+                    let bytes = codec.bytes(self.resource, entry, entry.mod_revision)?;
+                    let parsed = || codec.value(entry, entry.mod_revision).unwrap_or_default();
+                    self.selector.matches(self.resource, &bytes, parsed)
+                }
+                None => false,
+            };
+            (is, was)
+        };
+        let (kind, bytes, value): (_, Bytes, Option<Arc<Value>>) = match (is, was) {
+            (true, false) => ("ADDED", now, None),
+            (true, true) => ("MODIFIED", now, None),
+            (false, true) if event.deleted => ("DELETED", now, None),
+            (false, true) => {
+                // It left the selection: the last state that was in it, at the revision of the change.
+                let Some(entry) = before else { return Ok(()) };
+                let mut value = (*codec.value(entry, entry.mod_revision)?).clone();
+                value["metadata"]["resourceVersion"] = event.revision.to_string().into();
+                ("DELETED", crate::registry::wire(self.resource, value.clone()), Some(Arc::new(value)))
+            }
+            (false, false) => return Ok(()),
+        };
+        let parsed = || (*value.unwrap_or_else(parse_now)).clone();
+        let object = self.view.object(self.resource, &bytes, parsed, !self.headers_sent);
+        self.headers_sent = true;
+        push_frame(out, kind, &object);
+        Ok(())
+    }
+}
+
+fn watch_progress(watch: Option<&skiff_store::Watch>) -> Revision {
+    watch.map_or(0, skiff_store::Watch::progress)
+}
+
+fn push_frame(out: &mut BytesMut, kind: &str, object: &[u8]) {
+    out.reserve(object.len() + 40);
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"object\":");
+    out.extend_from_slice(object);
+    out.extend_from_slice(b"}\n");
+}
+
+fn error_frame(status: &Status) -> Bytes {
+    let mut out = BytesMut::new();
+    push_frame(&mut out, "ERROR", &status.to_bytes());
+    out.freeze()
+}
