@@ -640,17 +640,42 @@ async fn destroying_leaves_nothing_behind() -> Result<()> {
 
 async fn as_root_the_kernel_masquerades_and_leaves_the_host_as_it_was() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let forwarding = || std::fs::read_to_string("/proc/thread-self/net/dev").map(|text| text.lines().count());
-    let before = forwarding()?;
+    let state = || -> Result<(String, usize)> {
+        let forwarding = std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward")?;
+        let interfaces = std::fs::read_to_string("/proc/thread-self/net/dev")?
+            .lines()
+            .count();
+        Ok((forwarding, interfaces))
+    };
+    std::fs::write("/proc/sys/net/ipv4/ip_forward", "0")?;
+    let (forwarding, interfaces) = state()?;
     let network = PodNetwork::start(Config {
         rootless: false,
         ..config(dir.path())
     })
     .await?;
-    ensure!(forwarding()? == before + 1, "one interface in the host namespace");
+    ensure!(
+        state()? == ("1\n".to_owned(), interfaces + 1),
+        "one interface, and forwarding"
+    );
     give_host_an_address(&network).await?;
     outbound_works(&network).await?;
+    drop(network);
+    // The next agent takes over, and knows still what was before.
+    let network = PodNetwork::start(Config {
+        rootless: false,
+        ..config(dir.path())
+    })
+    .await?;
+    ensure!(state()?.1 == interfaces + 1);
+    outbound_works(&network).await?;
     network.destroy().await?;
-    ensure!(forwarding()? == before);
+    ensure!(state()? == (forwarding, interfaces));
+    let tables = std::process::Command::new("nft")
+        .args(["list", "tables"])
+        .output();
+    if let Ok(tables) = tables {
+        ensure!(!String::from_utf8_lossy(&tables.stdout).contains("skiff"));
+    }
     Ok(())
 }

@@ -87,7 +87,7 @@ impl Egress {
                 let removed = node.run(|| nftables::remove(TABLE)).await;
                 Ok(removed.map_err(|source| Error::new("enter the node namespace", source))??)
             }
-            Self::Masquerade(masquerade) => masquerade.stop(host).await,
+            Self::Masquerade(masquerade) => masquerade.stop(node, host).await,
         }
     }
 }
