@@ -15,6 +15,8 @@ mod print;
 pub mod quantity;
 pub mod selector;
 mod table;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 pub mod value;
 

@@ -3,14 +3,38 @@
 use serde_json::Value;
 
 use crate::{
-    Column, Strategy,
+    Column, FieldError, Part, Strategy,
     print::{self, AGE, NAME, column},
-    value::{flag, get, list, text},
+    validate::{
+        Errors, Path,
+        meta::{self as metadata, Scope},
+        names,
+    },
+    value::{flag, get, int, list, text},
 };
 
 pub(crate) struct ControllerRevision;
 
 impl Strategy for ControllerRevision {
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
+        if get(object, "data").is_none() {
+            errors.required(&Path::root("data"), "data is mandatory");
+        }
+        errors.not_negative(&Path::root("revision"), int(object, "revision"));
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::update(&mut errors, new, old);
+        errors.immutable(&Path::root("data"), get(new, "data"), get(old, "data"));
+        let mut errors = errors.into_vec();
+        errors.extend(self.validate(new));
+        errors
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[
             NAME,

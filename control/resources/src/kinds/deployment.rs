@@ -5,10 +5,15 @@ use serde_json::{Value, json};
 use super::pod;
 
 use crate::{
-    Column, Part, ScalePaths, Strategy, meta,
+    Column, FieldError, Part, ScalePaths, Strategy, meta,
     print::{self, AGE, NAME, column, wide},
     selector::LabelSelector,
-    value::{carry, get, get_mut, int, set_default, set_default_text, text},
+    validate::{
+        Errors, Path, count_or_percent, counter, labels,
+        meta::{self as metadata, Scope},
+        names, percent,
+    },
+    value::{carry, get, get_mut, has, int, set_default, set_default_text, text},
 };
 
 pub(crate) struct Deployment;
@@ -59,6 +64,52 @@ impl Strategy for Deployment {
         }
     }
 
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
+        workload(&mut errors, object, "Deployment");
+        let path = Path::root("spec");
+        let empty = Value::Null;
+        let spec = get(object, "spec").unwrap_or(&empty);
+        strategy(&mut errors, &path.field("strategy"), spec);
+        counter(&mut errors, &path, spec, "revisionHistoryLimit");
+        if let Some(deadline) = int(spec, "progressDeadlineSeconds") {
+            let at = path.field("progressDeadlineSeconds");
+            errors.not_negative(&at, Some(deadline));
+            if deadline <= int(spec, "minReadySeconds").unwrap_or_default() {
+                errors.invalid(&at, deadline, "must be greater than minReadySeconds");
+            }
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::update(&mut errors, new, old);
+        if part == Part::Status {
+            status(
+                &mut errors,
+                new,
+                &[
+                    "replicas",
+                    "updatedReplicas",
+                    "readyReplicas",
+                    "availableReplicas",
+                    "unavailableReplicas",
+                ],
+            );
+            return errors.into_vec();
+        }
+        errors.immutable(
+            &Path::root("spec.selector"),
+            get(new, "spec.selector"),
+            get(old, "spec.selector"),
+        );
+        let mut errors = errors.into_vec();
+        errors.extend(self.validate(new));
+        errors
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[
             NAME,
@@ -92,5 +143,117 @@ impl Strategy for Deployment {
 
     fn scale(&self) -> Option<ScalePaths> {
         Some(SCALE)
+    }
+}
+
+/// What Deployments and ReplicaSets have in common: replicas, a selector, and a template it selects.
+pub(super) fn workload(errors: &mut Errors, object: &Value, kind: &str) {
+    let path = Path::root("spec");
+    let empty = Value::Null;
+    let spec = get(object, "spec").unwrap_or(&empty);
+    counter(errors, &path, spec, "replicas");
+    counter(errors, &path, spec, "minReadySeconds");
+    let at = path.field("selector");
+    let selector = get(spec, "selector");
+    match selector {
+        None => errors.required(&at, ""),
+        Some(found) => {
+            labels::selector(errors, &at, selector);
+            if ["matchLabels", "matchExpressions"].iter().all(|f| {
+                get(found, f).is_none_or(|v| {
+                    v.as_object().is_none_or(|m| m.is_empty()) && v.as_array().is_none_or(Vec::is_empty)
+                })
+            }) {
+                errors.invalid(&at, found.clone(), "empty selector is invalid for deployment");
+            }
+        }
+    }
+    let at = path.field("template");
+    let Some(template) = get(spec, "template") else {
+        errors.required(&at, "");
+        return;
+    };
+    if let Ok(selector) = LabelSelector::from_object(selector)
+        && !selector.requirements().is_empty()
+        && !selector.matches(template)
+    {
+        errors.invalid(
+            &at.field("metadata").field("labels"),
+            get(template, "metadata.labels").cloned().unwrap_or_default(),
+            "`selector` does not match template `labels`",
+        );
+    }
+    pod::validate::template(errors, &at, template);
+    let at = at.field("spec");
+    let restart = text(template, "spec.restartPolicy");
+    if matches!(restart, "OnFailure" | "Never") {
+        errors.not_supported(&at.field("restartPolicy"), restart, &["Always"]);
+    }
+    if has(template, "spec.activeDeadlineSeconds") {
+        errors.forbidden(
+            &at.field("activeDeadlineSeconds"),
+            &format!("activeDeadlineSeconds in {kind} is not Supported"),
+        );
+    }
+}
+
+/// The numbers in a status.
+pub(super) fn status(errors: &mut Errors, object: &Value, fields: &[&str]) {
+    let path = Path::root("status");
+    let number = |field: &str| get(object, "status").and_then(|s| int(s, field));
+    for field in fields.iter().chain(&["observedGeneration", "collisionCount"]) {
+        errors.not_negative(&path.field(field), number(field));
+    }
+    let total = number("replicas").unwrap_or_default();
+    for field in fields {
+        if *field == "replicas" || *field == "unavailableReplicas" {
+            continue;
+        }
+        if let Some(part) = number(field).filter(|n| *n > total) {
+            errors.invalid(&path.field(field), part, "cannot be greater than status.replicas");
+        }
+    }
+    let ready = number("readyReplicas").unwrap_or_default();
+    if let Some(available) = number("availableReplicas").filter(|n| *n > ready) {
+        errors.invalid(
+            &path.field("availableReplicas"),
+            available,
+            "cannot be greater than readyReplicas",
+        );
+    }
+}
+
+fn strategy(errors: &mut Errors, path: &Path<'_>, spec: &Value) {
+    let at = path.field("rollingUpdate");
+    match text(spec, "strategy.type") {
+        "Recreate" if has(spec, "strategy.rollingUpdate") => {
+            errors.forbidden(&at, "may not be specified when strategy `type` is 'Recreate'")
+        }
+        "Recreate" => {}
+        "RollingUpdate" => {
+            let Some(rolling) = get(spec, "strategy.rollingUpdate") else {
+                errors.required(&at, "this should be defaulted and never be nil");
+                return;
+            };
+            let (unavailable, surge) = (get(rolling, "maxUnavailable"), get(rolling, "maxSurge"));
+            count_or_percent(errors, &at.field("maxUnavailable"), unavailable);
+            count_or_percent(errors, &at.field("maxSurge"), surge);
+            let is_zero = |v: Option<&Value>| v.and_then(Value::as_i64).or_else(|| percent(v)) == Some(0);
+            if is_zero(unavailable) && is_zero(surge) {
+                errors.invalid(
+                    &at.field("maxUnavailable"),
+                    unavailable.cloned().unwrap_or_default(),
+                    "may not be 0 when `maxSurge` is 0",
+                );
+            }
+            if percent(unavailable).is_some_and(|p| p > 100) {
+                errors.invalid(
+                    &at.field("maxUnavailable"),
+                    unavailable.cloned().unwrap_or_default(),
+                    "must not be greater than 100%",
+                );
+            }
+        }
+        other => errors.not_supported(path, other, &["Recreate", "RollingUpdate"]),
     }
 }

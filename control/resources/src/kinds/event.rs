@@ -3,8 +3,13 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    Column, Strategy, age,
+    Column, FieldError, Part, Strategy, age,
     print::{self, NAME, column, wide},
+    validate::{
+        Errors, Path,
+        meta::{self as metadata, Scope},
+        names,
+    },
     value::{get, int, set_default, text},
 };
 
@@ -72,6 +77,40 @@ impl Strategy for Event {
         for field in ["reportingComponent", "reportingInstance"] {
             set_default(object, field, "");
         }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
+        about(&mut errors, object);
+        if self.modern {
+            modern(&mut errors, object);
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, new, Scope::Namespaced, names::dns1123_subdomain);
+        metadata::update(&mut errors, new, old);
+        about(&mut errors, new);
+        if self.modern {
+            // Of a modern event only the series changes.
+            for (core, modern) in [
+                ("involvedObject", "regarding"),
+                ("reason", "reason"),
+                ("action", "action"),
+                ("related", "related"),
+                ("message", "note"),
+                ("type", "type"),
+                ("eventTime", "eventTime"),
+                ("reportingComponent", "reportingController"),
+                ("reportingInstance", "reportingInstance"),
+            ] {
+                errors.immutable(&Path::root(modern), get(new, core), get(old, core));
+            }
+        }
+        errors.into_vec()
     }
 
     fn field(&self, object: &Value, path: &str) -> Option<String> {
@@ -182,5 +221,71 @@ fn source(event: &Value) -> String {
     match pick("source.host", "reportingInstance") {
         host if host.is_empty() => component,
         host => format!("{component}, {host}"),
+    }
+}
+
+/// The object is in the namespace of its event; events of cluster-wide objects are in `default` or `kube-system`.
+fn about(errors: &mut Errors, event: &Value) {
+    let (own, theirs) = (
+        text(event, "metadata.namespace"),
+        text(event, "involvedObject.namespace"),
+    );
+    let path = Path::root("involvedObject.namespace");
+    if theirs.is_empty() {
+        if !matches!(own, "default" | "kube-system") {
+            errors.invalid(&path, theirs, "does not match event.namespace");
+        }
+    } else if own != theirs {
+        errors.invalid(&path, theirs, "does not match event.namespace");
+    }
+}
+
+/// What events.k8s.io/v1 demands of a new event. Fields are named as that version names them.
+fn modern(errors: &mut Errors, event: &Value) {
+    if get(event, "eventTime").is_none() {
+        errors.required(&Path::root("eventTime"), "");
+    }
+    let component = text(event, "reportingComponent");
+    let at = Path::root("reportingController");
+    if component.is_empty() {
+        errors.required(&at, "");
+    } else {
+        errors.invalid_each(&at, component, names::qualified_name(component));
+    }
+    for field in ["reportingInstance", "action", "reason"] {
+        let at = Path::root(field);
+        match text(event, field) {
+            "" => errors.required(&at, ""),
+            value if value.len() > 128 => errors.invalid(&at, "", "can have at most 128 characters"),
+            _ => {}
+        }
+    }
+    if text(event, "message").len() > 1024 {
+        errors.invalid(&Path::root("note"), "", "can have at most 1024 characters");
+    }
+    let kind = text(event, "type");
+    if !matches!(kind, "Normal" | "Warning") {
+        errors.invalid(
+            &Path::root("type"),
+            kind,
+            "has invalid value: should be Normal or Warning",
+        );
+    }
+    for field in ["firstTimestamp", "lastTimestamp"] {
+        if get(event, field).is_some() {
+            errors.invalid(&Path::root(field), text(event, field), "needs to be unset");
+        }
+    }
+    if int(event, "count").unwrap_or_default() != 0 {
+        errors.invalid(
+            &Path::root("count"),
+            int(event, "count").unwrap_or_default(),
+            "needs to be unset",
+        );
+    }
+    for field in ["source.component", "source.host"] {
+        if !text(event, field).is_empty() {
+            errors.invalid(&Path::root("source"), text(event, field), "needs to be unset");
+        }
     }
 }

@@ -3,14 +3,51 @@
 use serde_json::Value;
 
 use crate::{
-    Column, Strategy,
+    Column, FieldError, Part, Strategy,
     print::{self, AGE, NAME, column},
-    value::text,
+    validate::{
+        Errors, Path,
+        meta::{self as metadata, Scope},
+        names,
+    },
+    value::{has, int, text},
 };
 
 pub(crate) struct Lease;
 
 impl Strategy for Lease {
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
+        let path = Path::root("spec");
+        if let Some(seconds) = int(object, "spec.leaseDurationSeconds").filter(|s| *s <= 0) {
+            errors.invalid(
+                &path.field("leaseDurationSeconds"),
+                seconds,
+                "must be greater than 0",
+            );
+        }
+        errors.not_negative(
+            &path.field("leaseTransitions"),
+            int(object, "spec.leaseTransitions"),
+        );
+        if has(object, "spec.preferredHolder") && text(object, "spec.strategy").is_empty() {
+            errors.forbidden(
+                &path.field("preferredHolder"),
+                "may only be specified if `strategy` is defined",
+            );
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::update(&mut errors, new, old);
+        let mut errors = errors.into_vec();
+        errors.extend(self.validate(new));
+        errors
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[NAME, column("Holder", "string", "Who holds the lease."), AGE];
         COLUMNS

@@ -3,8 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::{
-    Column, Part, Strategy, meta,
+    Column, FieldError, Part, Strategy, meta,
     print::{self, AGE, NAME, column},
+    validate::{
+        Errors, Path,
+        meta::{self as metadata, Scope},
+        names,
+    },
     value::{carry, list, make_object, set, text},
 };
 
@@ -54,6 +59,28 @@ impl Strategy for Namespace {
             "name" => Some(text(object, "metadata.name").to_owned()),
             _ => None,
         }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, object, Scope::Cluster, names::dns1123_label);
+        let path = Path::root("spec.finalizers");
+        for (i, finalizer) in list(object, "spec.finalizers").iter().enumerate() {
+            metadata::finalizer(
+                &mut errors,
+                &path.index(i),
+                finalizer.as_str().unwrap_or_default(),
+            );
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::update(&mut errors, new, old);
+        let mut errors = errors.into_vec();
+        errors.extend(self.validate(new));
+        errors
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -5,8 +5,13 @@ use serde_json::Value;
 use super::pod::resources;
 
 use crate::{
-    Column, Part, Strategy, meta,
+    Column, FieldError, Part, Strategy, meta,
     print::{self, AGE, NAME, column, wide},
+    validate::{
+        Errors, Path,
+        meta::{self as metadata, Scope},
+        names, quantity,
+    },
     value::{carry, entries, flag, get, get_mut, list, make_object, set, set_default, text},
 };
 
@@ -51,6 +56,55 @@ impl Strategy for Node {
 
     fn field(&self, object: &Value, path: &str) -> Option<String> {
         (path == "spec.unschedulable").then(|| flag(object, path).to_string())
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, object, Scope::Cluster, names::dns1123_subdomain);
+        taints(&mut errors, list(object, "spec.taints"));
+        let ranges = Path::root("spec.podCIDRs");
+        for (i, range) in list(object, "spec.podCIDRs").iter().enumerate() {
+            let range = range.as_str().unwrap_or_default();
+            if range.parse::<ipnet::IpNet>().is_err() {
+                errors.invalid(
+                    &ranges.index(i),
+                    range,
+                    "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
+                );
+            }
+        }
+        for field in ["capacity", "allocatable"] {
+            if let Some(amounts) = get(object, "status").and_then(|s| get(s, field)) {
+                quantity::amounts(&mut errors, &Path::root("status").field(field), amounts);
+            }
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::update(&mut errors, new, old);
+        if part == Part::Main {
+            let set_once = |errors: &mut Errors, field: &str, detail: &str| {
+                let at = |o| get(o, "spec").and_then(|s| get(s, field));
+                if at(old).is_some() && at(old) != at(new) {
+                    errors.forbidden(&Path::root("spec").field(field), detail);
+                }
+            };
+            set_once(
+                &mut errors,
+                "podCIDRs",
+                "node updates may not change podCIDR except from \"\" to valid",
+            );
+            set_once(
+                &mut errors,
+                "providerID",
+                "node updates may not change providerID except from \"\" to valid",
+            );
+        }
+        let mut errors = errors.into_vec();
+        errors.extend(self.validate(new));
+        errors
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -125,5 +179,26 @@ fn roles(object: &Value) -> String {
         "<none>".to_owned()
     } else {
         roles.join(",")
+    }
+}
+
+fn taints(errors: &mut Errors, taints: &[Value]) {
+    let path = Path::root("spec.taints");
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for (i, taint) in taints.iter().enumerate() {
+        let path = path.index(i);
+        let (key, value, effect) = (text(taint, "key"), text(taint, "value"), text(taint, "effect"));
+        errors.invalid_each(&path.field("key"), key, names::qualified_name(key));
+        errors.invalid_each(&path.field("value"), value, names::label_value(value));
+        errors.one_of(
+            &path.field("effect"),
+            effect,
+            &["NoSchedule", "PreferNoSchedule", "NoExecute"],
+            true,
+        );
+        if seen.contains(&(key, effect)) {
+            errors.duplicate(&path, taint.clone());
+        }
+        seen.push((key, effect));
     }
 }

@@ -3,13 +3,19 @@
 use serde_json::{Value, json};
 
 use super::{
-    persistent_volume::{class, phase},
+    persistent_volume::{access_modes, class, phase},
     pod::resources,
 };
 use crate::{
-    Column, Part, Strategy, meta,
+    Column, FieldError, Part, Strategy, meta,
     print::{self, AGE, NAME, column, wide},
-    value::{get, get_mut, set, set_default, set_default_text, text},
+    quantity::Quantity,
+    validate::{
+        Errors, Path, labels,
+        meta::{self as metadata, Scope},
+        names, quantity,
+    },
+    value::{carry, get, get_mut, same, set, set_default, set_default_text, text},
 };
 
 pub(crate) struct PersistentVolumeClaim;
@@ -41,6 +47,42 @@ impl Strategy for PersistentVolumeClaim {
     fn prepare_update(&self, part: Part, new: &mut Value, old: &Value) {
         meta::separate_status(part, new, old);
         meta::keep_generation(new, old);
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
+        access_modes(&mut errors, object, "at least 1 access mode is required");
+        let at = Path::root("spec.resources.requests.storage");
+        match get(object, "spec.resources.requests.storage") {
+            None => errors.required(&Path::root("spec.resources[storage]"), ""),
+            Some(size) => {
+                if quantity::amount(&mut errors, &at, size).is_some_and(|q| q.is_zero()) {
+                    errors.invalid(
+                        &Path::root("spec.resources[storage]"),
+                        size.clone(),
+                        "must be greater than zero",
+                    );
+                }
+            }
+        }
+        labels::selector(
+            &mut errors,
+            &Path::root("spec.selector"),
+            get(object, "spec.selector"),
+        );
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::update(&mut errors, new, old);
+        if part == Part::Main {
+            frozen(&mut errors, new, old);
+        }
+        let mut errors = errors.into_vec();
+        errors.extend(self.validate(new));
+        errors
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -79,5 +121,33 @@ impl Strategy for PersistentVolumeClaim {
             print::age(object, now),
             print::text_or(object, "spec.volumeMode", "<unset>"),
         ]
+    }
+}
+
+/// Once made, a bound claim may only ask for more.
+fn frozen(errors: &mut Errors, new: &Value, old: &Value) {
+    let mut munged = new.clone();
+    let bound = text(old, "status.phase") == "Bound";
+    if text(old, "spec.volumeName").is_empty() {
+        carry("spec.volumeName", old, &mut munged);
+    }
+    if bound {
+        carry("spec.resources.requests", old, &mut munged);
+    }
+    carry("spec.volumeAttributesClassName", old, &mut munged);
+    if !same(get(&munged, "spec"), get(old, "spec")) {
+        errors.forbidden(
+            &Path::root("spec"),
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
+        );
+    }
+    let size = |o| get(o, "spec.resources.requests.storage").and_then(|s| Quantity::from_value(s).ok());
+    if let (Some(now), Some(before)) = (size(new), size(old))
+        && now < before
+    {
+        errors.forbidden(
+            &Path::root("spec.resources.requests.storage"),
+            "field can not be less than status.capacity",
+        );
     }
 }

@@ -3,9 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::{
-    Column, Part, Strategy, meta,
+    Column, FieldError, Part, Strategy, meta,
     print::{self, AGE, NAME, column},
-    value::{int, set},
+    validate::{
+        Errors, Path, count_or_percent, labels,
+        meta::{self as metadata, Scope},
+        names, percent,
+    },
+    value::{get, int, set, text},
 };
 
 pub(crate) struct PodDisruptionBudget;
@@ -26,6 +31,49 @@ impl Strategy for PodDisruptionBudget {
             Part::Status => meta::keep_generation(new, old),
             _ => meta::count_changes(new, old, &["spec"]),
         }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
+        let path = Path::root("spec");
+        let (least, most) = (
+            get(object, "spec.minAvailable"),
+            get(object, "spec.maxUnavailable"),
+        );
+        if least.is_some() && most.is_some() {
+            errors.invalid(
+                &path,
+                get(object, "spec").cloned().unwrap_or_default(),
+                "minAvailable and maxUnavailable cannot be both set",
+            );
+        }
+        for (field, value) in [("minAvailable", least), ("maxUnavailable", most)] {
+            count_or_percent(&mut errors, &path.field(field), value);
+            if percent(value).is_some_and(|p| p > 100) {
+                errors.invalid(
+                    &path.field(field),
+                    value.cloned().unwrap_or_default(),
+                    "must not be greater than 100%",
+                );
+            }
+        }
+        labels::selector(&mut errors, &path.field("selector"), get(object, "spec.selector"));
+        errors.one_of(
+            &path.field("unhealthyPodEvictionPolicy"),
+            text(object, "spec.unhealthyPodEvictionPolicy"),
+            &["AlwaysAllow", "IfHealthyBudget"],
+            false,
+        );
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::update(&mut errors, new, old);
+        let mut errors = errors.into_vec();
+        errors.extend(self.validate(new));
+        errors
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -2,10 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{deployment::SCALE, pod};
+use super::{
+    deployment::{SCALE, status, workload},
+    pod,
+};
 use crate::{
-    Column, Part, ScalePaths, Strategy, meta,
+    Column, FieldError, Part, ScalePaths, Strategy, meta,
     print::{self, AGE, NAME, column, wide},
+    validate::{
+        Errors, Path,
+        meta::{self as metadata, Scope},
+        names,
+    },
     value::{get, get_mut, int, set, set_default},
 };
 
@@ -32,6 +40,39 @@ impl Strategy for ReplicaSet {
             Part::Status => meta::keep_generation(new, old),
             _ => meta::count_changes(new, old, &["spec"]),
         }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
+        workload(&mut errors, object, "ReplicaSet");
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::update(&mut errors, new, old);
+        if part == Part::Status {
+            status(
+                &mut errors,
+                new,
+                &[
+                    "replicas",
+                    "fullyLabeledReplicas",
+                    "readyReplicas",
+                    "availableReplicas",
+                ],
+            );
+            return errors.into_vec();
+        }
+        errors.immutable(
+            &Path::root("spec.selector"),
+            get(new, "spec.selector"),
+            get(old, "spec.selector"),
+        );
+        let mut errors = errors.into_vec();
+        errors.extend(self.validate(new));
+        errors
     }
 
     fn field(&self, object: &Value, path: &str) -> Option<String> {

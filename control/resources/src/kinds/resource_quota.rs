@@ -5,8 +5,13 @@ use serde_json::Value;
 use super::pod::resources;
 
 use crate::{
-    Column, Part, Strategy, meta,
+    Column, FieldError, Part, Strategy, meta,
     print::{self, AGE, NAME, column},
+    validate::{
+        Errors, Path,
+        meta::{self as metadata, Scope},
+        names, quantity,
+    },
     value::{entries, get, get_mut},
 };
 
@@ -29,6 +34,38 @@ impl Strategy for ResourceQuota {
     fn prepare_update(&self, part: Part, new: &mut Value, old: &Value) {
         meta::separate_status(part, new, old);
         meta::keep_generation(new, old);
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
+        let hard = Path::root("spec.hard");
+        for (name, value) in entries(object, "spec.hard") {
+            errors.invalid_each(&hard.key(name), name, names::qualified_name(name));
+            if let Some(amount) = quantity::amount(&mut errors, &hard.key(name), value)
+                && !amount.is_whole()
+                && (name.starts_with("count/")
+                    || matches!(name, "pods" | "services" | "secrets" | "configmaps"))
+            {
+                errors.invalid(&hard.key(name), amount.to_string(), "must be an integer");
+            }
+        }
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::update(&mut errors, new, old);
+        if part != Part::Status {
+            errors.immutable(
+                &Path::root("spec.scopes"),
+                get(new, "spec.scopes"),
+                get(old, "spec.scopes"),
+            );
+        }
+        let mut errors = errors.into_vec();
+        errors.extend(self.validate(new));
+        errors
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -3,13 +3,32 @@
 use serde_json::Value;
 
 use crate::{
-    Column, Strategy,
+    Column, FieldError, Part, Strategy,
     print::{self, AGE, NAME},
+    validate::{
+        Errors,
+        meta::{self as metadata, Scope},
+        names,
+    },
 };
 
 pub(crate) struct ServiceAccount;
 
 impl Strategy for ServiceAccount {
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
+        errors.into_vec()
+    }
+
+    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Errors::new();
+        metadata::update(&mut errors, new, old);
+        let mut errors = errors.into_vec();
+        errors.extend(self.validate(new));
+        errors
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[NAME, AGE];
         COLUMNS

@@ -4,14 +4,15 @@ mod columns;
 pub(crate) mod defaults;
 mod qos;
 pub mod resources;
+pub(crate) mod validate;
 
 use serde_json::Value;
 
 pub use qos::qos_class;
 
 use crate::{
-    Column, Part, Strategy, meta,
-    value::{carry, flag, get, get_mut, int, list, remove, set, text},
+    Column, FieldError, Part, Strategy, meta,
+    value::{carry, flag, get, get_mut, int, list, set, text},
 };
 
 pub(crate) struct Pod;
@@ -37,19 +38,33 @@ impl Strategy for Pod {
 
     fn prepare_update(&self, part: Part, new: &mut Value, old: &Value) {
         match part {
-            Part::Main | Part::Other(_) => {
+            Part::Main => {
                 carry("status", old, new);
+                carry("spec.ephemeralContainers", old, new);
                 meta::count_changes(new, old, &["spec"]);
             }
             Part::Status => {
                 carry("spec", old, new);
                 carry("metadata.ownerReferences", old, new);
-                carry("status.qosClass", old, new);
-                remove(new, "metadata.deletionTimestamp");
                 carry("metadata.deletionTimestamp", old, new);
+                carry("status.qosClass", old, new);
                 meta::keep_generation(new, old);
             }
+            // The caller sets the node and the condition that goes with it.
+            Part::Other("binding") => meta::keep_generation(new, old),
+            Part::Other(_) => {
+                carry("status", old, new);
+                meta::count_changes(new, old, &["spec"]);
+            }
         }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        validate::create(object).into_vec()
+    }
+
+    fn validate_update(&self, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        validate::update::update(part, new, old).into_vec()
     }
 
     fn field(&self, object: &Value, path: &str) -> Option<String> {

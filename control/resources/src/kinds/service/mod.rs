@@ -1,9 +1,11 @@
 //! Service.
 
+mod validate;
+
 use serde_json::{Value, json};
 
 use crate::{
-    Column, Part, Strategy, meta,
+    Column, FieldError, Part, Strategy, meta,
     print::{self, AGE, NAME, column, wide},
     value::{
         carry, get, get_mut, has, int, list, list_mut, remove, set, set_default, set_default_int,
@@ -39,6 +41,14 @@ impl Strategy for Service {
             addresses(new);
         }
         meta::keep_generation(new, old);
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        validate::service(object).into_vec()
+    }
+
+    fn validate_update(&self, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        validate::update(part, new, old).into_vec()
     }
 
     fn field(&self, object: &Value, path: &str) -> Option<String> {
@@ -171,6 +181,12 @@ fn needs_health_port(object: &Value) -> bool {
     text(object, "spec.type") == "LoadBalancer" && text(object, "spec.externalTrafficPolicy") == "Local"
 }
 
+/// Whether clients outside the cluster reach it.
+fn external(object: &Value) -> bool {
+    matches!(text(object, "spec.type"), "NodePort" | "LoadBalancer")
+        || text(object, "spec.type") == "ClusterIP" && !list(object, "spec.externalIPs").is_empty()
+}
+
 /// A client that sends the service without the values the server chose keeps them.
 fn keep_allocated(new: &mut Value, old: &Value) {
     if needs_cluster_ip(new) && needs_cluster_ip(old) {
@@ -242,9 +258,6 @@ fn drop_outlived(new: &mut Value, old: &Value) {
     {
         remove(new, "spec.healthCheckNodePort");
     }
-    let external = |o: &Value| {
-        matches!(text(o, "spec.type"), "NodePort" | "LoadBalancer") || !list(o, "spec.externalIPs").is_empty()
-    };
     if external(old)
         && !external(new)
         && get(new, "spec.externalTrafficPolicy") == get(old, "spec.externalTrafficPolicy")
