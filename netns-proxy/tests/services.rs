@@ -1,0 +1,532 @@
+//! Services over real sockets in the test's own network namespace: every address is one of 127.0.0.0/8, so nothing has to
+//! be set up and nobody has to be root.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use skiff_netns_proxy::{
+    Backend, Config, Dialer, Port, Protocol, Proxy, Service,
+    dns::{self, Dns, ServiceRecord},
+    netns::Namespace,
+};
+use socket2::{Domain, Socket, Type};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
+    time::timeout,
+};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// An address of this process's own, so that tests of several processes don't meet.
+fn address() -> Ipv4Addr {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = (std::process::id() as u16).to_be_bytes();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes()[1];
+    Ipv4Addr::new(127, high.max(1), low, number)
+}
+
+struct Here(Arc<Namespace>);
+
+impl Dialer for Here {
+    fn namespace(&self, _: IpAddr) -> Arc<Namespace> {
+        Arc::clone(&self.0)
+    }
+}
+
+fn proxy() -> Result<Proxy> {
+    let here = Namespace::current("test")?;
+    let dialer = Arc::new(Here(Arc::clone(&here)));
+    Ok(Proxy::new(Config {
+        node: Arc::clone(&here),
+        host: here,
+        dialer,
+    }))
+}
+
+fn ready(addresses: &[SocketAddr]) -> Vec<Backend> {
+    addresses
+        .iter()
+        .map(|&address| Backend {
+            address,
+            terminating: false,
+        })
+        .collect()
+}
+
+fn service(to: SocketAddr, protocol: Protocol, backends: Vec<Backend>) -> Service {
+    Service {
+        name: "default/web".into(),
+        addresses: vec![to.ip()],
+        ports: vec![Port {
+            name: "http".into(),
+            protocol,
+            port: to.port(),
+            node_port: None,
+            backends,
+        }],
+        affinity: None,
+        host_addresses: Vec::new(),
+    }
+}
+
+/// A server that counts connections, says which backend it is and echoes.
+async fn backend(name: u8) -> Result<(SocketAddr, Arc<AtomicUsize>)> {
+    let listener = TcpListener::bind((address(), 0)).await?;
+    let at = listener.local_addr()?;
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                stream.write_u8(name).await?;
+                let (mut read, mut write) = stream.split();
+                tokio::io::copy(&mut read, &mut write).await?;
+                write.shutdown().await
+            });
+        }
+    });
+    Ok((at, count))
+}
+
+/// Asks once, with an answer read to its end; returns the backend's name.
+async fn ask(to: SocketAddr) -> io::Result<u8> {
+    timeout(SOON, async {
+        let mut stream = TcpStream::connect(to).await?;
+        stream.write_all(b"hello").await?;
+        stream.shutdown().await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        if answer.get(1..) == Some(b"hello") {
+            Ok(answer[0])
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
+    })
+    .await?
+}
+
+/// A port nobody listens on.
+async fn nobody() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((address(), 0)).await?.local_addr()?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_requests_succeed_and_spread_within_a_tenth_of_even() -> Result<()> {
+    let proxy = Arc::new(proxy()?);
+    let backends = [backend(0).await?, backend(1).await?, backend(2).await?];
+    let to = service_address();
+    let addresses = backends.each_ref().map(|(address, _)| *address);
+    proxy.set(service(to, Protocol::Tcp, ready(&addresses))).await?;
+    let clients = (0..20).map(|_| {
+        tokio::spawn(async move {
+            for _ in 0..500 {
+                ask(to).await?;
+            }
+            io::Result::Ok(())
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await??;
+    }
+    let counts = backends
+        .each_ref()
+        .map(|(_, count)| count.load(Ordering::Relaxed));
+    ensure!(counts.iter().sum::<usize>() == 10_000, "{counts:?}");
+    ensure!(
+        counts.iter().all(|&count| count.abs_diff(3333) <= 333),
+        "{counts:?}"
+    );
+    let metrics = proxy.metrics();
+    let labels = format!("{{service=\"default/web\",port=\"{HIGH}\",protocol=\"tcp\"}}");
+    ensure!(
+        metrics.contains(&format!("skiff_service_connections_total{labels} 10000")),
+        "{metrics}"
+    );
+    ensure!(
+        metrics.contains(&format!("skiff_service_connect_failures_total{labels} 0")),
+        "{metrics}"
+    );
+    Ok(())
+}
+
+/// Port of the services: no privilege needed.
+const HIGH: u16 = 8080;
+
+fn service_address() -> SocketAddr {
+    SocketAddr::from((address(), HIGH))
+}
+
+#[tokio::test]
+async fn a_backend_that_refuses_or_hangs_is_not_noticed_by_clients() -> Result<()> {
+    let proxy = proxy()?;
+    let (good, count) = backend(7).await?;
+    // A full accept queue: the kernel lets further connections hang.
+    let hanging = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    hanging.bind(&SocketAddr::from((address(), 0)).into())?;
+    hanging.listen(0)?;
+    let hangs = hanging.local_addr()?.as_socket().unwrap();
+    let _fill = TcpStream::connect(hangs).await?;
+    let to = service_address();
+    proxy
+        .set(service(to, Protocol::Tcp, ready(&[nobody().await?, hangs, good])))
+        .await?;
+    let started = Instant::now();
+    for _ in 0..50 {
+        ensure!(ask(to).await? == 7);
+    }
+    // One second at most for each time the hanging backend is tried; it is passed over after that.
+    ensure!(
+        started.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        started.elapsed()
+    );
+    ensure!(count.load(Ordering::Relaxed) == 50);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_backends_a_service_is_refused_and_established_connections_stay() -> Result<()> {
+    let proxy = proxy()?;
+    let to = service_address();
+    proxy.set(service(to, Protocol::Tcp, Vec::new())).await?;
+    ensure!(ask(to).await.unwrap_err().kind() == io::ErrorKind::ConnectionRefused);
+    let (address, _) = backend(1).await?;
+    proxy.set(service(to, Protocol::Tcp, ready(&[address]))).await?;
+    let mut stream = TcpStream::connect(to).await?;
+    ensure!(stream.read_u8().await? == 1);
+    for gone in [true, false] {
+        if gone {
+            proxy.set(service(to, Protocol::Tcp, Vec::new())).await?;
+        } else {
+            proxy.remove("default/web").await;
+        }
+        ensure!(ask(to).await.unwrap_err().kind() == io::ErrorKind::ConnectionRefused);
+        stream.write_u8(9).await?;
+        ensure!(timeout(SOON, stream.read_u8()).await?? == 9);
+    }
+    ensure!(
+        !proxy.metrics().contains("default/web"),
+        "a service that is gone leaves no metrics"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_and_the_other_ports_work() -> Result<()> {
+    let proxy = proxy()?;
+    let to = service_address();
+    let taken = TcpListener::bind((to.ip(), 0)).await?;
+    let (address, _) = backend(1).await?;
+    let mut web = service(to, Protocol::Tcp, ready(&[address]));
+    let port = taken.local_addr()?.port();
+    web.ports.insert(
+        0,
+        Port {
+            name: "taken".into(),
+            port,
+            ..web.ports[0].clone()
+        },
+    );
+    let error = proxy.set(web.clone()).await.unwrap_err();
+    ensure!(error.address == taken.local_addr()? && error.source.kind() == io::ErrorKind::AddrInUse);
+    ensure!(ask(to).await? == 1);
+    drop(taken);
+    proxy.set(web).await?;
+    ensure!(
+        ask((to.ip(), port).into()).await? == 1,
+        "set again, it is tried again"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_keeps_its_backend_with_client_affinity() -> Result<()> {
+    let proxy = proxy()?;
+    let mut addresses = Vec::new();
+    for name in 0..3 {
+        addresses.push(backend(name).await?.0);
+    }
+    let to = service_address();
+    let affinity = Some(Duration::from_secs(60));
+    proxy
+        .set(Service {
+            affinity,
+            ..service(to, Protocol::Tcp, ready(&addresses))
+        })
+        .await?;
+    for _ in 0..3 {
+        let client = address();
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((client, 0).into())?;
+            seen.push(socket.connect(to).await?.read_u8().await?);
+        }
+        seen.dedup();
+        ensure!(seen.len() == 1, "{seen:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_terminating_backend_keeps_its_connections_and_gets_no_new_ones() -> Result<()> {
+    let proxy = proxy()?;
+    let (leaving, _) = backend(1).await?;
+    let (staying, _) = backend(2).await?;
+    let to = service_address();
+    proxy.set(service(to, Protocol::Tcp, ready(&[leaving]))).await?;
+    let mut old = TcpStream::connect(to).await?;
+    ensure!(old.read_u8().await? == 1);
+    let mut backends = ready(&[leaving, staying]);
+    backends[0].terminating = true;
+    proxy.set(service(to, Protocol::Tcp, backends)).await?;
+    for _ in 0..10 {
+        ensure!(ask(to).await? == 2);
+    }
+    old.write_u8(5).await?;
+    ensure!(old.read_u8().await? == 5);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_udp_client_keeps_its_backend_until_that_refuses_or_leaves() -> Result<()> {
+    let proxy = proxy()?;
+    let to = service_address();
+    let mut servers = Vec::new();
+    let mut addresses = Vec::new();
+    for name in 1..=2_u8 {
+        let socket = UdpSocket::bind((address(), 0)).await?;
+        addresses.push(socket.local_addr()?);
+        servers.push(tokio::spawn(async move {
+            let mut buffer = [0; 64];
+            while let Ok((_, client)) = socket.recv_from(&mut buffer).await {
+                let _ = socket.send_to(&[name], client).await;
+            }
+        }));
+    }
+    proxy.set(service(to, Protocol::Udp, ready(&addresses))).await?;
+    let client = UdpSocket::bind((address(), 0)).await?;
+    client.connect(to).await?;
+    let ask = || async {
+        let mut buffer = [0; 64];
+        // Until somebody answers: a datagram to a backend that is gone is lost.
+        loop {
+            client.send(b"?").await?;
+            if let Ok(got) = timeout(Duration::from_millis(300), client.recv(&mut buffer)).await {
+                got?;
+                return io::Result::Ok(buffer[0]);
+            }
+        }
+    };
+    let first = timeout(SOON, ask()).await??;
+    for _ in 0..5 {
+        ensure!(ask().await? == first);
+    }
+    // Its process ends: the next datagram is refused (ICMP), the one after it goes to the other.
+    let server = servers.remove(usize::from(first - 1));
+    server.abort();
+    let _ = server.await;
+    let second = timeout(SOON, ask()).await??;
+    ensure!(second != first);
+    proxy.set(service(to, Protocol::Udp, Vec::new())).await?;
+    client.send(b"?").await?;
+    let error = timeout(SOON, client.recv(&mut [0; 8])).await?.unwrap_err();
+    ensure!(error.kind() == io::ErrorKind::ConnectionRefused);
+    Ok(())
+}
+
+/// Runs one of the tests below in a process of its own: they measure or change the process.
+fn alone(name: &str) -> Result<bool> {
+    if std::env::var_os("SKIFF_ALONE").is_some() {
+        return Ok(true);
+    }
+    let outcome = Command::new(std::env::current_exe()?)
+        .args(["--exact", name, "--nocapture"])
+        .env("SKIFF_ALONE", "1")
+        .output()?;
+    let said = String::from_utf8_lossy(&outcome.stderr);
+    print!("{}{said}", String::from_utf8_lossy(&outcome.stdout));
+    ensure!(outcome.status.success(), "{said}");
+    Ok(false)
+}
+
+fn resident_kib() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap_or_default();
+    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+}
+
+fn limit_descriptors(count: u64) -> Result<()> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    ensure!(count <= hard, "needs {count} descriptors");
+    setrlimit(Resource::RLIMIT_NOFILE, count, hard)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_idle_connection_costs_no_buffer() -> Result<()> {
+    if !alone("an_idle_connection_costs_no_buffer")? {
+        return Ok(());
+    }
+    const COUNT: usize = 1000;
+    limit_descriptors(4 * COUNT as u64 + 200)?;
+    let proxy = proxy()?;
+    // A backend without buffers of its own: the kernel accepts for it.
+    let listener = TcpListener::bind((address(), 0)).await?;
+    let to = service_address();
+    proxy
+        .set(service(to, Protocol::Tcp, ready(&[listener.local_addr()?])))
+        .await?;
+    let connect = || async {
+        let mut client = TcpStream::connect(to).await?;
+        let (mut server, _) = listener.accept().await?;
+        client.write_u8(1).await?;
+        ensure!(timeout(SOON, server.read_u8()).await?? == 1);
+        Ok((client, server))
+    };
+    let mut connections = vec![connect().await?];
+    let before = resident_kib()?;
+    while connections.len() < COUNT {
+        connections.push(connect().await?);
+    }
+    let each = (resident_kib()? - before) as f64 / (COUNT - 1) as f64;
+    println!("{each:.1} KiB per idle connection, client and server of the test included");
+    // A pair of 8 KiB buffers alone would be 16.
+    ensure!(each < 12.0, "{each:.1} KiB");
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_descriptors_connections_are_shed_and_service_resumes() -> Result<()> {
+    if !alone("without_descriptors_connections_are_shed_and_service_resumes")? {
+        return Ok(());
+    }
+    let proxy = proxy()?;
+    let (address, _) = backend(3).await?;
+    let to = service_address();
+    proxy.set(service(to, Protocol::Tcp, ready(&[address]))).await?;
+    ensure!(ask(to).await? == 3);
+    // Clients made before descriptors run out, connected after.
+    let clients: Vec<TcpSocket> = (0..5).map(|_| TcpSocket::new_v4()).collect::<io::Result<_>>()?;
+    let mut hoard = Vec::new();
+    limit_descriptors(128)?;
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        hoard.push(file);
+    }
+    for client in clients {
+        let outcome = async {
+            let mut stream = client.connect(to).await?;
+            stream.read_u8().await
+        };
+        let error = timeout(SOON, outcome).await?.unwrap_err();
+        ensure!(error.kind() == io::ErrorKind::ConnectionReset, "{error}");
+    }
+    drop(hoard);
+    ensure!(ask(to).await? == 3);
+    ensure!(
+        proxy.metrics().contains("skiff_service_connections_shed_total 5"),
+        "{}",
+        proxy.metrics()
+    );
+    Ok(())
+}
+
+/// A question on the wire; the type is A.
+fn question(id: u16, name: &str) -> Vec<u8> {
+    let mut bytes = id.to_be_bytes().to_vec();
+    bytes.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    for label in name.split('.') {
+        bytes.push(label.len() as u8);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.extend([0, 0, 1, 0, 1]);
+    bytes
+}
+
+#[tokio::test]
+async fn names_are_answered_over_udp_and_what_does_not_fit_over_tcp() -> Result<()> {
+    let here = Namespace::current("test")?;
+    let dns = Dns::start(dns::Config {
+        domain: "cluster.local".into(),
+        listen: (address(), 0).into(),
+        node: Arc::clone(&here),
+        upstream: here,
+        resolv_conf: "/nonexistent".into(),
+    })
+    .await?;
+    let many = (1..=200)
+        .map(|last| (None, IpAddr::from([10, 42, 0, last])))
+        .collect();
+    let few = vec![(Some("a".to_owned()), IpAddr::from([10, 42, 0, 1]))];
+    dns.replace(BTreeMap::from([
+        (
+            "default/many".to_owned(),
+            ServiceRecord {
+                endpoints: many,
+                ..ServiceRecord::default()
+            },
+        ),
+        (
+            "default/few".to_owned(),
+            ServiceRecord {
+                endpoints: few,
+                ..ServiceRecord::default()
+            },
+        ),
+    ]));
+    let socket = UdpSocket::bind((address(), 0)).await?;
+    socket.connect(dns.address()).await?;
+    let ask = |name: &'static str| {
+        let socket = &socket;
+        async move {
+            socket.send(&question(77, name)).await?;
+            let mut answer = vec![0; 4096];
+            let length = timeout(SOON, socket.recv(&mut answer)).await??;
+            answer.truncate(length);
+            ensure!(answer[..2] == [0, 77]);
+            Ok(answer)
+        }
+    };
+    let answer = ask("few.default.svc.cluster.local").await?;
+    ensure!(
+        answer.ends_with(&[10, 42, 0, 1]) && answer[7] == 1 && answer[2] & 0x04 != 0,
+        "authoritative"
+    );
+    let absent = ask("no.default.svc.cluster.local").await?;
+    ensure!(
+        absent[3] & 15 == 3 && absent[9] == 1,
+        "no such name, with the zone's SOA"
+    );
+    let cut = ask("many.default.svc.cluster.local").await?;
+    ensure!(cut.len() <= 512 && cut[2] & 0x02 != 0, "truncated");
+    let failed = ask("example.org").await?;
+    ensure!(failed[3] & 15 == 2, "no upstream server: server failure at once");
+
+    let mut stream = TcpStream::connect(dns.address()).await?;
+    let asked = question(78, "many.default.svc.cluster.local");
+    for _ in 0..2 {
+        stream.write_u16(asked.len() as u16).await?;
+        stream.write_all(&asked).await?;
+        let length = timeout(SOON, stream.read_u16()).await??;
+        let mut answer = vec![0; usize::from(length)];
+        stream.read_exact(&mut answer).await?;
+        ensure!(answer[6..8] == 200_u16.to_be_bytes(), "all of them");
+    }
+    Ok(())
+}
