@@ -30,41 +30,44 @@ enum Format {
 pub fn canonical(text: &str) -> Result<Cow<'_, str>, QuantityError> {
     let (negative, digits, fraction, suffix) = split(text)?;
     let (format, base2, exponent) = suffix_value(suffix)?;
-    let Some((mut mantissa, mut exponent)) = mantissa(digits, fraction, exponent) else {
+    let Some((zero, printed)) = print(digits, fraction, format, base2, exponent) else {
         return Ok(Cow::Borrowed(text));
     };
-    let mut format = format;
-    if base2 > 0 {
-        // Binary suffixes multiply exactly; what is below 1024 is printed as a decimal.
-        let Some(value) = mantissa
-            .checked_shl(base2)
-            .filter(|value| value >> base2 == mantissa)
-        else {
-            return Ok(Cow::Borrowed(text));
-        };
-        mantissa = value;
-        let limit = 1024 * pow10(-exponent).unwrap_or(i128::MAX / 1024);
-        if mantissa < limit {
-            format = Format::Decimal;
-        } else {
-            mantissa = ceil_div(mantissa, pow10(-exponent).unwrap_or(1));
-            exponent = 0;
-        }
-    }
-    if exponent < -9 {
-        mantissa = ceil_div(mantissa, pow10(-9 - exponent).unwrap_or(i128::MAX));
-        exponent = -9;
-    }
-    let printed = match format {
-        Format::Binary => print_binary(mantissa),
-        Format::Decimal | Format::Exponent => print_decimal(mantissa, exponent, format),
-    };
-    let sign = if negative && mantissa != 0 { "-" } else { "" };
+    let sign = if negative && !zero { "-" } else { "" };
     Ok(if sign.is_empty() && printed == text {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(format!("{sign}{printed}"))
     })
+}
+
+/// Whether the number is zero, and its canonical form without the sign; `None`: too long to calculate with.
+fn print(digits: &str, fraction: &str, format: Format, base2: u32, exponent: i32) -> Option<(bool, String)> {
+    let (mut mantissa, mut exponent) = mantissa(digits, fraction, exponent)?;
+    let mut format = format;
+    if base2 > 0 {
+        // Binary suffixes multiply exactly; what is below 1024 is printed as a decimal.
+        mantissa = mantissa.checked_mul(1_i128 << base2)?;
+        let one = pow10(-exponent)?;
+        if mantissa < one.checked_mul(1024)? {
+            format = Format::Decimal;
+        } else {
+            mantissa = ceil_div(mantissa, one);
+            exponent = 0;
+        }
+    }
+    if exponent < -9 {
+        mantissa = ceil_div(
+            mantissa,
+            pow10(exponent.checked_neg()?.checked_sub(9)?).unwrap_or(i128::MAX),
+        );
+        exponent = -9;
+    }
+    let printed = match format {
+        Format::Binary => print_binary(mantissa),
+        Format::Decimal | Format::Exponent => print_decimal(mantissa, exponent, format)?,
+    };
+    Some((mantissa == 0, printed))
 }
 
 /// Sign, digits, fraction, suffix.
@@ -143,24 +146,24 @@ fn print_binary(mut value: i128) -> String {
     format!("{value}{}", NAMES[at])
 }
 
-fn print_decimal(mut value: i128, mut exponent: i32, format: Format) -> String {
+fn print_decimal(mut value: i128, mut exponent: i32, format: Format) -> Option<String> {
     const NAMES: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
     if value == 0 {
-        return "0".into();
+        return Some("0".into());
     }
     while value % 10 == 0 {
         value /= 10;
         exponent += 1;
     }
     while exponent.rem_euclid(3) != 0 || exponent > 18 {
-        value *= 10;
+        value = value.checked_mul(10)?;
         exponent -= 1;
     }
-    match format {
+    Some(match format {
         Format::Exponent if exponent != 0 => format!("{value}e{exponent}"),
         Format::Exponent => value.to_string(),
         _ => format!("{value}{}", NAMES[((exponent + 9) / 3) as usize]),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -208,6 +211,15 @@ mod tests {
         }
         for text in ["1ki", "1mm", "1Kii", "1K", "5iM"] {
             assert_eq!(canonical(text), Err(QuantityError::Suffix), "{text:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_canonical_form_is_its_own(text in "[+-]?[0-9]{0,40}[.]?[0-9]{0,40}([EPTGMk]|[EPTGMK]i|[num]|[eE]-?[0-9]{1,11})?") {
+            if let Ok(once) = canonical(&text) {
+                proptest::prop_assert_eq!(canonical(&once), Ok(once.clone()));
+            }
         }
     }
 }

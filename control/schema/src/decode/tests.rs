@@ -198,3 +198,74 @@ fn whole_floats_from_yaml_are_integers() {
     assert_eq!(prune(&mut value, deployment()), Ok(vec![]));
     assert_eq!(value, json!({"spec": {"replicas": 3}}));
 }
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Pods with values right and wrong in right and wrong places.
+    fn wild() -> impl Strategy<Value = Value> {
+        let names = prop::sample::select(vec![
+            "metadata",
+            "labels",
+            "creationTimestamp",
+            "spec",
+            "containers",
+            "name",
+            "resources",
+            "limits",
+            "cpu",
+            "livenessProbe",
+            "httpGet",
+            "port",
+            "args",
+            "status",
+            "conditions",
+            "bogus",
+        ]);
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (-10.0..10.0).prop_map(|number: f64| json!(number)),
+            prop::sample::select(vec!["", "a", "500m", "0.5", "2024-05-01T12:00:00+02:00"])
+                .prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 32, 4, move |inner| {
+            prop_oneof![
+                1 => prop::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+                3 => prop::collection::btree_map(names.clone().prop_map(str::to_owned), inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn pruning_twice_is_pruning_once(value in wild()) {
+            let pod = lookup("v1", "Pod").unwrap();
+            let mut once = value.clone();
+            if prune(&mut once, pod).is_ok() {
+                let mut twice = once.clone();
+                prop_assert_eq!(prune(&mut twice, pod), Ok(vec![]));
+                prop_assert_eq!(twice, once);
+            }
+        }
+
+        #[test]
+        fn bytes_and_parsed_values_are_decoded_alike(value in wild()) {
+            let pod = lookup("v1", "Pod").unwrap();
+            if let Ok((decoded, errors)) = decode(value.to_string().as_bytes(), Some(pod)) {
+                let mut pruned = value.clone();
+                prop_assert_eq!(prune(&mut pruned, pod), Ok(errors));
+                prop_assert_eq!(pruned, decoded);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = decode(&bytes, lookup("v1", "Pod"));
+        }
+    }
+}

@@ -19,8 +19,10 @@ use crate::{KUBERNETES_MAJOR, KUBERNETES_MINOR};
 use paths::Paths;
 use schemas::{Format, Schemas};
 
-/// Media type of [`v2_protobuf`].
-pub const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/// Media type of [`v2_protobuf`] in answers, and in the `Accept` of newer clients.
+pub const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// The same in the `Accept` of all kubectls. Not for answers: no client can parse it as a media type.
+pub const V2_PROTOBUF_ACCEPTED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 /// A kind that is served, as a row of the resource table.
 #[derive(Clone, Debug)]

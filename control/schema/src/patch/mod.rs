@@ -146,4 +146,39 @@ mod tests {
             json!({"a": {"c": 2, "d": {}}, "l": [3]})
         );
     }
+
+    mod properties {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        fn json_value() -> impl Strategy<Value = Value> {
+            let leaf = prop_oneof![
+                Just(Value::Null),
+                any::<bool>().prop_map(Value::from),
+                "[a-c/~]{0,2}".prop_map(Value::from)
+            ];
+            leaf.prop_recursive(3, 16, 3, |inner| {
+                prop_oneof![
+                    prop::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+                    prop::collection::btree_map("[a-c/~]{1,2}", inner, 0..3)
+                        .prop_map(|map| Value::Object(map.into_iter().collect())),
+                ]
+            })
+        }
+
+        proptest! {
+            #[test]
+            fn the_patch_of_a_difference_makes_the_difference(from in json_value(), to in json_value()) {
+                let patch = serde_json::to_value(json_patch::diff(&from, &to)).unwrap();
+                prop_assert_eq!(super::json_patch(&from, &patch), Ok(to));
+            }
+
+            #[test]
+            fn merging_twice_is_merging_once(object in json_value(), patch in json_value()) {
+                let once = merge_patch(&object, &patch);
+                prop_assert_eq!(merge_patch(&once, &patch), once);
+            }
+        }
+    }
 }

@@ -202,3 +202,117 @@ fn directives_do_not_end_up_in_new_parts_of_the_object() {
         "containers": [{"name": "a", "env": [{"name": "E"}]}]}});
     assert_eq!(pod(json!({}), patch), Ok(expected));
 }
+
+#[test]
+fn a_client_side_apply_that_changes_much_is_merged_as_kubectl_means_it() {
+    // Recorded from kubectl 1.33 apply: strategy to Recreate, container `b` gone, `c` new and first, `a` changed.
+    let deployment = lookup("apps/v1", "Deployment").unwrap();
+    let live = json!({"spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%"}},
+        "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [
+            {"name": "a", "image": "a:1", "imagePullPolicy": "Always"}, {"name": "b", "image": "b:1"}]}}}});
+    let patch = json!({"spec": {"replicas": 2, "strategy": {"$retainKeys": ["type"], "type": "Recreate"},
+        "template": {"spec": {"$setElementOrder/containers": [{"name": "c"}, {"name": "a"}], "containers": [
+            {"image": "c:1", "name": "c"}, {"image": "a:2", "name": "a", "ports": [{"containerPort": 80}]},
+            {"$patch": "delete", "name": "b"}]}}}});
+    let expected = json!({"spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}},
+        "strategy": {"type": "Recreate"},
+        "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [
+            {"name": "c", "image": "c:1"},
+            {"name": "a", "image": "a:2", "imagePullPolicy": "Always", "ports": [{"containerPort": 80}]}]}}}});
+    assert_eq!(strategic_merge_patch(&live, &patch, deployment), Ok(expected));
+}
+
+#[test]
+fn a_null_list_beside_its_order_clears_it() {
+    let patch = json!({"metadata": {"$setElementOrder/finalizers": [], "finalizers": null}});
+    let object = json!({"metadata": {"finalizers": ["a"], "name": "p"}});
+    assert_eq!(pod(object, patch), Ok(json!({"metadata": {"name": "p"}})));
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn list() -> impl Strategy<Value = Vec<Value>> {
+        let env = prop::collection::btree_map("[A-C]", "[xy]", 0..3).prop_map(|map| {
+            map.iter()
+                .map(|(name, value)| json!({"name": name, "value": value}))
+                .collect::<Vec<_>>()
+        });
+        prop::collection::btree_map("[a-d]", (env, prop::option::of("[12]")), 0..4)
+            .prop_map(|map| {
+                map.into_iter()
+                    .map(|(name, (env, image))| match image {
+                        Some(image) => json!({"name": name, "env": env, "image": image}),
+                        None => json!({"name": name, "env": env}),
+                    })
+                    .collect::<Vec<_>>()
+            })
+            .prop_shuffle()
+    }
+
+    /// Patches with directives in places good and bad.
+    fn wild() -> impl Strategy<Value = Value> {
+        let names = prop::sample::select(vec![
+            "name",
+            "env",
+            "containers",
+            "spec",
+            "metadata",
+            "finalizers",
+            "$patch",
+            "$retainKeys",
+            "$setElementOrder/containers",
+            "$setElementOrder/finalizers",
+            "$deleteFromPrimitiveList/finalizers",
+        ]);
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (0..3).prop_map(Value::from),
+            prop::sample::select(vec!["a", "b", "replace", "delete", "merge"]).prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+                prop::collection::btree_map(names.clone().prop_map(str::to_owned), inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn of(list: &[Value]) -> Value {
+        json!({"spec": {"containers": list}})
+    }
+
+    proptest! {
+        #[test]
+        fn patching_twice_is_patching_once(live in list(), patch in list()) {
+            let once = pod(of(&live), of(&patch)).unwrap();
+            prop_assert_eq!(pod(once.clone(), of(&patch)).unwrap(), once);
+        }
+
+        #[test]
+        fn an_object_is_its_own_patch(live in list()) {
+            prop_assert_eq!(pod(of(&live), of(&live)).unwrap(), of(&live));
+        }
+
+        #[test]
+        fn the_order_given_is_the_order_got(live in list(), wanted in list()) {
+            let name = |item: &Value| json!({"name": item["name"]});
+            let mut patch = of(&wanted);
+            patch["spec"]["$setElementOrder/containers"] = wanted.iter().map(name).collect();
+            let patched = pod(of(&live), patch).unwrap();
+            let got: Vec<Value> = patched["spec"]["containers"].as_array().into_iter().flatten()
+                .map(name).filter(|item| wanted.iter().any(|other| name(other) == *item)).collect();
+            prop_assert_eq!(got, wanted.iter().map(name).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn no_patch_makes_it_panic(live in wild(), patch in wild()) {
+            let _ = pod(live, patch);
+        }
+    }
+}
