@@ -2,13 +2,28 @@
 //! out. They run on the Raft leader, in the server's process, and reach the API through the [`Api`] trait: the same
 //! admission, validation and conflicts as any client, without HTTP in between.
 
-#![allow(unused_variables, clippy::unimplemented)]
+mod deployment;
+mod endpointslice;
+mod garbage;
+mod machinery;
+mod namespace;
+mod node;
+mod podgc;
+mod replicaset;
+mod rootca;
+mod scheduler;
+mod serviceaccount;
+#[cfg(test)]
+mod testing;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use machinery::{Caches, Client, Clock, Recorder};
 
 /// Names a resource: group (empty for core), version, plural.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -124,6 +139,17 @@ pub struct Binding {
     pub node: String,
 }
 
+/// One served kind, as the garbage collector and the namespace controller need to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ResourceKind {
+    /// The resource, in the version it is to be read in.
+    pub name: ResourceName,
+    /// Kind, e.g. `Deployment`: owner references name kinds, not resources.
+    pub kind: &'static str,
+    /// Lives in a namespace.
+    pub namespaced: bool,
+}
+
 /// Settings of the controllers.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -133,10 +159,92 @@ pub struct Config {
     pub pod_cidr: String,
     /// A node whose Lease is older than this is not ready. Kubernetes: 40 s.
     pub node_grace_seconds: u64,
+    /// Every kind that can be listed, watched and deleted, once per stored kind (not once per version): the content
+    /// of a namespace, and the graph of owners.
+    pub resources: Vec<ResourceKind>,
 }
 
 /// Runs all controllers and the scheduler until `stop` is cancelled (leadership lost or shutdown). Returns when
 /// all have ended. `api` gives each controller its own identity by name.
+///
+/// The names are those of the bootstrap roles: `deployment-controller`, `replicaset-controller`,
+/// `endpointslice-controller`, `endpoint-controller`, `namespace-controller`, `service-account-controller`,
+/// `root-ca-cert-publisher`, `generic-garbage-collector` (which also feeds the shared cache), `node-controller`,
+/// `pod-garbage-collector` and `kube-scheduler`.
 pub async fn run(api: impl Fn(&'static str) -> Arc<dyn Api>, config: Config, stop: CancellationToken) {
-    unimplemented!()
+    run_with(&api, config, Clock::system(), stop).await;
+}
+
+/// [`run`] with a clock to choose.
+pub(crate) async fn run_with(
+    api: &dyn Fn(&'static str) -> Arc<dyn Api>,
+    config: Config,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    let caches = Arc::new(Caches::default());
+    let recorder = Recorder::new(clock.clone());
+    let client =
+        |name: &'static str| Client::new(name, api(name), caches.clone(), recorder.clone(), clock.clone());
+    let graph = Arc::new(garbage::Graph::new(config.resources.clone()));
+    let watcher = api("generic-garbage-collector");
+    let mut tasks = JoinSet::new();
+
+    // Listeners are registered before anything is fed, so that none misses an object.
+    let deployment = deployment::Controller::new(client("deployment-controller"));
+    let replicaset = replicaset::Controller::new(client("replicaset-controller"));
+    let slices = endpointslice::Controller::new(client("endpointslice-controller"));
+    let endpoints = endpointslice::mirror::Controller::new(client("endpoint-controller"));
+    let namespaces =
+        namespace::Controller::new(client("namespace-controller"), config.resources.clone(), &graph);
+    let accounts = serviceaccount::Controller::new(client("service-account-controller"));
+    let root_ca = rootca::Controller::new(client("root-ca-cert-publisher"), config.root_ca_pem.clone());
+    let garbage = garbage::Controller::new(client("generic-garbage-collector"), graph.clone());
+    let nodes = node::Controller::new(
+        client("node-controller"),
+        node::Settings {
+            pod_cidr: config.pod_cidr.clone(),
+            grace: Duration::from_secs(config.node_grace_seconds),
+        },
+    );
+    let podgc = podgc::Controller::new(client("pod-garbage-collector"));
+    let scheduler = scheduler::Scheduler::new(client("kube-scheduler"));
+
+    caches.feed(&watcher, &mut tasks, &stop);
+    graph.feed(&watcher, &mut tasks, &stop);
+    let drain = {
+        let stop = stop.clone();
+        let recorder = recorder.clone();
+        async move { recorder.run(stop).await }
+    };
+    tasks.spawn(drain);
+
+    let synced = async {
+        caches.synced().await;
+    };
+    tokio::select! {
+        () = synced => {
+            tasks.spawn(deployment.run(stop.clone()));
+            tasks.spawn(replicaset.run(stop.clone()));
+            tasks.spawn(slices.run(stop.clone()));
+            tasks.spawn(endpoints.run(stop.clone()));
+            tasks.spawn(namespaces.run(stop.clone()));
+            tasks.spawn(accounts.run(stop.clone()));
+            tasks.spawn(root_ca.run(stop.clone()));
+            tasks.spawn(garbage.run(stop.clone()));
+            tasks.spawn(nodes.run(stop.clone()));
+            tasks.spawn(podgc.run(stop.clone()));
+            tasks.spawn(scheduler.run(stop.clone()));
+        }
+        () = stop.cancelled() => {}
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            // A controller that panicked has met a broken invariant: the others must not act on without it.
+            tracing::error!(%error, "controller panicked");
+            stop.cancel();
+        }
+    }
 }
