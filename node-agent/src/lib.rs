@@ -1,10 +1,35 @@
 //! The node agent: registers this node, runs the pods bound to it, and reports on them.
 //!
-//! `start` (namespaces, spawner; single-threaded) → `run` (tokio: API client, pod network, proxy, DNS, pods, streams).
+//! [`main`] is the table of contents: [`enter`] (namespaces; single-threaded) → spawner → `agent::run` (tokio: API
+//! client, pod network, proxy, DNS, pods, streams).
+//!
+//! ```text
+//! API server ──watch pods of this node──► pod::manager ──► one pod::worker per pod
+//!                                                             │ pod::plan: pod + view + now → actions, status
+//!                       image, volume, container, probe ◄─────┤
+//!                       runtime supervisor, pod network ◄─────┘──► pod::publish: status patches, final delete
+//! API server ──watch services, slices──► services ──► netns-proxy (listeners, DNS)
+//! API server ◄──tunnel── stream (logs, exec, attach, port-forward)
+//! ```
 
-#![allow(unused_variables, clippy::unimplemented)]
+mod agent;
+mod cgroup;
+mod clean;
+mod container;
+mod enter;
+mod env;
+mod events;
+mod node;
+mod pod;
+mod probe;
+mod quantity;
+mod services;
+mod stream;
+mod volume;
 
 use std::path::PathBuf;
+
+use tracing::error;
 
 /// Settings of the agent.
 #[derive(Clone, Debug)]
@@ -41,11 +66,43 @@ pub struct Config {
 /// started: as an ordinary user it first moves the process into a user and mount namespace (or into those of pods that
 /// are still running), forks the spawner, and only then starts the async runtime. On SIGTERM pods keep running.
 pub fn main(config: Config) -> i32 {
-    unimplemented!()
+    match start(config) {
+        Ok(()) => 0,
+        Err(source) => {
+            error!(error = %format!("{source:#}"), "node agent failed");
+            eprintln!("skiff agent: {source:#}");
+            1
+        }
+    }
+}
+
+fn start(config: Config) -> anyhow::Result<()> {
+    use anyhow::Context as _;
+
+    for dir in [&config.data_dir, &config.run_dir] {
+        std::fs::create_dir_all(dir).with_context(|| format!("create {dir:?}"))?;
+    }
+    let entered = enter::enter(&config.run_dir)?;
+    // May move this process within its cgroup, so before the spawner is forked.
+    let cgroups = cgroup::Support::find();
+    let spawner = skiff_runtime::spawner::Spawner::start().context("start the spawner")?;
+    // An error only means that another part of the process was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .thread_keep_alive(std::time::Duration::from_secs(2))
+        .thread_name("agent")
+        .enable_all()
+        .build()
+        .context("start the async runtime")?;
+    let result = runtime.block_on(agent::run(config, entered, cgroups, spawner));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
 }
 
 /// Stops all pods of a node whose agent is not running and removes every mount, process, cgroup and namespace they
 /// left (`skiff down`). Must be called before any thread is started.
 pub fn clean(config: &Config) -> anyhow::Result<()> {
-    unimplemented!()
+    clean::clean(config)
 }

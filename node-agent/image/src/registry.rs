@@ -166,7 +166,9 @@ impl<'a> Puller<'a> {
         }
         // An image may have one layer twice.
         let wanted = manifest.layers.iter().zip(diff_ids);
-        stream::iter(wanted.map(|(layer, diff_id)| Ok(self.layer(layer, diff_id))))
+        // Collected, because a stream over the closure is not `Send` in the compiler's eyes.
+        let wanted: Vec<_> = wanted.map(|(layer, diff_id)| Ok(self.layer(layer, diff_id))).collect();
+        stream::iter(wanted)
             .try_buffer_unordered(PARALLEL_LAYERS)
             .try_collect()
             .await

@@ -1,0 +1,337 @@
+//! The agent as a whole: what its parts share, and the order in which they come up.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
+    sync::{Arc, OnceLock},
+};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
+use parking_lot::Mutex;
+use skiff_image::ImageStore;
+use skiff_netns_proxy::{Proxy, dns};
+use skiff_pod_network::PodNetwork;
+use skiff_runtime::spawner::Spawner;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    Config, cgroup, container::Places, enter::Entered, env::field::Facts, events::Recorder, node,
+    pod::manager::Manager, services, stream, volume::etc,
+};
+
+/// What the parts of the agent share.
+pub(crate) struct Agent {
+    pub config: Config,
+    pub entered: Entered,
+    pub client: Client,
+    pub spawner: Spawner,
+    pub images: ImageStore,
+    pub events: Recorder,
+    pub services: services::Table,
+    pub cgroups: cgroup::Support,
+    /// Address of this node.
+    pub host_ip: IpAddr,
+    /// What the machine has.
+    pub capacity: node::Capacity,
+    /// Service-account tokens of pods with the time of their renewal.
+    pub tokens: Mutex<HashMap<String, (String, Timestamp)>>,
+    /// TLS for HTTPS probes, which take any certificate.
+    pub probe_tls: Arc<rustls::ClientConfig>,
+    network: watch::Sender<Option<Arc<PodNetwork>>>,
+    proxy: OnceLock<Arc<Proxy>>,
+}
+
+impl Agent {
+    /// The pod network, once it is up.
+    pub async fn network(&self) -> Arc<PodNetwork> {
+        let mut receiver = self.network.subscribe();
+        match receiver
+            .wait_for(Option::is_some)
+            .await
+            .map(|network| network.clone())
+        {
+            Ok(Some(network)) => network,
+            // The sender lives as long as we do.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// The pod network if it is up.
+    pub fn network_now(&self) -> Option<Arc<PodNetwork>> {
+        self.network.borrow().clone()
+    }
+
+    /// The proxy if it is up.
+    pub fn proxy(&self) -> Option<&Arc<Proxy>> {
+        self.proxy.get()
+    }
+
+    /// Host name of a pod.
+    pub fn hostname(&self, pod: &Pod) -> String {
+        etc::hostname(pod, &self.config.node_name)
+    }
+
+    /// What fields of the downward API see.
+    pub fn facts(&self, pod_ip: Option<IpAddr>) -> Facts {
+        Facts {
+            node_name: self.config.node_name.clone(),
+            host_ip: self.host_ip,
+            pod_ip,
+            cpu_milli: self.capacity.cpu_milli,
+            memory: self.capacity.memory,
+            ephemeral_storage: self.capacity.storage,
+        }
+    }
+
+    /// Writes `/etc/hosts` and its like of a pod.
+    pub fn write_etc(&self, places: &Places, pod: &Pod, ip: Option<IpAddr>) -> io::Result<()> {
+        let cluster = etc::Cluster {
+            domain: &self.config.cluster_domain,
+            dns: self.config.cluster_dns,
+            host_resolv_conf: &fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
+            host_hosts: &fs::read_to_string("/etc/hosts").unwrap_or_default(),
+            node_name: &self.config.node_name,
+        };
+        etc::write(&places.data, pod, ip, &cluster)
+    }
+}
+
+/// Runs the agent until SIGTERM or SIGINT. Pods keep running.
+pub(crate) async fn run(
+    config: Config,
+    entered: Entered,
+    cgroups: cgroup::Support,
+    spawner: Spawner,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let kubeconfig = kube::config::Kubeconfig::read_from(&config.kubeconfig)
+        .with_context(|| format!("read kubeconfig {:?}", config.kubeconfig))?;
+    let api = kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
+        .await
+        .with_context(|| format!("kubeconfig {:?}", config.kubeconfig))?;
+    let host_ip = match config.node_ip {
+        Some(ip) => ip,
+        None => route_to(&api.cluster_url)?,
+    };
+    let client = Client::try_from(api.clone()).context("make the API client")?;
+    let images = ImageStore::open(skiff_image::Config {
+        dir: config.data_dir.join("images"),
+        insecure_registries: config.insecure_registries.clone(),
+        mirrors: config.mirrors.clone(),
+        user_xattr: entered.rootless,
+    })
+    .context("open the image store")?;
+    let agent = Arc::new(Agent {
+        events: Recorder::start(client.clone(), config.node_name.clone()),
+        capacity: node::Capacity::measure(&config.data_dir, config.max_pods),
+        services: services::Table::default(),
+        tokens: Mutex::default(),
+        probe_tls: Arc::new(trusting_tls()?),
+        network: watch::Sender::new(None),
+        proxy: OnceLock::new(),
+        entered,
+        client,
+        spawner,
+        images,
+        cgroups,
+        host_ip,
+        config,
+    });
+    info!(node = agent.config.node_name, ip = %host_ip, rootless = entered.rootless, "node agent starts");
+
+    let stop = CancellationToken::new();
+    let manager = Manager::start(Arc::clone(&agent));
+    let (proxy, proxy_up) = watch::channel(None);
+    services::start(Arc::clone(&agent), proxy_up);
+    let (state, node_state) = watch::channel(node::State::default());
+    node::start(Arc::clone(&agent), node_state, stop.clone());
+    let network = tokio::spawn(bring_up(Arc::clone(&agent), state, proxy));
+    tokio::spawn(stream::tunnel(
+        api,
+        Arc::new(stream::Streams::new(Arc::clone(&agent), manager.clone())),
+        agent.config.node_name.clone(),
+        stop.clone(),
+    ));
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    info!("node agent ends; pods keep running");
+    network.abort();
+    stop.cancel();
+    Ok(())
+}
+
+/// The network, the proxy and DNS; the node is ready after them.
+async fn bring_up(
+    agent: Arc<Agent>,
+    state: watch::Sender<node::State>,
+    proxy_up: watch::Sender<Option<services::Outputs>>,
+) {
+    let mut pause = std::time::Duration::from_millis(200);
+    loop {
+        match try_bring_up(&agent).await {
+            Ok(outputs) => {
+                let _ = proxy_up.send(Some(outputs));
+                state.send_modify(|state| {
+                    state.network = Ok(());
+                });
+                info!("pod network is up");
+                return;
+            }
+            Err(error) => {
+                let message = format!("{error:#}");
+                warn!(error = message, "bring up the pod network");
+                state.send_modify(|state| state.network = Err(message));
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(std::time::Duration::from_secs(30));
+            }
+        }
+    }
+}
+
+async fn try_bring_up(agent: &Arc<Agent>) -> anyhow::Result<services::Outputs> {
+    let pod_cidr = node::pod_cidr(agent).await?;
+    let network = match agent.network_now() {
+        Some(network) => network,
+        None => {
+            let network = PodNetwork::start(skiff_pod_network::Config {
+                dir: agent.config.run_dir.join("network"),
+                cluster_cidr: agent.config.cluster_cidr,
+                pod_cidr,
+                service_cidr: agent.config.service_cidr,
+                rootless: agent.entered.rootless,
+            })
+            .await
+            .context("pod network")?;
+            // Addresses of pods that left nothing else are free. Before the network is shown to anybody, so that no
+            // new pod has one yet.
+            let known: Vec<String> = crate::enter::supervisors(&agent.config.run_dir)
+                .into_iter()
+                .filter_map(|(dir, _)| Some(dir.file_name()?.to_str()?.to_owned()))
+                .collect();
+            network
+                .retain(&known)
+                .await
+                .context("addresses of earlier pods")?;
+            network
+        }
+    };
+    let proxy = agent.proxy.get_or_init(|| {
+        Arc::new(Proxy::new(skiff_netns_proxy::Config {
+            node: network.node(),
+            host: network.host(),
+            dialer: Arc::clone(&network) as Arc<dyn skiff_netns_proxy::Dialer>,
+        }))
+    });
+    let listen = SocketAddr::new(IpAddr::V4(agent.config.cluster_dns), 53);
+    let dns = dns::Dns::start(dns::Config {
+        domain: agent.config.cluster_domain.clone(),
+        listen,
+        node: network.node(),
+        upstream: network.host(),
+        resolv_conf: "/etc/resolv.conf".into(),
+    })
+    .await
+    .with_context(|| format!("cluster DNS on {listen}"))?;
+    agent.network.send_replace(Some(network));
+    Ok(services::Outputs {
+        proxy: Arc::clone(proxy),
+        dns: Arc::new(dns),
+    })
+}
+
+/// Our address on the route to the API server. For a server on this machine that is a loopback address, which means
+/// nothing to pods: then the address of the default route, if there is one.
+fn route_to(url: &http::Uri) -> anyhow::Result<IpAddr> {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let port = url.port_u16().unwrap_or(443);
+    let server = (host, port)
+        .to_socket_addrs()
+        .with_context(|| format!("resolve {host}"))?
+        .next()
+        .with_context(|| format!("{host} has no address"))?;
+    let own = source_address(server).with_context(|| format!("find the route to {server}"))?;
+    if !own.is_loopback() {
+        return Ok(own);
+    }
+    // Nothing is sent: connecting a datagram socket only looks up the route.
+    let elsewhere = SocketAddr::from(([192, 0, 2, 1], 9));
+    Ok(source_address(elsewhere)
+        .ok()
+        .filter(|ip| !ip.is_unspecified())
+        .unwrap_or(own))
+}
+
+fn source_address(to: SocketAddr) -> io::Result<IpAddr> {
+    let any: SocketAddr = if to.is_ipv4() {
+        ([0, 0, 0, 0], 0).into()
+    } else {
+        (std::net::Ipv6Addr::UNSPECIFIED, 0).into()
+    };
+    let socket = std::net::UdpSocket::bind(any)?;
+    socket.connect(to)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// Probes take any certificate, as the kubelet's do: they ask whether something answers, not who.
+fn trusting_tls() -> anyhow::Result<rustls::ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .context("TLS versions")?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth())
+}
+
+#[derive(Debug)]
+struct AnyCertificate(Arc<rustls::crypto::CryptoProvider>);
+
+impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &[rustls::pki_types::CertificateDer<'_>],
+        _: &rustls::pki_types::ServerName<'_>,
+        _: &[u8],
+        _: rustls::pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &rustls::pki_types::CertificateDer<'_>,
+        signature: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let schemes = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, schemes)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &rustls::pki_types::CertificateDer<'_>,
+        signature: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let schemes = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, schemes)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

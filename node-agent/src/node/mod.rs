@@ -1,0 +1,280 @@
+//! This node's Node object, its status and its lease.
+
+mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, TryStreamExt as _};
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        coordination::v1::{Lease, LeaseSpec},
+        core::v1::Node,
+    },
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference},
+};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+    runtime::watcher,
+};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub(crate) use self::status::{Capacity, State};
+use crate::agent::Agent;
+
+/// Pause between two renewals of the lease, and how long one holds. Source: Kubernetes, "Nodes", heartbeats.
+const RENEW: Duration = Duration::from_secs(10);
+const LEASE_SECONDS: i32 = 40;
+/// Namespace of node leases.
+const LEASES: &str = "kube-node-lease";
+/// The status is sent at least this often.
+const REPORT: Duration = Duration::from_secs(300);
+/// Pressure is looked at this often; nothing tells us when a disk fills up.
+const MEASURE: Duration = Duration::from_secs(60);
+
+/// Keeps the Node and its lease until `stop`.
+pub(crate) fn start(agent: Arc<Agent>, state: watch::Receiver<State>, stop: CancellationToken) {
+    tokio::spawn(
+        stop.clone()
+            .run_until_cancelled_owned(keep_node(Arc::clone(&agent), state)),
+    );
+    tokio::spawn(stop.run_until_cancelled_owned(keep_lease(agent)));
+}
+
+async fn keep_node(agent: Arc<Agent>, mut state: watch::Receiver<State>) {
+    let api: Api<Node> = Api::all(agent.client.clone());
+    let mut pause = Duration::from_millis(100);
+    let mut node = loop {
+        match register(&agent, &api).await {
+            Ok(node) => break node,
+            Err(error) => {
+                warn!(error = format!("{error:#}"), "register the node");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+        }
+    };
+    info!(name = agent.config.node_name, "node registered");
+    let mut reported: Option<tokio::time::Instant> = None;
+    let mut sent: Option<k8s_openapi::api::core::v1::NodeStatus> = None;
+    let mut pause = Duration::from_millis(200);
+    loop {
+        let now_state = state.borrow_and_update().clone();
+        let images = agent.images.clone();
+        let images = tokio::task::spawn_blocking(move || images.list()).await;
+        let images = images.ok().and_then(Result::ok).unwrap_or_default();
+        let old = sent.as_ref().or(node.status.as_ref());
+        let status = status::status(&agent, &now_state, old, &images, Timestamp::now());
+        let changed = sent.as_ref().is_none_or(|sent| !status::same(sent, &status));
+        let due = reported.is_none_or(|at| at.elapsed() >= REPORT);
+        let mut wait = MEASURE;
+        if changed || due {
+            let body = json!({ "status": status });
+            match api
+                .patch_status(
+                    &agent.config.node_name,
+                    &PatchParams::default(),
+                    &Patch::Strategic(body),
+                )
+                .await
+            {
+                Ok(answer) => {
+                    node = answer;
+                    if sent.is_none() || changed && status::is_ready(&status) {
+                        announce(&agent, &node, sent.as_ref(), &status);
+                    }
+                    sent = Some(status);
+                    reported = Some(tokio::time::Instant::now());
+                    pause = Duration::from_millis(200);
+                }
+                Err(error) => {
+                    warn!(%error, "report the node's status");
+                    wait = pause;
+                    pause = (pause * 2).min(Duration::from_secs(10));
+                    if let kube::Error::Api(answer) = &error
+                        && answer.code == 404
+                        && let Ok(again) = register(&agent, &api).await
+                    {
+                        // Somebody deleted the Node: it comes back.
+                        node = again;
+                        sent = None;
+                    }
+                }
+            }
+        }
+        tokio::select! {
+            changed = state.changed() => if changed.is_err() {
+                // Nobody changes the state any more; heartbeats go on.
+                tokio::time::sleep(MEASURE).await;
+            },
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+fn announce(
+    agent: &Agent,
+    node: &Node,
+    before: Option<&k8s_openapi::api::core::v1::NodeStatus>,
+    status: &k8s_openapi::api::core::v1::NodeStatus,
+) {
+    let name = &agent.config.node_name;
+    if before.is_none() {
+        agent
+            .events
+            .node(node, false, "Starting", "Starting node agent.".into());
+    }
+    if status::is_ready(status) && !before.is_some_and(status::is_ready) {
+        agent.events.node(
+            node,
+            false,
+            "NodeReady",
+            format!("Node {name} status is now: NodeReady"),
+        );
+    }
+}
+
+/// Creates the Node, or brings its labels up to date.
+async fn register(agent: &Agent, api: &Api<Node>) -> anyhow::Result<Node> {
+    let name = &agent.config.node_name;
+    let labels = status::labels(&agent.config);
+    if let Some(known) = api.get_opt(name).await.context("get the Node")? {
+        let has = known.metadata.labels.as_ref();
+        if labels
+            .iter()
+            .all(|(key, value)| has.and_then(|has| has.get(key)) == Some(value))
+        {
+            return Ok(known);
+        }
+        let body = json!({ "metadata": { "labels": labels } });
+        return api
+            .patch(name, &PatchParams::default(), &Patch::Merge(body))
+            .await
+            .context("label the Node");
+    }
+    let node = Node {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            labels: Some(labels),
+            annotations: Some([("skiff/rootless".to_owned(), agent.entered.rootless.to_string())].into()),
+            ..ObjectMeta::default()
+        },
+        status: Some(status::status(
+            agent,
+            &State::default(),
+            None,
+            &[],
+            Timestamp::now(),
+        )),
+        ..Node::default()
+    };
+    match api.create(&PostParams::default(), &node).await {
+        Err(kube::Error::Api(answer)) if answer.code == 409 => api.get(name).await.context("get the Node"),
+        other => other.context("create the Node"),
+    }
+}
+
+/// The node's range of pod addresses: given by the node controller, and kept for a start without the API.
+pub(crate) async fn pod_cidr(agent: &Agent) -> anyhow::Result<Ipv4Net> {
+    let note = agent.config.run_dir.join("pod-cidr");
+    if let Ok(text) = std::fs::read_to_string(&note)
+        && let Ok(cidr) = text.trim().parse()
+    {
+        return Ok(cidr);
+    }
+    let api: Api<Node> = Api::all(agent.client.clone());
+    let mut nodes = std::pin::pin!(
+        watcher::watcher(
+            api,
+            watcher::Config::default().fields(&format!("metadata.name={}", agent.config.node_name))
+        )
+        .filter_map(|event| async move {
+            match event {
+                Ok(watcher::Event::Apply(node) | watcher::Event::InitApply(node)) => Some(Ok(node)),
+                Ok(_) => None,
+                Err(error) => {
+                    tracing::debug!(%error, "watch the Node");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    None
+                }
+            }
+        })
+    );
+    loop {
+        let node: Node = nodes
+            .try_next()
+            .await
+            .map_err(|never: std::convert::Infallible| match never {})?
+            .context("the watch of the Node ended")?;
+        let Some(text) = node.spec.and_then(|spec| spec.pod_cidr) else {
+            continue;
+        };
+        let cidr: Ipv4Net = text.parse().with_context(|| format!("podCIDR {text:?}"))?;
+        let _ = std::fs::write(&note, cidr.to_string());
+        return Ok(cidr);
+    }
+}
+
+async fn keep_lease(agent: Arc<Agent>) {
+    let api: Api<Lease> = Api::namespaced(agent.client.clone(), LEASES);
+    let mut ticks = tokio::time::interval(RENEW);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut there = false;
+    loop {
+        ticks.tick().await;
+        if let Err(error) = renew(&agent, &api, &mut there).await {
+            warn!(error = format!("{error:#}"), "renew the node lease");
+            there = false;
+            // The namespace may be seconds away on a new cluster; heartbeats must not wait a whole period.
+            ticks.reset_after(Duration::from_secs(1));
+        }
+    }
+}
+
+async fn renew(agent: &Agent, api: &Api<Lease>, there: &mut bool) -> anyhow::Result<()> {
+    let name = &agent.config.node_name;
+    let now = MicroTime(Timestamp::now());
+    if !*there && api.get_opt(name).await.context("get the lease")?.is_none() {
+        let nodes: Api<Node> = Api::all(agent.client.clone());
+        let node = nodes.get_opt(name).await.context("get the Node")?;
+        let owner = node.map(|node| OwnerReference {
+            api_version: "v1".into(),
+            kind: "Node".into(),
+            name: name.clone(),
+            uid: node.metadata.uid.unwrap_or_default(),
+            ..OwnerReference::default()
+        });
+        let lease = Lease {
+            metadata: ObjectMeta {
+                name: Some(name.clone()),
+                namespace: Some(LEASES.into()),
+                owner_references: owner.map(|owner| vec![owner]),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(name.clone()),
+                lease_duration_seconds: Some(LEASE_SECONDS),
+                renew_time: Some(now),
+                ..LeaseSpec::default()
+            }),
+        };
+        api.create(&PostParams::default(), &lease)
+            .await
+            .context("create the lease")?;
+    } else {
+        let body = json!({ "spec": {
+            "holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now,
+        } });
+        api.patch(name, &PatchParams::default(), &Patch::Merge(body))
+            .await
+            .context("patch the lease")?;
+    }
+    *there = true;
+    Ok(())
+}

@@ -1,0 +1,361 @@
+//! What a worker has done beside itself: sandbox, hooks, stopping, taking down.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::{Container, LifecycleHandler, Pod};
+use skiff_runtime::supervisor;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug, warn};
+
+use super::{
+    handle::Handle,
+    model::{self, uid},
+    worker::Msg,
+};
+use crate::{
+    agent::Agent,
+    cgroup,
+    container::{Places, image::chain},
+    probe, stream, volume,
+};
+
+/// Makes the sandbox and reports it.
+pub(crate) fn sandbox(agent: &Arc<Agent>, pod: &Arc<Pod>, sender: &mpsc::UnboundedSender<Msg>) {
+    let (agent, pod, sender) = (Arc::clone(agent), Arc::clone(pod), sender.clone());
+    tokio::spawn(
+        async move {
+            let result = make(&agent, &pod, &sender).await;
+            let _ = sender.send(Msg::Sandbox(result));
+        }
+        .in_current_span(),
+    );
+}
+
+/// Attaches an adopted sandbox to the network and reports it.
+pub(crate) fn attach(
+    agent: &Arc<Agent>,
+    pod: &Arc<Pod>,
+    handle: Arc<Handle>,
+    sender: &mpsc::UnboundedSender<Msg>,
+) {
+    let (agent, pod, sender) = (Arc::clone(agent), Arc::clone(pod), sender.clone());
+    tokio::spawn(async move {
+        let result = connect(&agent, &pod, &handle).await.map(|ip| (handle, ip));
+        let _ = sender.send(Msg::Sandbox(result));
+    });
+}
+
+async fn make(
+    agent: &Arc<Agent>,
+    pod: &Arc<Pod>,
+    sender: &mpsc::UnboundedSender<Msg>,
+) -> Result<(Arc<Handle>, Option<std::net::Ipv4Addr>), String> {
+    let places = Places::of(&agent.config, pod);
+    let spec = pod.spec.clone().unwrap_or_default();
+    let unenforced = cgroup::unenforced(pod, &agent.cgroups);
+    if !unenforced.is_empty() {
+        let text = format!(
+            "Limits of {} are not enforced on this node: {}",
+            unenforced.join(" and "),
+            agent
+                .cgroups
+                .reason
+                .as_deref()
+                .unwrap_or("the controllers are not available")
+        );
+        agent.events.pod(pod, None, true, "LimitsNotEnforced", text);
+    }
+    let host_network = model::host_network(pod);
+    let sysctls = spec
+        .security_context
+        .iter()
+        .flat_map(|security| security.sysctls.iter().flatten());
+    let sandbox = supervisor::Sandbox {
+        dir: places.run.clone(),
+        uid: uid(pod).to_owned(),
+        hostname: (!host_network).then(|| agent.hostname(pod)),
+        net: !host_network,
+        ipc: !spec.host_ipc.unwrap_or(false),
+        shared_pid: spec.share_process_namespace.unwrap_or(false),
+        host_pid: spec.host_pid.unwrap_or(false),
+        sysctls: sysctls
+            .map(|sysctl| (sysctl.name.clone(), sysctl.value.clone()))
+            .collect(),
+        cgroup: agent.cgroups.any.then(|| cgroup::pod_path(pod)),
+        resources: agent.cgroups.any.then(|| cgroup::pod_resources(pod)),
+    };
+    let owner = Arc::clone(agent);
+    let supervisor = tokio::task::spawn_blocking(move || owner.spawner.create_pod(&sandbox))
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| format!("start the supervisor: {error}"))?;
+    let handle = Handle::new(supervisor, sender.clone()).map_err(|error| error.to_string())?;
+    match connect(agent, pod, &handle).await {
+        Ok(ip) => Ok((handle, ip)),
+        Err(message) => {
+            let _ = handle.call(supervisor::Pod::stop).await;
+            Err(message)
+        }
+    }
+}
+
+async fn connect(
+    agent: &Arc<Agent>,
+    pod: &Pod,
+    handle: &Arc<Handle>,
+) -> Result<Option<std::net::Ipv4Addr>, String> {
+    let places = Places::of(&agent.config, pod);
+    let ip = if model::host_network(pod) {
+        None
+    } else {
+        let netns = handle
+            .netns()
+            .map_err(|error| format!("network namespace: {error}"))?;
+        let network = agent.network().await;
+        let ip = network
+            .attach(uid(pod), netns)
+            .await
+            .map_err(|error| chain(&error))?;
+        Some(ip)
+    };
+    agent
+        .write_etc(&places, pod, ip.map(IpAddr::V4))
+        .map_err(|error| format!("{:?}: {error}", places.data))?;
+    Ok(ip)
+}
+
+/// Takes the sandbox and the volumes down, then reports.
+pub(crate) fn teardown(
+    agent: &Arc<Agent>,
+    pod: &Arc<Pod>,
+    handle: Option<Arc<Handle>>,
+    sender: &mpsc::UnboundedSender<Msg>,
+) {
+    let (agent, pod, sender) = (Arc::clone(agent), Arc::clone(pod), sender.clone());
+    tokio::spawn(
+        async move {
+            let places = Places::of(&agent.config, &pod);
+            let mut delay = Duration::from_millis(100);
+            if let Some(handle) = handle {
+                while let Err(error) = handle.call(supervisor::Pod::stop).await {
+                    // Gone is what was wanted.
+                    if places.run.join("state.json").exists() && is_there(&error) {
+                        warn!(%error, "stop a supervisor");
+                        tokio::time::sleep(delay).await;
+                        delay = (delay * 2).min(Duration::from_secs(10));
+                        continue;
+                    }
+                    break;
+                }
+            }
+            if !model::host_network(&pod)
+                && let Some(network) = agent.network_now()
+                && let Err(error) = network.detach(uid(&pod)).await
+            {
+                warn!(error = chain(&error), "detach a pod");
+            }
+            let removed = places.clone();
+            loop {
+                let places = removed.clone();
+                match tokio::task::spawn_blocking(move || volume::remove(&places)).await {
+                    Ok(Err(error)) => {
+                        warn!(%error, "remove the data of a pod");
+                        tokio::time::sleep(delay).await;
+                        delay = (delay * 2).min(Duration::from_secs(30));
+                    }
+                    _ => break,
+                }
+            }
+            let _ = sender.send(Msg::TornDown);
+        }
+        .in_current_span(),
+    );
+}
+
+fn is_there(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
+    !matches!(
+        error.kind(),
+        NotFound | ConnectionRefused | ConnectionReset | BrokenPipe | UnexpectedEof
+    )
+}
+
+/// Removes an instance that has ended, and the writable layer of the one before: nobody looks at it again.
+pub(crate) fn remove(handle: Option<Arc<Handle>>, places: &Places, name: &str, attempt: u32) {
+    let id = model::instance_id(name, attempt);
+    let dir = places.instance(name, attempt);
+    tokio::spawn(async move {
+        if let Some(handle) = handle
+            && let Err(error) = handle.call(move |pod| pod.remove(&id)).await
+        {
+            debug!(%error, "remove a container that has ended");
+        }
+        for part in ["upper", "work"] {
+            let path = dir.join(part);
+            let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(path)).await;
+        }
+    });
+    // Logs: the last and the one before stay.
+    if let Some(old) = attempt.checked_sub(2) {
+        let path = places.log(name, old);
+        let _ = std::fs::remove_file(&path);
+        for rotated in 1..10 {
+            let _ = std::fs::remove_file(path.with_extension(format!("log.{rotated}")));
+        }
+        let _ = std::fs::remove_dir_all(places.instance(name, old));
+    }
+}
+
+/// How a container is told to end.
+pub(crate) struct Stop {
+    /// Container.
+    pub container: Container,
+    /// Instance.
+    pub id: String,
+    /// The image's stop signal.
+    pub signal: Option<String>,
+    /// Seconds until SIGKILL.
+    pub grace_s: i64,
+    /// Run the preStop hook.
+    pub hook: bool,
+    /// Done when the process has ended.
+    pub exited: CancellationToken,
+    /// Address of the pod, for hooks.
+    pub pod_ip: IpAddr,
+}
+
+/// preStop hook, signal, and SIGKILL at the end of the grace period.
+pub(crate) async fn stop(agent: Arc<Agent>, pod: Arc<Pod>, handle: Arc<Handle>, stop: Stop) {
+    let grace = Duration::from_secs(u64::try_from(stop.grace_s).unwrap_or(1));
+    let deadline = tokio::time::Instant::now() + grace;
+    let lifecycle = stop.container.lifecycle.clone().unwrap_or_default();
+    if stop.hook
+        && let Some(pre_stop) = &lifecycle.pre_stop
+    {
+        let run = hook(
+            &agent,
+            &pod,
+            &handle,
+            &stop.container,
+            &stop.id,
+            pre_stop,
+            stop.pod_ip,
+        );
+        tokio::select! {
+            result = run => if let Err(message) = result {
+                let field = crate::container::image::field(&stop.container, &pod);
+                agent.events.pod(&pod, Some(field), true, "FailedPreStopHook", message);
+            },
+            () = stop.exited.cancelled() => return,
+            () = tokio::time::sleep_until(deadline) => {}
+        }
+    }
+    let name = lifecycle.stop_signal.or(stop.signal).unwrap_or_default();
+    let signal = signal_number(&name).unwrap_or(nix::libc::SIGTERM);
+    let id = stop.id.clone();
+    if let Err(error) = handle
+        .call(move |supervisor| supervisor.kill(&id, signal, false))
+        .await
+    {
+        debug!(%error, "signal a container");
+    }
+    // A hook that took the whole period leaves the process two seconds, as Kubernetes documents.
+    let last = if deadline <= tokio::time::Instant::now() {
+        tokio::time::Instant::now() + Duration::from_secs(2)
+    } else {
+        deadline
+    };
+    tokio::select! {
+        () = stop.exited.cancelled() => return,
+        () = tokio::time::sleep_until(last) => {}
+    }
+    let id = stop.id;
+    if let Err(error) = handle
+        .call(move |supervisor| supervisor.kill(&id, nix::libc::SIGKILL, true))
+        .await
+    {
+        warn!(%error, "kill a container");
+    }
+}
+
+/// `SIGTERM`, `TERM`, `15` or `SIGRTMIN+3` as a number.
+pub(crate) fn signal_number(name: &str) -> Option<i32> {
+    let name = name.trim().to_uppercase();
+    if let Ok(number) = name.parse::<i32>() {
+        return (1..=64).contains(&number).then_some(number);
+    }
+    let full = if name.starts_with("SIG") {
+        name
+    } else {
+        format!("SIG{name}")
+    };
+    // 34 and 64 with glibc, which images expect.
+    if let Some(offset) = full.strip_prefix("SIGRTMIN") {
+        let offset = offset.trim_start_matches('+');
+        return if offset.is_empty() {
+            Some(34)
+        } else {
+            offset.parse::<i32>().ok().map(|n| 34 + n)
+        };
+    }
+    if let Some(offset) = full.strip_prefix("SIGRTMAX") {
+        let offset = offset.trim_start_matches('-');
+        return if offset.is_empty() {
+            Some(64)
+        } else {
+            offset.parse::<i32>().ok().map(|n| 64 - n)
+        };
+    }
+    full.parse::<nix::sys::signal::Signal>()
+        .ok()
+        .map(|signal| signal as i32)
+}
+
+/// Runs a lifecycle hook to its end.
+pub(crate) async fn hook(
+    agent: &Agent,
+    pod: &Pod,
+    handle: &Arc<Handle>,
+    container: &Container,
+    id: &str,
+    hook: &LifecycleHandler,
+    ip: IpAddr,
+) -> Result<(), String> {
+    if let Some(exec) = &hook.exec {
+        let command = exec.command.clone().unwrap_or_default();
+        let (code, output) = stream::run(agent, pod, handle, container, id, command, 10 << 10).await?;
+        return if code == 0 {
+            Ok(())
+        } else {
+            Err(format!(
+                "command exited with {code}: {}",
+                String::from_utf8_lossy(&output)
+            ))
+        };
+    }
+    if let Some(http) = &hook.http_get {
+        return probe::http(agent, pod, container, http, ip, Duration::from_secs(3600))
+            .await
+            .map(|_| ());
+    }
+    if let Some(sleep) = &hook.sleep {
+        tokio::time::sleep(Duration::from_secs(u64::try_from(sleep.seconds).unwrap_or(0))).await;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_many_names() {
+        assert_eq!(signal_number("SIGQUIT"), Some(3));
+        assert_eq!(signal_number("usr1"), Some(10));
+        assert_eq!(signal_number("15"), Some(15));
+        assert_eq!(signal_number("SIGRTMIN+3"), Some(37));
+        assert_eq!(signal_number(""), None);
+        assert_eq!(signal_number("NOPE"), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! Services: watches Services and EndpointSlices of all namespaces and hands them to the proxy and to DNS as plain values.
+
+mod convert;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::StreamExt as _;
+use k8s_openapi::api::{
+    core::v1::{Pod, Service},
+    discovery::v1::EndpointSlice,
+};
+use kube::{
+    Api, ResourceExt as _,
+    runtime::watcher::{self, Event},
+};
+use parking_lot::RwLock;
+use skiff_netns_proxy::{Proxy, dns::Dns};
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::{agent::Agent, env::links, pod::model};
+
+/// Label of a slice with the name of its service.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// The services as last seen, for service links.
+#[derive(Debug)]
+pub(crate) struct Table {
+    services: RwLock<BTreeMap<String, Arc<Service>>>,
+    synced: watch::Sender<bool>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            services: RwLock::default(),
+            synced: watch::Sender::new(false),
+        }
+    }
+}
+
+impl Table {
+    /// Service links of a pod. Waits for the first list of services.
+    pub async fn links(&self, pod: &Pod) -> BTreeMap<String, String> {
+        let mut synced = self.synced.subscribe();
+        let _ = synced.wait_for(|synced| *synced).await;
+        let all = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.enable_service_links)
+            .unwrap_or(true);
+        let services = self.services.read();
+        links::variables(services.values().map(AsRef::as_ref), model::namespace(pod), all)
+    }
+}
+
+/// Where services go.
+#[derive(Clone)]
+pub(crate) struct Outputs {
+    pub proxy: Arc<Proxy>,
+    pub dns: Arc<Dns>,
+}
+
+/// Watches until the agent ends. Services are carried over once `outputs` is there.
+pub(crate) fn start(agent: Arc<Agent>, outputs: watch::Receiver<Option<Outputs>>) {
+    tokio::spawn(run(agent, outputs));
+}
+
+/// Both kinds, as the watches have them.
+#[derive(Default)]
+struct Known {
+    services: BTreeMap<String, Arc<Service>>,
+    /// By service, then by slice name.
+    slices: BTreeMap<String, BTreeMap<String, EndpointSlice>>,
+    services_listed: bool,
+    slices_listed: bool,
+}
+
+async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
+    let services: Api<Service> = Api::all(agent.client.clone());
+    let slices: Api<EndpointSlice> = Api::all(agent.client.clone());
+    let config = || watcher::Config::default();
+    let mut services = std::pin::pin!(watcher::watcher(services, config()));
+    let slice_config = config().labels(SERVICE_NAME);
+    let mut slices = std::pin::pin!(watcher::watcher(slices, slice_config));
+    let mut known = Known::default();
+    let mut listing_services: BTreeMap<String, Arc<Service>> = BTreeMap::new();
+    let mut listing_slices: Vec<EndpointSlice> = Vec::new();
+    let mut dirty: BTreeSet<String> = BTreeSet::new();
+    let mut set: BTreeSet<String> = BTreeSet::new();
+    loop {
+        tokio::select! {
+            Some(event) = services.next() => match event {
+                Ok(Event::Init) => listing_services.clear(),
+                Ok(Event::InitApply(service)) => {
+                    listing_services.insert(key(&service), Arc::new(service));
+                }
+                Ok(Event::InitDone) => {
+                    dirty.extend(known.services.keys().cloned());
+                    known.services = std::mem::take(&mut listing_services);
+                    dirty.extend(known.services.keys().cloned());
+                    known.services_listed = true;
+                    agent.services.services.write().clone_from(&known.services);
+                    agent.services.synced.send_replace(true);
+                }
+                Ok(Event::Apply(service)) => {
+                    let key = key(&service);
+                    let service = Arc::new(service);
+                    agent.services.services.write().insert(key.clone(), Arc::clone(&service));
+                    known.services.insert(key.clone(), service);
+                    dirty.insert(key);
+                }
+                Ok(Event::Delete(service)) => {
+                    let key = key(&service);
+                    agent.services.services.write().remove(&key);
+                    known.services.remove(&key);
+                    dirty.insert(key);
+                }
+                Err(error) => {
+                    warn!(%error, "watch services");
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            },
+            Some(event) = slices.next() => match event {
+                Ok(Event::Init) => listing_slices.clear(),
+                Ok(Event::InitApply(slice)) => listing_slices.push(slice),
+                Ok(Event::InitDone) => {
+                    dirty.extend(known.slices.keys().cloned());
+                    known.slices.clear();
+                    for slice in std::mem::take(&mut listing_slices) {
+                        dirty.insert(known.add(slice));
+                    }
+                    known.slices_listed = true;
+                }
+                Ok(Event::Apply(slice)) => {
+                    dirty.insert(known.add(slice));
+                }
+                Ok(Event::Delete(slice)) => {
+                    let owner = owner(&slice);
+                    if let Some(slices) = known.slices.get_mut(&owner) {
+                        slices.remove(&slice.name_any());
+                    }
+                    known.slices.retain(|_, slices| !slices.is_empty());
+                    dirty.insert(owner);
+                }
+                Err(error) => {
+                    warn!(%error, "watch endpoint slices");
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            },
+            changed = outputs.changed() => if changed.is_err() && outputs.borrow().is_none() {
+                return;
+            },
+        }
+        let ready = known.services_listed && known.slices_listed;
+        let Some(outputs) = outputs.borrow_and_update().clone().filter(|_| ready) else {
+            continue;
+        };
+        for name in std::mem::take(&mut dirty) {
+            carry_over(&known, &name, &outputs, &mut set).await;
+        }
+    }
+}
+
+async fn carry_over(known: &Known, name: &str, outputs: &Outputs, set: &mut BTreeSet<String>) {
+    let Some(service) = known.services.get(name) else {
+        outputs.dns.set(name, None);
+        if set.remove(name) {
+            outputs.proxy.remove(name).await;
+        }
+        return;
+    };
+    let empty = BTreeMap::new();
+    let slices: Vec<&EndpointSlice> = known.slices.get(name).unwrap_or(&empty).values().collect();
+    outputs.dns.set(name, Some(convert::record(service, &slices)));
+    match convert::service(name, service, &slices) {
+        Some(value) => {
+            set.insert(name.to_owned());
+            if let Err(error) = outputs.proxy.set(value).await {
+                warn!(
+                    error = crate::container::image::chain(&error),
+                    "a port of a service"
+                );
+            }
+        }
+        None => {
+            if set.remove(name) {
+                outputs.proxy.remove(name).await;
+            }
+        }
+    }
+}
+
+impl Known {
+    /// Adds or replaces a slice; returns its service.
+    fn add(&mut self, slice: EndpointSlice) -> String {
+        let owner = owner(&slice);
+        self.slices
+            .entry(owner.clone())
+            .or_default()
+            .insert(slice.name_any(), slice);
+        owner
+    }
+}
+
+fn key(service: &Service) -> String {
+    format!(
+        "{}/{}",
+        service.metadata.namespace.as_deref().unwrap_or("default"),
+        service.name_any()
+    )
+}
+
+fn owner(slice: &EndpointSlice) -> String {
+    let name = slice.labels().get(SERVICE_NAME).cloned().unwrap_or_default();
+    format!(
+        "{}/{name}",
+        slice.metadata.namespace.as_deref().unwrap_or("default")
+    )
+}
