@@ -35,6 +35,8 @@ pub(crate) use start::start;
 
 /// Bytes of entries taken into one step of Raft.
 const STEP_BYTES: usize = 1 << 20;
+/// Requests taken before Raft gets to work on them.
+const STEP_REQUESTS: usize = 4096;
 /// Recent entries kept in memory for followers.
 const FOLLOWER_CACHE_BYTES: usize = 4 << 20;
 
@@ -104,7 +106,7 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
             };
             match first {
                 Ok(request) => {
-                    let mut bytes = 0;
+                    let (mut bytes, mut taken) = (0, 0);
                     let mut next = Some(request);
                     while let Some(request) = next.take() {
                         if let Request::Propose { data, .. } = &request {
@@ -113,7 +115,8 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
                         if let Some(end) = self.take(request) {
                             return end;
                         }
-                        if bytes < STEP_BYTES {
+                        taken += 1;
+                        if bytes < STEP_BYTES && taken < STEP_REQUESTS {
                             next = inbox.try_recv().ok();
                         }
                     }
@@ -358,15 +361,21 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
             result = job().map_err(|error| Error::Closed(format!("the last checkpoint failed: {error}")));
         }
         self.machine.closed(&reason);
-        self.writer = None;
-        if let Some(thread) = self.writer_thread.take() {
-            thread.join().ok();
-        }
         // The remaining waiters see their senders go, and then the reason. The log closes with `self`.
         drop(inbox);
         drop(self);
         if let Some((_, answer)) = last {
             answer.send(result).ok();
+        }
+    }
+}
+
+impl<S: StateMachine, T> Drop for Driver<S, T> {
+    /// The log is closed when the machine, which may hold a lock on the directory, goes; also after a panic.
+    fn drop(&mut self) {
+        self.writer = None;
+        if let Some(thread) = self.writer_thread.take() {
+            thread.join().ok();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Durable puts per second of one member: 1 KiB values, 1, 8 and 64 clients, each waiting for its answer.
+//! Durable puts per second of one member: 1 KiB values that do not compress, 1, 8 and 64 clients, each waiting for its answer.
 //!
 //! `cargo run --release -p skiff-store --example puts -- [directory] [seconds per step]`; the directory should be on the
 //! disk in question, and is left with the data.
@@ -49,10 +49,11 @@ async fn step(store: &Store, clients: usize, length: Duration) -> anyhow::Result
         tasks.push(tokio::spawn(async move {
             let mut latencies = Vec::new();
             let mut number = client;
+            let mut random = client as u64 + 1;
             while started.elapsed() < length {
                 let key = Bytes::from(format!("/registry/core/configmaps/bench/{:06}", number % KEYS));
                 let value = Value {
-                    bytes: vec![b'a' + (number % 26) as u8; VALUE_BYTES].into(),
+                    bytes: noise(&mut random),
                     revision_at: Some(8),
                 };
                 number += clients;
@@ -84,6 +85,18 @@ async fn step(store: &Store, clients: usize, length: Duration) -> anyhow::Result
         (after.proposals - before.proposals) as f64 / (after.syncs - before.syncs).max(1) as f64,
     );
     Ok(())
+}
+
+/// A value that does not compress (xorshift64).
+fn noise(random: &mut u64) -> Bytes {
+    let mut value = Vec::with_capacity(VALUE_BYTES);
+    while value.len() < VALUE_BYTES {
+        *random ^= *random << 13;
+        *random ^= *random >> 7;
+        *random ^= *random << 17;
+        value.extend_from_slice(&random.to_le_bytes());
+    }
+    value.into()
 }
 
 /// Resident memory of this process in KiB.

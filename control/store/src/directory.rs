@@ -63,6 +63,9 @@ pub enum OpenError {
     /// The log, or Raft.
     #[error("open the log of the store")]
     Log(#[from] skiff_raft::OpenError),
+    /// The log opened, but what is in it could not be applied in time, or its disk takes no writes.
+    #[error("the store could not start: {0}")]
+    Start(#[source] crate::Error),
     /// The thread that opened it ended.
     #[error("opening the store failed")]
     Failed,

@@ -138,3 +138,13 @@ impl StateMachine for Machine {
         wake(&mut topics);
     }
 }
+
+impl Drop for Machine {
+    /// Applying panicked: watchers must not wait for ever for what will not come.
+    fn drop(&mut self) {
+        let closed = self.watched.state.read().closed.is_some();
+        if !closed {
+            self.closed("applying an entry failed; see the log");
+        }
+    }
+}

@@ -58,9 +58,14 @@ impl Store {
             })
         });
         let store = opened.await.map_err(|_| OpenError::Failed)??;
-        // The log's tail is applied once this member leads, which on one member is at once. A disk that can't be
-        // written keeps it from leading; the store then opens for reading what is there.
-        store.inner.group.read_index().await.ok();
+        // The log's tail is applied once this member leads, which on one member is at once. A store that shows less
+        // than was acknowledged must not be opened.
+        store
+            .inner
+            .group
+            .read_index()
+            .await
+            .map_err(|error| OpenError::Start(error.into()))?;
         Ok(store)
     }
 
@@ -194,5 +199,40 @@ impl From<skiff_raft::Error> for Error {
             skiff_raft::Error::Unavailable(reason) => Self::Unavailable(reason),
             skiff_raft::Error::Closed(reason) => Self::Closed(reason),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Op, Value};
+
+    #[tokio::test]
+    async fn an_entry_that_is_not_understood_closes_the_store_and_is_never_skipped() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(Config::new(dir.path())).await.expect("opens");
+        let value = Value {
+            bytes: Bytes::from_static(b"v"),
+            revision_at: None,
+        };
+        let put = Txn {
+            compare: vec![],
+            ops: vec![Op::Put(Bytes::from_static(b"/a"), value)],
+        };
+        store.commit(put.clone()).await.expect("commits");
+        let mut watch = store.watch(b"/", 2).expect("watches");
+        let foreign = store.inner.group.propose(Bytes::from_static(&[9, 9, 9])).await;
+        assert!(
+            matches!(foreign, Err(skiff_raft::Error::Closed(_))),
+            "{foreign:?}"
+        );
+        assert!(matches!(watch.next().await, Err(Error::Closed(_))));
+        assert!(matches!(store.commit(put).await, Err(Error::Closed(_))));
+        assert!(store.get(b"/a").is_some());
+        drop((store, watch));
+        let reopened = Store::open(Config::new(dir.path())).await;
+        assert!(matches!(reopened, Err(OpenError::Start(_))), "{reopened:?}");
     }
 }
