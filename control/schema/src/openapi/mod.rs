@@ -7,6 +7,7 @@
 
 mod gnostic;
 mod paths;
+mod queries;
 #[rustfmt::skip]
 mod roots;
 mod schemas;
