@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use ipnet::Ipv4Net;
 use skiff_api::Server;
-use skiff_store::Store;
-use tokio::task::JoinSet;
+use skiff_store::{Leadership, Store};
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -150,7 +150,7 @@ async fn lead(
     let mut leadership = store.leadership();
     loop {
         tokio::select! {
-            leads = leadership.wait_for(|l| l.is_leader) => if leads.is_err() { return },
+            open = becomes(&mut leadership, true) => if !open { return },
             () = stop.cancelled() => return,
         }
         let term = stop.child_token();
@@ -163,11 +163,16 @@ async fn lead(
         tokio::pin!(running);
         tokio::select! {
             () = &mut running => return,
-            _ = leadership.wait_for(|l| !l.is_leader) => {
+            _ = becomes(&mut leadership, false) => {
                 tracing::info!("no longer leading: controllers and scheduler stop");
                 term.cancel();
                 running.await;
             }
         }
     }
+}
+
+/// Waits until this member leads, or does not; false when the store is closed.
+async fn becomes(leadership: &mut watch::Receiver<Leadership>, leader: bool) -> bool {
+    leadership.wait_for(|l| l.is_leader == leader).await.is_ok()
 }

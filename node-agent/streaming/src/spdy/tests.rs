@@ -9,7 +9,7 @@ fn open(compressor: &mut Compressor, id: u32, kind: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn streams_carry_bytes_both_ways_and_close_one_by_one() {
-    let (mut client, server) = duplex(1 << 16);
+    let (mut client, server) = duplex(1 << 20);
     let mut connection = Connection::start(server);
     let mut compressor = Compressor::new();
     client
