@@ -5,8 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use serde_json::{Value, json};
 use skiff_auth::User;
 use skiff_resources::Part;
+use skiff_store::{Compare, Op, Txn};
 
-use super::{RequestContext, Registry, Target, api_version_of, meta};
+use super::{RequestContext, Registry, Target, meta};
 use crate::status::Status;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -137,18 +138,49 @@ async fn ensure_service(registry: &Registry, advertise: SocketAddr) -> Result<()
             namespace: "default",
             name: "kubernetes",
         };
-        let done = match registry.store().get(&target.key()) {
-            None => registry.create(&context(), resource, "default", object).await,
-            Some(_) => registry.update(&context(), &target, Part::Main, object).await,
-        };
-        match done {
-            Err(status) if status.code == 409 => {}
-            Err(status) => {
-                tracing::error!(kind = %api_version_of(resource), %status, "the service kubernetes has no endpoints");
-                return Err(status);
-            }
-            Ok(_) => {}
-        }
+        put(registry, &target, object).await?;
     }
     Ok(())
+}
+
+/// Writes an object of this server's own making, without validation: the address of a server on a machine without
+/// a network is a loopback address, which no client may set.
+async fn put(registry: &Registry, target: &Target<'_>, mut object: Value) -> Result<(), Status> {
+    let key = target.key();
+    let live = registry.store().get(&key);
+    target.resource.strategy.default(&mut object);
+    let compare = match &live {
+        Some(entry) => {
+            let live = registry.parse(entry)?;
+            if same_addresses(&live, &object) {
+                return Ok(());
+            }
+            for field in ["uid", "creationTimestamp", "managedFields"] {
+                if let Some(value) = live["metadata"].get(field) {
+                    meta::metadata(&mut object).insert(field.into(), value.clone());
+                }
+            }
+            Compare::At(key.clone(), entry.mod_revision)
+        }
+        None => {
+            let metadata = meta::metadata(&mut object);
+            metadata.insert("uid".into(), json!(uuid::Uuid::new_v4().to_string()));
+            metadata.insert("creationTimestamp".into(), json!(meta::rfc3339(meta::now())));
+            Compare::Absent(key.clone())
+        }
+    };
+    let value = registry.inner.parts.codec.encode(target.resource, &key, &object)?;
+    let txn = Txn {
+        compare: vec![compare],
+        ops: vec![Op::Put(key, value)],
+    };
+    match registry.store().commit(txn).await {
+        // Another member was faster: that is as good.
+        Ok(_) | Err(skiff_store::Error::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn same_addresses(a: &Value, b: &Value) -> bool {
+    ["subsets", "endpoints", "ports"].iter().all(|field| a[*field] == b[*field])
 }
