@@ -133,14 +133,13 @@ fn find_v1(own: &[Hierarchy]) -> io::Result<Base> {
         controllers.extend(h.controllers.iter().cloned());
     }
     if places.is_empty() {
-        let uid = rustix::process::getuid().as_raw();
         let kind = if own.iter().any(|h| !h.is_v2()) {
             "cgroup v1"
         } else {
             "no usable cgroup file system"
         };
         return Err(io::Error::other(format!(
-            "limits cannot be enforced: this host has {kind}, which user {uid} may not write to; boot with \
+            "limits cannot be enforced: this host has {kind}, which this user may not write to; boot with \
              systemd.unified_cgroup_hierarchy=1 (cgroup v2) and delegate a cgroup to the user"
         )));
     }

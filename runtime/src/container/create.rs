@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use skiff_sys::{
     process::{Child, Forked, clone3},
 };
 
-use super::{FromChild, Plan, ToChild, hooks, init};
+use super::{FromChild, Plan, ToChild, fork::fork_after, hooks, init};
 use crate::{error::Context, wire};
 
 /// How long a new process may take to become ready (a bind mount's file server may not answer).
@@ -43,24 +43,18 @@ pub(crate) fn create(plan: Plan) -> io::Result<Created> {
         .map(|c| c.birthplace())
         .transpose()?
         .flatten();
-    // A PID namespace is entered by children only.
-    let own_pid_namespace = enter_pid_namespace(&plan)?;
     let mut born = birthplace.is_some();
-    let mut forked = clone3(plan.new, birthplace.as_ref().map(AsFd::as_fd));
+    let mut forked = make(&plan, birthplace.as_ref().map(AsFd::as_fd));
     if forked.is_err() && born {
         // Not every kernel or cgroup allows being born there.
         born = false;
-        forked = clone3(plan.new, None);
+        forked = make(&plan, None);
     }
     if let Ok(Forked::Child) = forked {
         drop(ours);
         init::run(plan, theirs);
     }
-    if let Some(own) = own_pid_namespace {
-        rustix::thread::move_into_link_name_space(own.as_fd(), None)
-            .context(|| "return to the PID namespace".into())?;
-    }
-    let Forked::Parent(child) = forked.context(|| "clone3".into())? else {
+    let Forked::Parent(child) = forked? else {
         unreachable!("the child does not return")
     };
     drop(theirs);
@@ -87,14 +81,14 @@ pub(crate) fn put_down(child: &Child) {
     );
 }
 
-fn enter_pid_namespace(plan: &Plan) -> io::Result<Option<OwnedFd>> {
+fn make(plan: &Plan, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
     let Some(join) = plan.join.iter().find(|j| j.kind == LinuxNamespaceType::Pid) else {
-        return Ok(None);
+        return clone3(plan.new, cgroup).context(|| "clone3".into());
     };
-    let own = super::exec::open_own("pid")?;
-    rustix::thread::move_into_link_name_space(join.fd.as_fd(), None)
-        .context(|| "join the PID namespace".into())?;
-    Ok(Some(own))
+    let enter = || {
+        rustix::thread::move_into_link_name_space(join.fd.as_fd(), None).context(|| "join the PID namespace".into())
+    };
+    fork_after(enter, plan.new, cgroup)
 }
 
 fn prepare(

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
 };
 
@@ -13,7 +13,7 @@ use rustix::{
 };
 use skiff_sys::process::{Child, Forked, clone3};
 
-use super::{FromChild, Stdio, ToChild, create::put_down, init, process};
+use super::{FromChild, Stdio, ToChild, create::put_down, fork::fork_after, init, process};
 use crate::{
     cgroup::Cgroup,
     error::{Context, Failure},
@@ -47,15 +47,6 @@ pub(crate) struct Running {
     pub console: Option<OwnedFd>,
     /// What was done differently than asked.
     pub notes: Vec<String>,
-}
-
-/// Our own namespace of a kind (`pid`, `user`, …).
-pub(super) fn open_own(kind: &str) -> io::Result<OwnedFd> {
-    open_namespace(&format!("/proc/self/ns/{kind}"))
-}
-
-fn open_namespace(path: &str) -> io::Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).context(|| format!("open {path}"))
 }
 
 /// The namespaces in which process `target` differs from us (to join our own again may need a right we lack).
@@ -102,14 +93,12 @@ pub(crate) fn exec(request: Request) -> io::Result<Running> {
         .map(Cgroup::birthplace)
         .transpose()?
         .flatten();
-    let other_user = foreign.iter().any(|(kind, _)| *kind == "user");
-    let pid_namespace = foreign.iter().any(|(kind, _)| *kind == "pid");
 
     // From its birth on other processes of the container see the new one: none of them may open our program file
     // through it before it has become another program.
     let dumpable = rustix::process::dumpable_behavior()?;
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
-    let forked = fork(&request, &target, birthplace.as_ref(), pid_namespace, other_user);
+    let forked = fork(&request, &target, birthplace.as_ref().map(AsFd::as_fd), &foreign);
     if let Ok(Forked::Child) = forked {
         drop(ours);
         run(request, &target, &foreign, &theirs);
@@ -135,34 +124,26 @@ pub(crate) fn exec(request: Request) -> io::Result<Running> {
     }
 }
 
-/// Forks into the target's PID namespace, which only a child can be in.
+/// Forks into the target's PID namespace.
 fn fork(
     request: &Request,
     target: &OwnedFd,
-    birthplace: Option<&OwnedFd>,
-    pid_namespace: bool,
-    other_user: bool,
+    birthplace: Option<BorrowedFd<'_>>,
+    foreign: &[(&'static str, Ns)],
 ) -> io::Result<Forked> {
-    if !pid_namespace {
-        return clone3(0, birthplace.map(AsFd::as_fd)).context(|| "clone3".into());
+    let differs = |kind: &str| foreign.iter().any(|(k, _)| *k == kind);
+    if !differs("pid") {
+        return clone3(0, birthplace).context(|| "clone3".into());
     }
-    let own = open_own("pid")?;
-    let own_user = other_user.then(|| open_own("user")).transpose()?;
-    let joined = rustix::thread::move_into_thread_name_spaces(target.as_fd(), Ns::PROCESS_ID);
-    if joined == Err(rustix::io::Errno::PERM) && own_user.is_some() {
-        // We have no right over the container's namespaces but within its user namespace: an ordinary user's
-        // `skiff oci exec`. A process cannot leave a user namespace, so this one, which does nothing else, stays in it.
-        rustix::thread::move_into_thread_name_spaces(target.as_fd(), Ns::USER | Ns::PROCESS_ID)
-            .context(|| format!("join the user and PID namespace of process {}", request.target))?;
-        return clone3(0, birthplace.map(AsFd::as_fd)).context(|| "clone3".into());
-    }
-    joined.context(|| format!("join the PID namespace of process {}", request.target))?;
-    let forked = clone3(0, birthplace.map(AsFd::as_fd));
-    if !matches!(forked, Ok(Forked::Child)) {
-        rustix::thread::move_into_link_name_space(own.as_fd(), None)
-            .context(|| "return to the PID namespace".into())?;
-    }
-    forked.context(|| "clone3".into())
+    let enter = || {
+        let mut joined = rustix::thread::move_into_thread_name_spaces(target.as_fd(), Ns::PROCESS_ID);
+        if joined == Err(rustix::io::Errno::PERM) && differs("user") {
+            // We have no right over the container's namespaces but within its user namespace: an ordinary user.
+            joined = rustix::thread::move_into_thread_name_spaces(target.as_fd(), Ns::USER | Ns::PROCESS_ID);
+        }
+        joined.context(|| format!("join the PID namespace of process {}", request.target))
+    };
+    fork_after(enter, 0, birthplace)
 }
 
 fn prepare(

@@ -14,6 +14,7 @@
 
 pub(crate) mod create;
 pub(crate) mod exec;
+mod fork;
 pub(crate) mod hooks;
 mod init;
 mod lookup;

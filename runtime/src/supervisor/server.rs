@@ -260,10 +260,7 @@ impl<'a> Server<'a> {
                     Source::Client => match self.client(token) {
                         After::Keep => (),
                         After::Hang => self.hang_up(token),
-                        After::End => {
-                            remove_files(&self.sandbox.dir);
-                            return Ok(());
-                        }
+                        After::End => return Ok(()),
                     },
                     Source::Output(id) => self.tasks.output(&mut self.poll, &id, token, flags),
                     Source::Sink(id) => self.tasks.sink(&mut self.poll, &id, token, flags),
@@ -410,6 +407,7 @@ impl<'a> Server<'a> {
             }
             Request::Stop => {
                 tasks.stop(&mut self.poll)?;
+                remove_files(&self.sandbox.dir);
                 Reply::Done
             }
         };

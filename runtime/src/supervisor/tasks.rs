@@ -431,14 +431,15 @@ impl<'a> Tasks<'a> {
         let Some(task) = self.tasks.get(id) else { return };
         let Some(child) = &task.child else { return };
         let _ = pidfd_signal(child.pidfd.as_fd(), libc::SIGKILL);
-        let pid = child.pid;
-        // SIGKILL cannot be refused: this ends as soon as the kernel has torn the process down.
-        loop {
-            match rustix::process::waitpid(rustix::process::Pid::from_raw(pid as i32), WaitOptions::empty()) {
-                Ok(Some((_, status))) => {
-                    self.ended(poll, pid, status);
-                    return;
-                }
+        self.wait_until(poll, |tasks| tasks.tasks.get(id).is_none_or(|t| t.child.is_none()));
+    }
+
+    /// Collects children, all of them: the first process of a PID namespace ends only when the others in it have been
+    /// collected, and those started by exec are ours. Only for something that SIGKILL makes happen.
+    fn wait_until(&mut self, poll: &mut Poll, done: impl Fn(&Self) -> bool) {
+        while !done(self) {
+            match rustix::process::wait(WaitOptions::empty()) {
+                Ok(Some((pid, status))) => self.ended(poll, pid.as_raw_nonzero().get() as u32, status),
                 Ok(None) | Err(rustix::io::Errno::INTR) => (),
                 Err(_) => return,
             }
@@ -650,7 +651,11 @@ impl<'a> Tasks<'a> {
             self.events.push(Event::ExecExited { exec: number, exit });
             return;
         }
-        // Anything else is an orphan of the host's PID namespace, or the pause process.
+        if self.pause.as_ref().is_some_and(|(child, _)| child.pid == pid) {
+            self.pause = None;
+            return;
+        }
+        // Anything else is an orphan of the host's PID namespace.
         let Some((_, task)) = self
             .tasks
             .iter_mut()
@@ -695,8 +700,9 @@ impl<'a> Tasks<'a> {
                 first_error.get_or_insert(e);
             }
         }
-        if let Some((pause, _)) = self.pause.take() {
-            create::put_down(&pause);
+        if let Some((pause, _)) = &self.pause {
+            let _ = pidfd_signal(pause.pidfd.as_fd(), libc::SIGKILL);
+            self.wait_until(poll, |tasks| tasks.pause.is_none());
         }
         if let Some(cgroup) = &self.cgroup {
             match cgroup.remove(reap_orphans) {

@@ -40,6 +40,25 @@ pub fn thread_count() -> io::Result<usize> {
 /// `Other` when the caller has more than one thread: the child would inherit locks that nobody opens again. Otherwise
 /// clone3's own errors, and `InvalidInput` for flags that are not namespaces.
 pub fn clone3(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
+    clone3_with(namespaces, cgroup, 0, libc::SIGCHLD as u64)
+}
+
+/// Like [`clone3`], but the new process is a child of the caller's parent. For a helper that enters a PID namespace,
+/// which only a child can be in, on behalf of its parent.
+///
+/// # Errors
+/// As [`clone3`].
+pub fn clone3_sibling(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
+    // A sibling inherits the exit signal of the process that makes it.
+    clone3_with(namespaces, cgroup, libc::CLONE_PARENT as u64, 0)
+}
+
+fn clone3_with(
+    namespaces: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+    flags: u64,
+    exit_signal: u64,
+) -> io::Result<Forked> {
     const NAMESPACES: u64 = (libc::CLONE_NEWUSER
         | libc::CLONE_NEWNS
         | libc::CLONE_NEWPID
@@ -63,9 +82,9 @@ pub fn clone3(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<For
     let mut pidfd: libc::c_int = -1;
     // SAFETY: all-zero is a valid value of this struct of integers.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = namespaces | libc::CLONE_PIDFD as u64;
+    args.flags = namespaces | flags | libc::CLONE_PIDFD as u64;
     args.pidfd = (&raw mut pidfd) as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    args.exit_signal = exit_signal;
     if let Some(cgroup) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;

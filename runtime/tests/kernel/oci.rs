@@ -1,0 +1,5 @@
+//! `skiff oci`.
+
+use crate::Test;
+
+pub const TESTS: &[Test] = &[];
