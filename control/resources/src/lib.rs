@@ -23,7 +23,7 @@ pub mod value;
 use std::borrow::Cow;
 
 pub use kinds::pod::qos_class;
-pub use table::{find, find_kind, table};
+pub use table::{DISRUPTION_BUDGETS, find, find_kind, table};
 
 use serde_json::Value;
 
@@ -112,6 +112,7 @@ pub trait Strategy: Send + Sync + 'static {
     fn to_storage(&self, _object: &mut Value) {}
 
     /// Turns the stored shape into the shape of this row's version.
+    #[allow(clippy::wrong_self_convention, reason = "`self` is the kind, not the object")]
     fn from_storage(&self, _object: &mut Value) {}
 
     /// Whether objects of this row are stored as they are sent: their stored bytes go out unchanged.

@@ -110,6 +110,10 @@ impl Strategy for Deployment {
         errors
     }
 
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        pod::warnings::template(object)
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[
             NAME,

@@ -79,6 +79,10 @@ impl Strategy for ReplicaSet {
         (path == "status.replicas").then(|| int(object, path).unwrap_or_default().to_string())
     }
 
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        pod::warnings::template(object)
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[
             NAME,

@@ -5,6 +5,7 @@ pub(crate) mod defaults;
 mod qos;
 pub mod resources;
 pub(crate) mod validate;
+pub(crate) mod warnings;
 
 use serde_json::Value;
 
@@ -85,6 +86,10 @@ impl Strategy for Pod {
             "status.podIPs" => Some(String::new()),
             _ => None,
         }
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        warnings::pod(object)
     }
 
     fn columns(&self) -> &'static [Column] {

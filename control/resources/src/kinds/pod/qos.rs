@@ -85,7 +85,7 @@ mod tests {
         let full = json!({"requests": both, "limits": both});
         let some = json!({"requests": {"cpu": "1"}});
         assert_eq!(qos_class(&pod(&[json!({})])), "BestEffort");
-        assert_eq!(qos_class(&pod(&[full.clone()])), "Guaranteed");
+        assert_eq!(qos_class(&pod(std::slice::from_ref(&full))), "Guaranteed");
         assert_eq!(qos_class(&pod(&[full.clone(), json!({})])), "Burstable");
         assert_eq!(qos_class(&pod(&[some])), "Burstable");
         assert_eq!(

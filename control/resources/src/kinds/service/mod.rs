@@ -95,10 +95,8 @@ fn defaults(spec: &mut Value) {
         "None" => {
             remove(spec, "sessionAffinityConfig");
         }
-        "ClientIP" => {
-            if !has(spec, "sessionAffinityConfig.clientIP.timeoutSeconds") {
-                set(spec, "sessionAffinityConfig.clientIP.timeoutSeconds", 10800);
-            }
+        "ClientIP" if !has(spec, "sessionAffinityConfig.clientIP.timeoutSeconds") => {
+            set(spec, "sessionAffinityConfig.clientIP.timeoutSeconds", 10800);
         }
         _ => {}
     }
