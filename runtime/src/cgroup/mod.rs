@@ -270,6 +270,19 @@ impl Cgroup {
     /// # Errors
     /// `Unsupported` when no cgroup may be used, with the reason.
     pub fn create(relative: &str) -> io::Result<Self> {
+        Self::make(relative, false)
+    }
+
+    /// Makes the cgroup `path`, which starts at the top of the hierarchies where we may write there, and otherwise
+    /// where ours start. Parents are not ours to remove.
+    ///
+    /// # Errors
+    /// As [`Cgroup::create`].
+    pub fn create_from_top(path: &str) -> io::Result<Self> {
+        Self::make(path, true)
+    }
+
+    fn make(relative: &str, from_top: bool) -> io::Result<Self> {
         let base = base();
         if base.places.is_empty() {
             let reason = base
@@ -287,7 +300,14 @@ impl Cgroup {
             return Err(invalid(format!("cgroup path {relative:?}")));
         }
         let mut directories = Vec::new();
-        for place in &base.places {
+        let mut places = base.places.clone();
+        if from_top {
+            places
+                .iter_mut()
+                .filter(|p| p.prefix == Path::new(TOP))
+                .for_each(|p| p.prefix = PathBuf::new());
+        }
+        for place in &places {
             let mut dir = place.mount.join(&place.prefix);
             // Our top cgroup goes with the last pod; a delegated one is not ours to make.
             let ours = place.prefix == Path::new(TOP);
@@ -418,11 +438,6 @@ impl Cgroup {
             collect_pids(dir, &mut pids);
         }
         pids
-    }
-
-    /// All directories, for state files and messages.
-    pub fn directories(&self) -> impl Iterator<Item = &Path> {
-        self.directories.iter().map(|(_, dir)| dir.as_path())
     }
 }
 

@@ -81,12 +81,20 @@ pub(crate) fn put_down(child: &Child) {
     );
 }
 
+/// The child in its namespaces. Those it joins at birth: a user namespace, which is to own the new ones, and a PID
+/// namespace, which only a child can be in.
 fn make(plan: &Plan, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
-    let Some(join) = plan.join.iter().find(|j| j.kind == LinuxNamespaceType::Pid) else {
+    let find = |kind| plan.join.iter().find(|j| j.kind == kind);
+    let early = [find(LinuxNamespaceType::User), find(LinuxNamespaceType::Pid)];
+    if early.iter().all(Option::is_none) {
         return clone3(plan.new, cgroup).context(|| "clone3".into());
-    };
+    }
     let enter = || {
-        rustix::thread::move_into_link_name_space(join.fd.as_fd(), None).context(|| "join the PID namespace".into())
+        for join in early.iter().flatten() {
+            rustix::thread::move_into_link_name_space(join.fd.as_fd(), None)
+                .context(|| format!("join the {} namespace", join.kind))?;
+        }
+        Ok(())
     };
     fork_after(enter, plan.new, cgroup)
 }

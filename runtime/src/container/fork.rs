@@ -41,6 +41,9 @@ pub(super) fn fork_after(
         rustix::process::WaitIdOptions::EXITED,
     );
     let (pid, fds) = answer.context(|| "enter a PID namespace".into())?;
-    let pidfd = fds.into_iter().next().ok_or_else(|| io::Error::other("no pidfd came with the child"))?;
+    let pidfd = fds
+        .into_iter()
+        .next()
+        .ok_or_else(|| io::Error::other("no pidfd came with the child"))?;
     Ok(Forked::Parent(Child { pid: pid?, pidfd }))
 }

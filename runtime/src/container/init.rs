@@ -212,20 +212,14 @@ impl Plan {
 }
 
 fn enter_namespaces(plan: &Plan) -> io::Result<()> {
-    // A user namespace first: it gives the right to enter the others.
-    let order = |kind: LinuxNamespaceType| u8::from(kind != LinuxNamespaceType::User);
-    let mut joins: Vec<_> = plan
-        .join
-        .iter()
-        .filter(|j| j.kind != LinuxNamespaceType::Pid)
-        .collect();
-    joins.sort_by_key(|j| order(j.kind));
-    let mut new_user = plan.new & libc::CLONE_NEWUSER as u64 != 0;
-    for join in joins {
+    // User and PID namespaces were joined at birth.
+    let at_birth = |kind| matches!(kind, LinuxNamespaceType::User | LinuxNamespaceType::Pid);
+    for join in plan.join.iter().filter(|j| !at_birth(j.kind)) {
         rustix::thread::move_into_link_name_space(join.fd.as_fd(), None)
             .context(|| format!("join the {} namespace", join.kind))?;
-        new_user |= join.kind == LinuxNamespaceType::User;
     }
+    let new_user = plan.new & libc::CLONE_NEWUSER as u64 != 0
+        || plan.join.iter().any(|j| j.kind == LinuxNamespaceType::User);
     if new_user {
         become_root()?;
     }

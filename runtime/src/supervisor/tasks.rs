@@ -431,7 +431,9 @@ impl<'a> Tasks<'a> {
         let Some(task) = self.tasks.get(id) else { return };
         let Some(child) = &task.child else { return };
         let _ = pidfd_signal(child.pidfd.as_fd(), libc::SIGKILL);
-        self.wait_until(poll, |tasks| tasks.tasks.get(id).is_none_or(|t| t.child.is_none()));
+        self.wait_until(poll, |tasks| {
+            tasks.tasks.get(id).is_none_or(|t| t.child.is_none())
+        });
     }
 
     /// Collects children, all of them: the first process of a PID namespace ends only when the others in it have been
@@ -475,6 +477,8 @@ impl<'a> Tasks<'a> {
             stdio,
             die_with_parent: true,
         })?;
+        // What an exec does differently is seen in what it does: nobody keeps a state of it.
+        let _ = running.notes;
         let number = self.next_exec;
         self.next_exec += 1;
         let console = running.console.as_ref().map(duplicate).transpose()?;

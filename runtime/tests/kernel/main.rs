@@ -48,7 +48,11 @@ fn main() -> ExitCode {
 
 fn run(args: &[OsString]) -> ExitCode {
     let has = |flag: &str| args.iter().any(|a| a == flag);
-    let words: Vec<_> = args.iter().filter_map(|a| a.to_str()).filter(|a| !a.starts_with('-')).collect();
+    let words: Vec<_> = args
+        .iter()
+        .filter_map(|a| a.to_str())
+        .filter(|a| !a.starts_with('-'))
+        .collect();
     let program = std::env::current_exe().expect("our own path");
     let root = nix::unistd::geteuid().is_root();
     let mut runs: Vec<(&str, PathBuf)> = Vec::new();
@@ -63,7 +67,10 @@ fn run(args: &[OsString]) -> ExitCode {
         }
     }
     // Readable for the other user, whatever the mode of the build directory.
-    let shared = tempfile::Builder::new().prefix("skiff-runtime-").tempdir_in("/tmp").expect("a temporary directory");
+    let shared = tempfile::Builder::new()
+        .prefix("skiff-runtime-")
+        .tempdir_in("/tmp")
+        .expect("a temporary directory");
     let copy = shared.path().join("kernel-test");
     fs::copy(&program, &copy).expect("copy the test program");
     fs::set_permissions(shared.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
@@ -75,11 +82,17 @@ fn run(args: &[OsString]) -> ExitCode {
             println!("skipped all rootless tests: there is no user {USER:?}");
             continue;
         }
-        for (name, _) in all().iter().filter(|(name, _)| words.iter().all(|w| name.contains(w))) {
+        for (name, _) in all()
+            .iter()
+            .filter(|(name, _)| words.iter().all(|w| name.contains(w)))
+        {
             let started = Instant::now();
             let mut command = if mode == "rootless" && root {
                 let mut command = Command::new("timeout");
-                command.args(["--kill-after=1", DEADLINE, "setpriv"]).args(["--reuid", USER, "--regid", USER, "--init-groups"]).arg(&copy);
+                command
+                    .args(["--kill-after=1", DEADLINE, "setpriv"])
+                    .args(["--reuid", USER, "--regid", USER, "--init-groups"])
+                    .arg(&copy);
                 command
             } else {
                 let mut command = Command::new("timeout");
@@ -95,7 +108,8 @@ fn run(args: &[OsString]) -> ExitCode {
                 .stdin(std::process::Stdio::null())
                 .output()
                 .expect("run a test");
-            let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+            let text = String::from_utf8_lossy(&output.stdout).into_owned()
+                + &String::from_utf8_lossy(&output.stderr);
             let ms = started.elapsed().as_millis();
             match output.status.code() {
                 Some(0) => {
@@ -111,7 +125,10 @@ fn run(args: &[OsString]) -> ExitCode {
                 }
                 _ => {
                     failed.push(format!("{mode}: {name}"));
-                    println!("test {mode}: {name} ... FAILED ({ms} ms, {})\n{text}", output.status);
+                    println!(
+                        "test {mode}: {name} ... FAILED ({ms} ms, {})\n{text}",
+                        output.status
+                    );
                 }
             }
         }
@@ -120,24 +137,35 @@ fn run(args: &[OsString]) -> ExitCode {
     for left in after.iter().filter(|l| !before.contains(l)) {
         failed.push(format!("left behind: {left}"));
     }
-    println!("\ntest result: {passed} passed; {} failed; {skipped} skipped", failed.len());
+    println!(
+        "\ntest result: {passed} passed; {} failed; {skipped} skipped",
+        failed.len()
+    );
     for name in &failed {
         println!("    {name}");
     }
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// What tests might leave: processes with our mark in their environment or our name, cgroups, mounts.
 fn leftovers(mark: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
+            continue;
+        };
         if pid == std::process::id() {
             continue;
         }
         let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
         if environ.windows(mark.len()).any(|w| w == mark.as_bytes()) {
-            let command = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default().replace('\0', " ");
+            let command = fs::read_to_string(entry.path().join("cmdline"))
+                .unwrap_or_default()
+                .replace('\0', " ");
             found.push(format!("process {pid}: {command}"));
         }
     }

@@ -1,6 +1,10 @@
 //! Spawner, supervisor and the containers of a pod.
 
-use std::{fs, io::{Read, Write}, os::fd::AsFd};
+use std::{
+    fs,
+    io::{Read, Write},
+    os::fd::AsFd,
+};
 
 use anyhow::{Context, ensure};
 use serde_json::json;
@@ -9,7 +13,10 @@ use skiff_runtime::{
     supervisor::{Event, Exec, Pod, clean},
 };
 
-use crate::{Outcome, Test, world::{World, alive, event, eventually, exited}};
+use crate::{
+    Outcome, Test,
+    world::{World, alive, event, eventually, exited},
+};
 
 pub const TESTS: &[Test] = &[
     ("pod_container_runs_and_its_exit_and_log_are_reported", runs),
@@ -18,8 +25,14 @@ pub const TESTS: &[Test] = &[
     ("pod_exec_with_a_terminal_has_one", exec_terminal),
     ("pod_attach_gives_stdin_and_output", attach),
     ("pod_container_terminal_can_be_attached_and_resized", terminal),
-    ("pod_survives_its_agent_and_reports_what_happened_meanwhile", adopt),
-    ("pod_containers_die_with_a_killed_supervisor_and_clean_removes_the_rest", killed_supervisor),
+    (
+        "pod_survives_its_agent_and_reports_what_happened_meanwhile",
+        adopt,
+    ),
+    (
+        "pod_containers_die_with_a_killed_supervisor_and_clean_removes_the_rest",
+        killed_supervisor,
+    ),
     ("pod_containers_share_a_pid_namespace_when_asked", shared_pid),
     ("pod_containers_see_host_processes_when_asked", host_pid),
     ("pod_container_is_confined", confined),
@@ -38,9 +51,15 @@ fn start(world: &World) -> anyhow::Result<(Spawner, Pod)> {
 
 fn runs(world: &World) -> Outcome {
     let (_spawner, pod) = start(world)?;
-    let (state, log) = world.run(&pod, &world.shell("a", "echo out; echo err >&2; hostname; exit 3"))?;
+    let (state, log) = world.run(
+        &pod,
+        &world.shell("a", "echo out; echo err >&2; hostname; exit 3"),
+    )?;
     let exit = state.exit.context("an exit")?;
-    ensure!((exit.code, exit.signal, exit.oom_killed) == (3, None, false), "{exit:?}");
+    ensure!(
+        (exit.code, exit.signal, exit.oom_killed) == (3, None, false),
+        "{exit:?}"
+    );
     ensure!(state.started_at > 0 && exit.finished_at >= state.started_at);
     for line in ["out\n", "err\n", "pod-one\n"] {
         ensure!(log.contains(line), "{line:?} is not in {log:?}");
@@ -65,8 +84,13 @@ fn runs(world: &World) -> Outcome {
 
 fn missing_program(world: &World) -> Outcome {
     let (_spawner, pod) = start(world)?;
-    let e = pod.create(&world.container("a", &["no-such-program"])).unwrap_err();
-    ensure!(e.to_string() == "exec: \"no-such-program\": executable file not found in $PATH", "{e}");
+    let e = pod
+        .create(&world.container("a", &["no-such-program"]))
+        .unwrap_err();
+    ensure!(
+        e.to_string() == "exec: \"no-such-program\": executable file not found in $PATH",
+        "{e}"
+    );
     ensure!(e.kind() == std::io::ErrorKind::NotFound);
     let e = pod.create(&world.container("a", &["/etc/passwd"])).unwrap_err();
     ensure!(e.kind() == std::io::ErrorKind::PermissionDenied, "{e}");
@@ -79,7 +103,10 @@ fn exec(args: &[&str], terminal: bool) -> Exec {
     let process = json!({
         "terminal": terminal, "user": {"uid": 0, "gid": 0}, "args": args, "env": ["PATH=/bin"], "cwd": "/",
     });
-    Exec { container: "a".into(), process: serde_json::from_value(process).expect("a process") }
+    Exec {
+        container: "a".into(),
+        process: serde_json::from_value(process).expect("a process"),
+    }
 }
 
 fn exec_pipes(world: &World) -> Outcome {
@@ -87,7 +114,14 @@ fn exec_pipes(world: &World) -> Outcome {
     pod.create(&world.shell("a", "exec sleep 1000"))?;
     ensure!(pod.exec(&exec(&["true"], false)).is_err(), "exec before start");
     pod.start("a")?;
-    let (number, pid, streams) = pod.exec(&exec(&["sh", "-c", "cat; echo oops >&2; tr '\\0' ' ' </proc/1/cmdline; exit 5"], false))?;
+    let (number, pid, streams) = pod.exec(&exec(
+        &[
+            "sh",
+            "-c",
+            "cat; echo oops >&2; tr '\\0' ' ' </proc/1/cmdline; exit 5",
+        ],
+        false,
+    ))?;
     ensure!(pid > 1);
     let mut stdin = fs::File::from(streams.stdin.context("stdin")?);
     stdin.write_all(b"hello\n")?;
@@ -103,7 +137,10 @@ fn exec_pipes(world: &World) -> Outcome {
     })?;
     ensure!(exit.code == 5);
     let e = pod.exec(&exec(&["nope"], false)).unwrap_err();
-    ensure!(e.to_string() == "exec: \"nope\": executable file not found in $PATH", "{e}");
+    ensure!(
+        e.to_string() == "exec: \"nope\": executable file not found in $PATH",
+        "{e}"
+    );
     let (number, _, _streams) = pod.exec(&exec(&["sleep", "1000"], false))?;
     pod.kill_exec(number, 15)?;
     let exit = event(&pod, |e| match e {
@@ -171,14 +208,21 @@ fn attach(world: &World) -> Outcome {
     fs::File::from(streams.stderr.context("stderr")?).read_to_string(&mut err)?;
     ensure!(err == "end\n", "{err}");
     exited(&pod, "a")?;
-    ensure!(world.logged("a").contains("got one\ngot two\n"), "{}", world.logged("a"));
+    ensure!(
+        world.logged("a").contains("got one\ngot two\n"),
+        "{}",
+        world.logged("a")
+    );
     pod.stop()?;
     Ok(None)
 }
 
 fn terminal(world: &World) -> Outcome {
     let (_spawner, pod) = start(world)?;
-    let mut container = world.shell("a", "stty -echo; echo ready; read x; stty size; echo typed $x; tty; ls -l /dev/console");
+    let mut container = world.shell(
+        "a",
+        "stty -echo; echo ready; read x; stty size; echo typed $x; tty; ls -l /dev/console",
+    );
     let mut process = container.spec.process().clone().context("a process")?;
     process.set_terminal(Some(true));
     container.spec.set_process(Some(process));
@@ -190,7 +234,10 @@ fn terminal(world: &World) -> Outcome {
     pod.resize("a", None, 99, 33)?;
     nix::unistd::write(&first, b"words\n")?;
     let text = read_until(&second, "console")?;
-    ensure!(text.contains("33 99") && text.contains("typed words") && text.contains("/dev/pts/0"), "{text}");
+    ensure!(
+        text.contains("33 99") && text.contains("typed words") && text.contains("/dev/pts/0"),
+        "{text}"
+    );
     exited(&pod, "a")?;
     ensure!(world.logged("a").contains("typed words"));
     pod.stop()?;
@@ -203,7 +250,10 @@ fn adopt(world: &World) -> Outcome {
     let skiff_sys::process::Forked::Parent(agent) = skiff_sys::process::fork()? else {
         let work = || -> anyhow::Result<Spawner> {
             let (spawner, pod) = start(world)?;
-            let mut a = world.shell("a", "while [ ! -e /signals/go ]; do sleep 0.01; done; echo meanwhile; exit 4");
+            let mut a = world.shell(
+                "a",
+                "while [ ! -e /signals/go ]; do sleep 0.01; done; echo meanwhile; exit 4",
+            );
             let mut mounts = a.spec.mounts().clone().context("mounts")?;
             mounts.push(serde_json::from_value(
                 json!({"destination": "/signals", "type": "bind", "source": world.dir.path(), "options": ["bind"]}),
@@ -233,15 +283,28 @@ fn adopt(world: &World) -> Outcome {
         if let Ok(e) = fs::read_to_string(world.dir.path().join("failed")) {
             return Some(Err(anyhow::anyhow!(e)));
         }
-        fs::read_to_string(world.dir.path().join("spawner")).ok()?.parse().ok().map(Ok)
+        fs::read_to_string(world.dir.path().join("spawner"))
+            .ok()?
+            .parse()
+            .ok()
+            .map(Ok)
     })??;
     skiff_sys::process::pidfd_signal(agent.pidfd.as_fd(), 9)?;
-    rustix::process::waitid(rustix::process::WaitId::PidFd(agent.pidfd.as_fd()), rustix::process::WaitIdOptions::EXITED)?;
-    eventually("the spawner ends with its agent", || (!alive(spawner)).then_some(()))?;
+    rustix::process::waitid(
+        rustix::process::WaitId::PidFd(agent.pidfd.as_fd()),
+        rustix::process::WaitIdOptions::EXITED,
+    )?;
+    eventually("the spawner ends with its agent", || {
+        (!alive(spawner)).then_some(())
+    })?;
     fs::write(world.dir.path().join("go"), "")?;
-    eventually("the log goes on", || world.logged("a").contains("meanwhile").then_some(()))?;
+    eventually("the log goes on", || {
+        world.logged("a").contains("meanwhile").then_some(())
+    })?;
     let pod = Pod::adopt(&sandbox.dir)?;
-    let ended = eventually("the exit is reported", || pod.list().ok()?.into_iter().find(|c| c.id == "a")?.exit)?;
+    let ended = eventually("the exit is reported", || {
+        pod.list().ok()?.into_iter().find(|c| c.id == "a")?.exit
+    })?;
     ensure!(ended.code == 4);
     let b = pod.list()?.into_iter().find(|c| c.id == "b").context("b")?;
     ensure!(b.exit.is_none() && alive(b.pid));
@@ -266,8 +329,13 @@ fn killed_supervisor(world: &World) -> Outcome {
     let a = pod.start("a")?;
     ensure!(alive(user.pid) && alive(a.pid));
     ensure!(clean(&world.sandbox().dir).unwrap_err().kind() == std::io::ErrorKind::AddrInUse);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pod.pid() as i32), nix::sys::signal::Signal::SIGKILL)?;
-    eventually("the containers are gone", || (!alive(user.pid) && !alive(a.pid)).then_some(()))?;
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(pod.pid() as i32),
+        nix::sys::signal::Signal::SIGKILL,
+    )?;
+    eventually("the containers are gone", || {
+        (!alive(user.pid) && !alive(a.pid)).then_some(())
+    })?;
     ensure!(matches!(pod.next_event(), Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof));
     ensure!(Pod::adopt(&world.sandbox().dir).unwrap_err().kind() == std::io::ErrorKind::ConnectionRefused);
     pod.stop()?;
@@ -278,10 +346,16 @@ fn killed_supervisor(world: &World) -> Outcome {
 
 fn shared_pid(world: &World) -> Outcome {
     let spawner = Spawner::start()?;
-    let pod = spawner.create_pod(&skiff_runtime::supervisor::Sandbox { shared_pid: true, ..world.sandbox() })?;
+    let pod = spawner.create_pod(&skiff_runtime::supervisor::Sandbox {
+        shared_pid: true,
+        ..world.sandbox()
+    })?;
     pod.create(&world.shell("a", "exec sleep 1001"))?;
     pod.start("a")?;
-    let (_, log) = world.run(&pod, &world.shell("b", "cat /proc/1/comm; cat /proc/*/cmdline | tr '\\0' ' '"))?;
+    let (_, log) = world.run(
+        &pod,
+        &world.shell("b", "cat /proc/1/comm; cat /proc/*/cmdline | tr '\\0' ' '"),
+    )?;
     ensure!(log.contains("pause") && log.contains("sleep 1001"), "{log}");
     let mut c = exec(&["sh", "-c", "echo $$"], false);
     c.container = "a".into();
@@ -295,11 +369,20 @@ fn shared_pid(world: &World) -> Outcome {
 
 fn host_pid(world: &World) -> Outcome {
     let spawner = Spawner::start()?;
-    let pod = spawner.create_pod(&skiff_runtime::supervisor::Sandbox { host_pid: true, ..world.sandbox() })?;
-    let script = format!("test -d /proc/{} && echo seen; readlink /proc/self/ns/pid", pod.pid());
+    let pod = spawner.create_pod(&skiff_runtime::supervisor::Sandbox {
+        host_pid: true,
+        ..world.sandbox()
+    })?;
+    let script = format!(
+        "test -d /proc/{} && echo seen; readlink /proc/self/ns/pid",
+        pod.pid()
+    );
     let (_, log) = world.run(&pod, &world.shell("a", &script))?;
     let own = fs::read_link("/proc/self/ns/pid")?;
-    ensure!(log.contains("seen") && log.contains(&own.to_string_lossy().into_owned()), "{log}");
+    ensure!(
+        log.contains("seen") && log.contains(&own.to_string_lossy().into_owned()),
+        "{log}"
+    );
     pod.stop()?;
     Ok(None)
 }
@@ -326,15 +409,33 @@ fn confined(world: &World) -> Outcome {
     "#;
     let (state, log) = world.run(&pod, &world.shell("a", script))?;
     for line in [
-        "pid 1\n", "NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t00000000000004e1", "null works", "\n4\n", "sys is read-only", "root is writable",
-        "unshare is refused", "mount is refused", "lo is up", "\n1024\n", "\nlo\n",
+        "pid 1\n",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+        "CapBnd:\t00000000000004e1",
+        "null works",
+        "\n4\n",
+        "sys is read-only",
+        "root is writable",
+        "unshare is refused",
+        "mount is refused",
+        "lo is up",
+        "\n1024\n",
+        "\nlo\n",
     ] {
-        ensure!(log.contains(line), "{line:?} is missing in:\n{log}\n{:?}", state.notes);
+        ensure!(
+            log.contains(line),
+            "{line:?} is missing in:\n{log}\n{:?}",
+            state.notes
+        );
     }
     ensure!(!log.contains("\nno "), "{log}");
     for ns in ["mnt", "pid", "net", "ipc", "uts"] {
         let own = fs::read_link(format!("/proc/self/ns/{ns}"))?;
-        ensure!(!log.contains(&format!("{ns} {}\n", own.display())), "the {ns} namespace is ours:\n{log}");
+        ensure!(
+            !log.contains(&format!("{ns} {}\n", own.display())),
+            "the {ns} namespace is ours:\n{log}"
+        );
     }
     pod.stop()?;
     Ok(None)
@@ -342,13 +443,24 @@ fn confined(world: &World) -> Outcome {
 
 fn user(world: &World) -> Outcome {
     let (_spawner, pod) = start(world)?;
-    let mut container = world.shell("a", "id; pwd; echo home $HOME; umask; grep CapEff /proc/self/status; touch f && ls -n f");
+    let mut container = world.shell(
+        "a",
+        "id; pwd; echo home $HOME; umask; grep CapEff /proc/self/status; touch f && ls -n f",
+    );
     let mut process = container.spec.process().clone().context("a process")?;
-    process.set_user(serde_json::from_value(json!({"uid": 1000, "gid": 1000, "additionalGids": [5, 2000], "umask": 0o027}))?);
+    process.set_user(serde_json::from_value(
+        json!({"uid": 1000, "gid": 1000, "additionalGids": [5, 2000], "umask": 0o027}),
+    )?);
     process.set_cwd("/work/dir".into());
     container.spec.set_process(Some(process));
     let (_, log) = world.run(&pod, &container)?;
-    for text in ["uid=1000(user) gid=1000(user) groups=5,2000", "/work/dir\n", "home /home/user", "0027", "CapEff:\t0000000000000000"] {
+    for text in [
+        "uid=1000(user) gid=1000(user) groups=5,2000",
+        "/work/dir\n",
+        "home /home/user",
+        "0027",
+        "CapEff:\t0000000000000000",
+    ] {
         ensure!(log.contains(text), "{text:?} is missing in:\n{log}");
     }
     pod.stop()?;
@@ -388,9 +500,17 @@ fn small(world: &World) -> Outcome {
     pod.start("a")?;
     let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", pod.pid()))?;
     let field = |name: &str| -> u64 {
-        rollup.lines().find_map(|l| l.strip_prefix(name)?.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+        rollup
+            .lines()
+            .find_map(|l| l.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+            .unwrap_or(0)
     };
-    println!("supervisor: PSS {} kB, private {} kB, RSS {} kB", field("Pss:"), field("Private_Dirty:"), field("Rss:"));
+    println!(
+        "supervisor: PSS {} kB, private {} kB, RSS {} kB",
+        field("Pss:"),
+        field("Private_Dirty:"),
+        field("Rss:")
+    );
     ensure!(field("Private_Dirty:") < 1024, "{rollup}");
     let open = fs::read_dir(format!("/proc/{}/fd", pod.pid()))?.count();
     ensure!(open < 20, "{open} descriptors");
@@ -447,7 +567,9 @@ fn stop(world: &World) -> Outcome {
     let started = std::time::Instant::now();
     pod.stop()?;
     println!("stop took {:?}", started.elapsed());
-    eventually("everything is gone", || pids.iter().all(|p| !alive(*p)).then_some(()))?;
+    eventually("everything is gone", || {
+        pids.iter().all(|p| !alive(*p)).then_some(())
+    })?;
     let spawned = spawner.pid();
     drop(spawner);
     eventually("the spawner ends", || (!alive(spawned)).then_some(()))?;

@@ -43,8 +43,15 @@ pub fn run_one(all: &[Test], args: &[OsString]) -> ExitCode {
 }
 
 fn run_here(test: fn(&World) -> crate::Outcome, rootless: bool) -> ExitCode {
-    let dir = tempfile::Builder::new().prefix("skiff-rt-").tempdir_in("/tmp").expect("a temporary directory");
-    let world = World { dir, rootless, mark: std::env::var("SKIFF_TEST").unwrap_or_default() };
+    let dir = tempfile::Builder::new()
+        .prefix("skiff-rt-")
+        .tempdir_in("/tmp")
+        .expect("a temporary directory");
+    let world = World {
+        dir,
+        rootless,
+        mark: std::env::var("SKIFF_TEST").unwrap_or_default(),
+    };
     let outcome = test(&world);
     // A failed test has not stopped its pod.
     let pod = world.sandbox().dir;
@@ -87,16 +94,31 @@ fn in_user_namespace(test: impl FnOnce() -> ExitCode) -> ExitCode {
         }
         Forked::Parent(child) => {
             let range = |file: &str, own: u32| -> Vec<IdRange> {
-                let name = nix::unistd::User::from_uid(nix::unistd::getuid()).expect("a user").expect("a user").name;
+                let name = nix::unistd::User::from_uid(nix::unistd::getuid())
+                    .expect("a user")
+                    .expect("a user")
+                    .name;
                 let text = fs::read_to_string(file).expect("a range of subordinate ids");
-                let line = text.lines().find(|l| l.starts_with(&format!("{name}:"))).expect("a range for this user");
+                let line = text
+                    .lines()
+                    .find(|l| l.starts_with(&format!("{name}:")))
+                    .expect("a range for this user");
                 let parts: Vec<_> = line.split(':').collect();
                 vec![
-                    IdRange { inside: 0, outside: own, size: 1 },
-                    IdRange { inside: 1, outside: parts[1].parse().unwrap(), size: parts[2].parse().unwrap() },
+                    IdRange {
+                        inside: 0,
+                        outside: own,
+                        size: 1,
+                    },
+                    IdRange {
+                        inside: 1,
+                        outside: parts[1].parse().unwrap(),
+                        size: parts[2].parse().unwrap(),
+                    },
                 ]
             };
-            write_id_maps(child.pid, &range("/etc/subuid", uid), &range("/etc/subgid", gid)).expect("id maps");
+            write_id_maps(child.pid, &range("/etc/subuid", uid), &range("/etc/subgid", gid))
+                .expect("id maps");
             nix::unistd::write(&go_write, b"x").expect("let the child go");
             let status = rustix::process::waitid(
                 rustix::process::WaitId::PidFd(child.pidfd.as_fd()),
@@ -129,7 +151,12 @@ impl World {
         let (upper, work) = (base.join("upper"), base.join("work"));
         fs::create_dir_all(&upper).expect("an upper directory");
         fs::create_dir_all(&work).expect("a work directory");
-        RootFs::Overlay { lower: vec![self.layer()], upper, work, userxattr: self.rootless }
+        RootFs::Overlay {
+            lower: vec![self.layer()],
+            upper,
+            work,
+            userxattr: self.rootless,
+        }
     }
 
     /// A pod with all namespaces of its own.
@@ -163,16 +190,16 @@ impl World {
         let mut spec = Spec::default();
         let mut process = spec.process().clone().expect("a default process");
         process.set_args(Some(args.iter().map(|a| (*a).to_owned()).collect()));
-        let env = vec![
-            "PATH=/bin".to_owned(),
-            format!("SKIFF_TEST={}", self.mark),
-        ];
+        let env = vec!["PATH=/bin".to_owned(), format!("SKIFF_TEST={}", self.mark)];
         process.set_env(Some(env));
-        process.set_capabilities(serde_json::from_value(json!({
-            "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_BIND_SERVICE"],
-            "effective": ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_BIND_SERVICE"],
-            "permitted": ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_BIND_SERVICE"],
-        })).expect("capabilities"));
+        process.set_capabilities(
+            serde_json::from_value(json!({
+                "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_BIND_SERVICE"],
+                "effective": ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_BIND_SERVICE"],
+                "permitted": ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_BIND_SERVICE"],
+            }))
+            .expect("capabilities"),
+        );
         spec.set_process(Some(process));
         let mut root = spec.root().clone().expect("a default root");
         root.set_readonly(Some(false));
@@ -198,7 +225,9 @@ impl World {
     /// The messages of a log, without time and stream.
     pub fn logged(&self, id: &str) -> String {
         let text = fs::read_to_string(self.log(id)).unwrap_or_default();
-        text.lines().map(|l| l.splitn(4, ' ').nth(3).unwrap_or("").to_owned() + "\n").collect()
+        text.lines()
+            .map(|l| l.splitn(4, ' ').nth(3).unwrap_or("").to_owned() + "\n")
+            .collect()
     }
 
     /// Runs a container to its end; returns its state and log.
@@ -212,7 +241,11 @@ impl World {
     /// Our own program as `skiff oci`.
     pub fn oci(&self, args: &[&str]) -> Command {
         let mut command = Command::new(std::env::current_exe().expect("our own path"));
-        command.arg("__oci").arg("--root").arg(self.dir.path().join("state")).args(args);
+        command
+            .arg("__oci")
+            .arg("--root")
+            .arg(self.dir.path().join("state"))
+            .args(args);
         command.env("SKIFF_TEST", &self.mark);
         command
     }
@@ -262,8 +295,10 @@ pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> an
 
 /// A process exists and is no zombie.
 pub fn alive(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|s| !s.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])))
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|s| {
+        !s.rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    })
 }
 
 fn make_rootfs(root: &Path) -> io::Result<()> {
@@ -272,10 +307,16 @@ fn make_rootfs(root: &Path) -> io::Result<()> {
     }
     fs::copy("/bin/busybox", root.join("bin/busybox"))?;
     let applets = Command::new("/bin/busybox").arg("--list").output()?;
-    for name in String::from_utf8_lossy(&applets.stdout).lines().filter(|n| *n != "busybox") {
+    for name in String::from_utf8_lossy(&applets.stdout)
+        .lines()
+        .filter(|n| *n != "busybox")
+    {
         symlink("busybox", root.join("bin").join(name))?;
     }
-    fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")?;
+    fs::write(
+        root.join("etc/passwd"),
+        "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n",
+    )?;
     fs::write(root.join("etc/group"), "root:x:0:\nuser:x:1000:\n")?;
     Ok(())
 }

@@ -1,0 +1,126 @@
+//! exec.
+
+use std::{fs, io};
+
+use oci_spec::runtime::{Process, User};
+
+use super::{args, console, foreground::Watch, store::Store};
+use crate::{
+    container::{
+        Stdio,
+        exec::{self, Request},
+    },
+    error::{Context, invalid},
+    seccomp::Filter,
+};
+
+pub(super) fn exec(store: &Store, args: &args::Exec) -> io::Result<i32> {
+    let (entry, saved) = store.get(&args.id)?;
+    match entry.status(&saved) {
+        "running" => (),
+        "stopped" => return Err(invalid("cannot exec in a stopped container")),
+        status => return Err(invalid(format!("cannot exec in a container that is {status}"))),
+    }
+    let spec = entry.spec()?;
+    let process = process(args, spec.process().as_ref())?;
+    let terminal = process.terminal().unwrap_or(false);
+    if terminal && args.detach && args.console_socket.is_none() {
+        return Err(invalid(
+            "cannot allocate tty if runc will detach without setting console socket",
+        ));
+    }
+    let profile = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref());
+    let seccomp = profile
+        .map(|profile| Filter::compile(profile, None))
+        .transpose()?;
+    let watch = if args.detach { None } else { Some(Watch::new()?) };
+    let stdio = if terminal {
+        let size = process
+            .console_size()
+            .map(|s| (s.width() as u16, s.height() as u16));
+        Stdio::Terminal {
+            size: size.filter(|s| *s != (0, 0)),
+        }
+    } else {
+        Stdio::Inherit
+    };
+    let running = exec::exec(Request {
+        target: saved.pid,
+        process,
+        cgroup: saved.cgroup.clone(),
+        seccomp,
+        stdio,
+        die_with_parent: false,
+    })?;
+    if let Some(path) = &args.pid_file {
+        crate::state::replace(path, running.child.pid.to_string().as_bytes())?;
+    }
+    match watch {
+        None => {
+            if let (Some(socket), Some(console)) = (&args.console_socket, &running.console) {
+                console::send(socket, console)?;
+            }
+            Ok(0)
+        }
+        Some(watch) => watch.wait(&running.child, running.console),
+    }
+}
+
+/// The process to run: from a file, or the container's own with other arguments.
+fn process(args: &args::Exec, own: Option<&Process>) -> io::Result<Process> {
+    if let Some(path) = &args.process {
+        return serde_json::from_slice(&fs::read(path).context(|| format!("read {path:?}"))?)
+            .context(|| format!("read {path:?}"));
+    }
+    if args.command.is_empty() {
+        return Err(invalid("process args cannot be empty"));
+    }
+    let mut process = own.cloned().unwrap_or_default();
+    process.set_args(Some(args.command.clone()));
+    process.set_terminal(Some(args.tty));
+    process.set_console_size(None);
+    if let Some(cwd) = &args.cwd {
+        process.set_cwd(cwd.clone());
+    }
+    let mut env = process.env().clone().unwrap_or_default();
+    env.extend(args.env.iter().cloned());
+    process.set_env(Some(env));
+    if let Some(user) = &args.user {
+        process.set_user(parse_user(user, process.user())?);
+    }
+    if !args.additional_gids.is_empty() {
+        let mut user = process.user().clone();
+        user.set_additional_gids(Some(args.additional_gids.clone()));
+        process.set_user(user);
+    }
+    if args.no_new_privs {
+        process.set_no_new_privileges(Some(true));
+    }
+    if !args.cap.is_empty() {
+        let mut capabilities = serde_json::to_value(process.capabilities().clone().unwrap_or_default())?;
+        for set in ["bounding", "effective", "permitted"] {
+            let mut names: Vec<String> =
+                serde_json::from_value(capabilities[set].clone()).unwrap_or_default();
+            names.extend(args.cap.iter().cloned());
+            capabilities[set] = names.into();
+        }
+        process.set_capabilities(serde_json::from_value(capabilities).context(|| "read --cap".into())?);
+    }
+    Ok(process)
+}
+
+fn parse_user(text: &str, own: &User) -> io::Result<User> {
+    let (uid, gid) = text
+        .split_once(':')
+        .map_or((text, None), |(uid, gid)| (uid, Some(gid)));
+    let number = |text: &str| {
+        text.parse::<u32>()
+            .map_err(|_| invalid(format!("user {text:?} is not a number")))
+    };
+    let mut user = own.clone();
+    user.set_uid(number(uid)?);
+    if let Some(gid) = gid {
+        user.set_gid(number(gid)?);
+    }
+    Ok(user)
+}

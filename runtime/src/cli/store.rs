@@ -1,0 +1,236 @@
+//! State of containers in `--root`: a directory each, with `state.json`, `config.json` and, until it is started,
+//! `start.sock`.
+
+use std::{
+    fs, io,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::DirBuilderExt,
+    },
+    path::{Path, PathBuf},
+};
+
+use oci_spec::runtime::Spec;
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cgroup::Cgroup,
+    container::exec::alive,
+    error::{Context, invalid},
+};
+
+/// All containers of one `--root`.
+#[derive(Debug)]
+pub(super) struct Store {
+    root: PathBuf,
+}
+
+/// What is known of a container.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Saved {
+    pub oci_version: String,
+    pub id: String,
+    pub pid: u32,
+    /// Clock ticks since boot.
+    pub start_time: u64,
+    pub bundle: PathBuf,
+    pub rootfs: PathBuf,
+    /// RFC 3339.
+    pub created: String,
+    pub owner: u32,
+    pub cgroup: Option<Cgroup>,
+}
+
+/// One container's directory.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub id: String,
+    dir: PathBuf,
+}
+
+impl Store {
+    /// The default is private to the user.
+    pub fn new(root: Option<&Path>) -> io::Result<Self> {
+        let root = match root {
+            Some(root) => root.to_owned(),
+            None => match std::env::var_os("XDG_RUNTIME_DIR") {
+                Some(dir) if !rustix::process::geteuid().is_root() => Path::new(&dir).join("skiff/oci"),
+                _ if rustix::process::geteuid().is_root() => "/run/skiff/oci".into(),
+                _ => format!("/tmp/skiff-oci-{}", rustix::process::geteuid().as_raw()).into(),
+            },
+        };
+        Ok(Store {
+            root: std::path::absolute(root)?,
+        })
+    }
+
+    /// Makes the directory of a new container.
+    pub fn make(&self, id: &str) -> io::Result<Entry> {
+        let entry = self.entry(id)?;
+        let mut builder = fs::DirBuilder::new();
+        builder.mode(0o700);
+        builder
+            .recursive(true)
+            .create(&self.root)
+            .context(|| format!("make {:?}", self.root))?;
+        // Below /tmp somebody else may have made it first.
+        let owner = rustix::fs::lstat(&self.root)?.st_uid;
+        if owner != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("{:?} belongs to user {owner}", self.root),
+            ));
+        }
+        match builder.recursive(false).create(&entry.dir) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(io::Error::new(
+                e.kind(),
+                format!("container with id exists: {id}"),
+            )),
+            done => done.context(|| format!("make {:?}", entry.dir)).map(|()| entry),
+        }
+    }
+
+    fn entry(&self, id: &str) -> io::Result<Entry> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '.');
+        if id.is_empty() || matches!(id, "." | "..") || !id.chars().all(fits) {
+            return Err(invalid(format!("invalid container ID format: {id}")));
+        }
+        Ok(Entry {
+            id: id.to_owned(),
+            dir: self.root.join(id),
+        })
+    }
+
+    /// A container that exists.
+    pub fn get(&self, id: &str) -> io::Result<(Entry, Saved)> {
+        let entry = self.entry(id)?;
+        let path = entry.dir.join("state.json");
+        let text = match fs::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(io::Error::new(
+                    e.kind(),
+                    format!("container {id:?} does not exist"),
+                ));
+            }
+            done => done.context(|| format!("read {path:?}"))?,
+        };
+        Ok((
+            entry,
+            serde_json::from_slice(&text).context(|| format!("read {path:?}"))?,
+        ))
+    }
+
+    /// All containers, by id.
+    pub fn all(&self) -> io::Result<Vec<(Entry, Saved)>> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            done => done.context(|| format!("read {:?}", self.root))?,
+        };
+        let mut all: Vec<_> = entries
+            .flatten()
+            .filter_map(|e| self.get(&e.file_name().to_string_lossy()).ok())
+            .collect();
+        all.sort_by(|a, b| a.0.id.cmp(&b.0.id));
+        Ok(all)
+    }
+}
+
+impl Entry {
+    /// Writes both files.
+    pub fn save(&self, saved: &Saved, spec: &Spec) -> io::Result<()> {
+        crate::state::replace(&self.dir.join("config.json"), &serde_json::to_vec(spec)?)?;
+        crate::state::replace(&self.dir.join("state.json"), &serde_json::to_vec(saved)?)
+    }
+
+    /// The configuration at the time of creation.
+    pub fn spec(&self) -> io::Result<Spec> {
+        let path = self.dir.join("config.json");
+        serde_json::from_slice(&fs::read(&path).context(|| format!("read {path:?}"))?)
+            .context(|| format!("read {path:?}"))
+    }
+
+    /// Removes everything that is kept.
+    pub fn remove(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done.context(|| format!("remove {:?}", self.dir)),
+        }
+    }
+
+    fn gate_path(&self) -> PathBuf {
+        self.dir.join("start.sock")
+    }
+
+    /// An address short enough for a socket: a link to the directory while that is open.
+    fn gate_address(&self) -> io::Result<(OwnedFd, rustix::net::SocketAddrUnix)> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir =
+            rustix::fs::open(&self.dir, flags, Mode::empty()).context(|| format!("open {:?}", self.dir))?;
+        let path = format!("/proc/self/fd/{}/start.sock", dir.as_raw_fd());
+        Ok((dir, rustix::net::SocketAddrUnix::new(path)?))
+    }
+
+    /// Where the new process is to wait.
+    pub fn make_gate(&self) -> io::Result<OwnedFd> {
+        let (_dir, address) = self.gate_address()?;
+        let socket = socket()?;
+        rustix::net::bind(&socket, &address).context(|| format!("bind {:?}", self.gate_path()))?;
+        rustix::net::listen(&socket, 4)?;
+        Ok(socket)
+    }
+
+    /// Connects to the waiting process. After that nobody else can.
+    pub fn open_gate(&self) -> io::Result<OwnedFd> {
+        let (_dir, address) = self.gate_address()?;
+        let socket = socket()?;
+        rustix::net::connect(&socket, &address).context(|| format!("connect to {:?}", self.gate_path()))?;
+        fs::remove_file(self.gate_path()).context(|| format!("remove {:?}", self.gate_path()))?;
+        Ok(socket)
+    }
+
+    /// In the words of the runtime-spec.
+    pub fn status(&self, saved: &Saved) -> &'static str {
+        if !alive(saved.pid, saved.start_time) {
+            "stopped"
+        } else if self.gate_path().exists() {
+            "created"
+        } else {
+            "running"
+        }
+    }
+}
+
+fn socket() -> io::Result<OwnedFd> {
+    Ok(rustix::net::socket_with(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::STREAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_cannot_lead_out_of_the_root() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(Some(&dir.path().join("root"))).unwrap();
+        for id in ["", ".", "..", "a/b", "../x", "a b"] {
+            assert!(store.make(id).is_err(), "{id:?}");
+        }
+        store.make("a_b+c-1.2").unwrap();
+        assert_eq!(
+            store.make("a_b+c-1.2").unwrap_err().to_string(),
+            "container with id exists: a_b+c-1.2"
+        );
+        assert_eq!(
+            store.get("nope").unwrap_err().to_string(),
+            "container \"nope\" does not exist"
+        );
+        assert!(store.all().unwrap().is_empty());
+    }
+}
