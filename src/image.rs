@@ -1,7 +1,7 @@
 //! `skiff image`: the images of this node.
 
-use anyhow::{Context, Result};
-use skiff_image::{Credentials, Image, ImageStore};
+use anyhow::Result;
+use skiff_image::{Credentials, Image};
 
 use crate::{
     cli::{ImageArgs, ImageCommand},
@@ -23,8 +23,7 @@ pub fn run(paths: &Paths, args: &ImageArgs) -> Result<()> {
         }
         other => other.clone(),
     };
-    skiff_node_agent::enter_namespaces(&config).context("enter the agent's namespaces")?;
-    let store = ImageStore::open(skiff_node_agent::image_config(&config))?;
+    let store = skiff_node_agent::open_images(&config)?;
     let runtime = server::runtime()?;
     match command {
         ImageCommand::Import { source, name } => {

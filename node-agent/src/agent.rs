@@ -124,13 +124,7 @@ pub(crate) async fn run(
         None => route_to(&api.cluster_url)?,
     };
     let client = Client::try_from(api.clone()).context("make the API client")?;
-    let images = ImageStore::open(skiff_image::Config {
-        dir: config.data_dir.join("images"),
-        insecure_registries: config.insecure_registries.clone(),
-        mirrors: config.mirrors.clone(),
-        user_xattr: entered.rootless,
-    })
-    .context("open the image store")?;
+    let images = ImageStore::open(crate::image_config(&config, entered)).context("open the image store")?;
     let agent = Arc::new(Agent {
         events: Recorder::start(client.clone(), config.node_name.clone()),
         capacity: node::Capacity::measure(&config.data_dir, config.max_pods),

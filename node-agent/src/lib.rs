@@ -106,3 +106,21 @@ fn start(config: Config) -> anyhow::Result<()> {
 pub fn clean(config: &Config) -> anyhow::Result<()> {
     clean::clean(config)
 }
+
+/// Opens the image store of this node, as the agent does: moves the process into the agent's user namespace first, where
+/// the owners of files in layers exist. Must be called before any thread is started.
+pub fn open_images(config: &Config) -> anyhow::Result<skiff_image::ImageStore> {
+    use anyhow::Context as _;
+
+    let entered = enter::enter(&config.run_dir).context("enter the agent's namespaces")?;
+    Ok(skiff_image::ImageStore::open(image_config(config, entered))?)
+}
+
+fn image_config(config: &Config, entered: enter::Entered) -> skiff_image::Config {
+    skiff_image::Config {
+        dir: config.data_dir.join("images"),
+        insecure_registries: config.insecure_registries.clone(),
+        mirrors: config.mirrors.clone(),
+        user_xattr: entered.rootless,
+    }
+}
