@@ -15,7 +15,7 @@ pub mod netns;
 mod port;
 pub mod relay;
 mod tcp;
-mod udp;
+pub mod udp;
 
 use std::{
     collections::HashMap,

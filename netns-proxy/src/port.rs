@@ -3,7 +3,8 @@
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 
 use parking_lot::Mutex;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Backend, Dialer, Port, Protocol, Service,
@@ -50,7 +51,7 @@ impl Environment {
 }
 
 struct Listener {
-    task: JoinHandle<()>,
+    task: AbortOnDropHandle<()>,
     /// Of a UDP listener.
     flows: Option<Arc<udp::Flows>>,
 }
@@ -174,14 +175,17 @@ impl RunningPort {
                     };
                     accept_all(listener, &environment.reserve, shed, serve).await;
                 });
-                Ok(Listener { task, flows: None })
+                Ok(Listener {
+                    task: AbortOnDropHandle::new(task),
+                    flows: None,
+                })
             }
             Protocol::Udp => {
                 let flows = Arc::new(udp::Flows::default());
                 let socket = udp::listen(namespace, address).await?;
                 let task = tokio::spawn(udp::serve(shared, socket, Arc::clone(&flows)));
                 Ok(Listener {
-                    task,
+                    task: AbortOnDropHandle::new(task),
                     flows: Some(flows),
                 })
             }

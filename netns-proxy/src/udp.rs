@@ -124,6 +124,34 @@ impl ServiceSocket {
     }
 }
 
+/// Waits until a connected socket has a datagram.
+///
+/// tokio's `readable` sleeps through ICMP errors, which come as EPOLLERR alone.
+///
+/// # Errors
+/// `ConnectionRefused` and the like: what ICMP said about an earlier datagram.
+pub async fn readable(socket: &UdpSocket) -> io::Result<()> {
+    loop {
+        let ready = socket.ready(Interest::READABLE | Interest::ERROR).await?;
+        if ready.is_error() {
+            // "Would block" makes tokio forget the event, unless another one has come since.
+            let error = socket.try_io(Interest::ERROR, || {
+                socket
+                    .take_error()?
+                    .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+            });
+            match error {
+                Ok(error) => return Err(error),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if ready.is_readable() {
+            return Ok(());
+        }
+    }
+}
+
 struct Flow {
     backend: SocketAddr,
     to_backend: Arc<UdpSocket>,
@@ -188,18 +216,22 @@ fn receive(port: &Shared, socket: &ServiceSocket, flows: &Flows) -> Received {
             Err(_) => return Received::Done,
         };
         port.metrics.received.inc_by(length as u64);
-        let flows = flows.0.lock();
-        let Some(flow) = flows.get(&key) else {
-            return if flows.len() < MOST_FLOWS {
-                Received::First(key, scratch[..length].into())
-            } else {
-                port.metrics.failures.inc();
-                Received::Done
-            };
-        };
-        *flow.used.lock() = Instant::now();
-        // An error here is an ICMP error about an earlier datagram; the flow's own task sees it too.
-        let _ = SockRef::from(&*flow.to_backend).send(&scratch[..length]);
+        let mut flows = flows.0.lock();
+        if let Some(flow) = flows.get(&key) {
+            *flow.used.lock() = Instant::now();
+            match SockRef::from(&*flow.to_backend).send(&scratch[..length]) {
+                // The previous datagram was refused (ICMP); this one was not sent yet, and goes to another backend.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    port.balancer.lock().failed(flow.backend, Clock::now());
+                    flows.remove(&key);
+                }
+                _ => return Received::Done,
+            }
+        }
+        if flows.len() < MOST_FLOWS {
+            return Received::First(key, scratch[..length].into());
+        }
+        port.metrics.failures.inc();
         Received::Done
     })
 }
@@ -271,9 +303,14 @@ async fn answers(
 ) {
     loop {
         let deadline = *used.lock() + IDLE;
-        match timeout_at(deadline, from_backend.readable()).await {
+        match timeout_at(deadline, readable(&from_backend)).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => break,
+            // Nobody listens there (ICMP).
+            Ok(Err(error)) => {
+                debug!(service = %port.service, backend = %held.backend, %error, "UDP backend refused");
+                port.balancer.lock().failed(held.backend, Clock::now());
+                break;
+            }
             Err(_) if *used.lock() + IDLE > Instant::now() => continue,
             Err(_) => break,
         }
@@ -286,12 +323,8 @@ async fn answers(
         match received {
             Ok(()) => *used.lock() = Instant::now(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // Nobody listens there (ICMP).
-            Err(error) => {
-                debug!(service = %port.service, backend = %held.backend, %error, "UDP backend refused");
-                port.balancer.lock().failed(held.backend, Clock::now());
-                break;
-            }
+            // Looked at by `readable`.
+            Err(_) => {}
         }
         tokio::task::consume_budget().await;
     }

@@ -46,7 +46,7 @@ enum Asked {
     /// Answer that is ready.
     Ready(Message),
     /// Needs upstream servers; the answer so far (an alias, perhaps) and the name that is missing.
-    Upstream(Message, Query),
+    Upstream(Box<(Message, Query)>),
 }
 
 impl Server {
@@ -65,9 +65,10 @@ impl Server {
             let limit = payload(question.as_ref().ok());
             match self.look_up(question) {
                 Asked::Ready(answer) => send(&socket, client, &answer, limit).await,
-                Asked::Upstream(answer, query) => {
+                Asked::Upstream(asked) => {
                     let (server, socket) = (Arc::clone(&self), Arc::clone(&socket));
                     tokio::spawn(async move {
+                        let (answer, query) = *asked;
                         let answer = server.complete(answer, &query).await;
                         send(&socket, client, &answer, limit).await;
                     });
@@ -114,7 +115,7 @@ impl Server {
             };
             let answer = match self.look_up(question) {
                 Asked::Ready(answer) => answer,
-                Asked::Upstream(answer, query) => self.complete(answer, &query).await,
+                Asked::Upstream(asked) => self.complete(asked.0, &asked.1).await,
             };
             let bytes = encode(&answer, u16::MAX);
             let mut framed = Vec::with_capacity(bytes.len() + 2);
@@ -154,11 +155,11 @@ impl Server {
                 Answer::Elsewhere => {
                     let mut rest = Query::query(name, query.query_type());
                     rest.set_query_class(DNSClass::IN);
-                    return Asked::Upstream(answer, rest);
+                    return Asked::Upstream(Box::new((answer, rest)));
                 }
                 Answer::Alias { alias, target } => {
                     answer.metadata.authoritative = true;
-                    answer.add_answer(alias);
+                    answer.add_answer(*alias);
                     name = target;
                     if query.query_type() != RecordType::CNAME {
                         continue;

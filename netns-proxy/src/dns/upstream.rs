@@ -186,7 +186,11 @@ impl Upstream {
         socket.send(&bytes).await?;
         let mut buffer = vec![0; 4096];
         loop {
-            let length = socket.recv(&mut buffer).await?;
+            crate::udp::readable(&socket).await?;
+            let length = match socket.try_recv(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                other => other?,
+            };
             match Message::from_vec(&buffer[..length]) {
                 Ok(answer) if !answers(&answer, &question) => {}
                 Ok(answer) if !answer.metadata.truncation => return Ok(answer),

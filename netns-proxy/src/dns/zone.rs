@@ -34,7 +34,7 @@ pub(crate) enum Answer {
         additionals: Vec<Record>,
     },
     /// An alias; the rest of the answer is at its target.
-    Alias { alias: Record, target: Name },
+    Alias { alias: Box<Record>, target: Name },
     /// The name is there, not with this type.
     NoData,
     /// No such name.
@@ -233,7 +233,7 @@ impl Zone {
                         return Answer::NoData;
                     };
                     target.set_fqdn(true);
-                    let alias = record(name, RData::CNAME(CNAME(target.clone())));
+                    let alias = Box::new(record(name, RData::CNAME(CNAME(target.clone()))));
                     return Answer::Alias { alias, target };
                 }
                 if kind == RecordType::SRV {

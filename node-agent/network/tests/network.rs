@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         udp_services_answer_from_the_service_address,
         a_service_without_backends_is_refused_at_once,
         cluster_names_resolve_from_a_pod,
+        names_of_the_world_are_asked_of_the_hosts_name_servers,
         destroying_leaves_nothing_behind,
         as_root_the_kernel_masquerades_and_leaves_the_host_as_it_was as root,
     ])
@@ -677,5 +678,87 @@ async fn as_root_the_kernel_masquerades_and_leaves_the_host_as_it_was() -> Resul
     if let Ok(tables) = tables {
         ensure!(!String::from_utf8_lossy(&tables.stdout).contains("skiff"));
     }
+    Ok(())
+}
+
+/// A name server that knows every name: 192.0.2.7, for a minute.
+fn name_server(socket: UdpSocket) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        while let Ok((_, client)) = socket.recv_from(&mut buffer).await {
+            let name = buffer[12..].iter().position(|&byte| byte == 0).unwrap_or(0);
+            let mut answer = buffer[..12 + name + 5].to_vec();
+            answer[2] |= 0x80;
+            answer[4..12].copy_from_slice(&[0, 1, 0, 1, 0, 0, 0, 0]);
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7]);
+            let _ = socket.send_to(&answer, client).await;
+        }
+    })
+}
+
+async fn names_of_the_world_are_asked_of_the_hosts_name_servers() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    loopback_up(&network.host()).await?;
+    let one = pod(&network, "one").await?;
+    let resolv_conf = dir.path().join("resolv.conf");
+    // The first server is dead, as happens; the second is on the host's loopback, as with systemd-resolved.
+    std::fs::write(&resolv_conf, "nameserver 127.0.0.9\nnameserver 127.0.0.53\n")?;
+    let server = name_server(UdpSocket::bind("127.0.0.53:53").await?);
+    let dns = Dns::start(proxy::dns::Config {
+        domain: "cluster.local".into(),
+        listen: "10.43.0.2:53".parse()?,
+        node: network.node(),
+        upstream: network.host(),
+        resolv_conf: resolv_conf.clone(),
+    })
+    .await?;
+    let external = ServiceRecord {
+        external_name: Some("www.example.org".into()),
+        ..ServiceRecord::default()
+    };
+    dns.set("default/out", Some(external));
+    let socket = one.udp(0).await?;
+    socket.connect("10.43.0.2:53").await?;
+    let ask = |labels: &'static [&'static str]| {
+        let socket = &socket;
+        async move {
+            socket.send(&question(9, labels)).await?;
+            let mut buffer = vec![0; 512];
+            let length = timeout(Duration::from_secs(6), socket.recv(&mut buffer)).await??;
+            buffer.truncate(length);
+            anyhow::Ok(buffer)
+        }
+    };
+    let started = Instant::now();
+    let answer = ask(&["example", "org"]).await?;
+    ensure!(
+        answer[3] & 15 == 0 && answer[7] == 1 && answer.ends_with(&[192, 0, 2, 7]),
+        "{answer:?}"
+    );
+    let alias = ask(&["out", "default", "svc", "cluster", "local"]).await?;
+    ensure!(
+        alias[7] == 2 && alias.ends_with(&[192, 0, 2, 7]),
+        "the alias and its address: {alias:?}"
+    );
+    ensure!(
+        started.elapsed() < Duration::from_secs(1),
+        "a dead server is noticed at once"
+    );
+    server.abort();
+    let _ = server.await;
+    let kept = ask(&["Example", "org"]).await?;
+    ensure!(
+        kept.ends_with(&[192, 0, 2, 7]),
+        "from the cache, whatever the case"
+    );
+    let failed = ask(&["other", "org"]).await?;
+    ensure!(failed[3] & 15 == 2, "server failure");
+    // Another file, another server.
+    std::fs::write(&resolv_conf, "# changed\nnameserver 127.0.0.54\n")?;
+    name_server(UdpSocket::bind("127.0.0.54:53").await?);
+    let answer = ask(&["third", "org"]).await?;
+    ensure!(answer.ends_with(&[192, 0, 2, 7]));
+    network.destroy().await?;
     Ok(())
 }

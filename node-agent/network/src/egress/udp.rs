@@ -12,7 +12,7 @@ use std::{
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
 use parking_lot::Mutex;
-use skiff_netns_proxy::netns::Namespace;
+use skiff_netns_proxy::{netns::Namespace, udp::readable};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::{
     io::Interest,
@@ -183,8 +183,8 @@ async fn carry(pod: &UdpSocket, world: &UdpSocket, key: Key) -> io::Result<()> {
         let deadline = Instant::now() + idle;
         let either = async {
             tokio::select! {
-                ready = pod.readable() => ready.map(|()| (pod, world)),
-                ready = world.readable() => ready.map(|()| (world, pod)),
+                ready = readable(pod) => ready.map(|()| (pod, world)),
+                ready = readable(world) => ready.map(|()| (world, pod)),
             }
         };
         let Ok(ready) = timeout_at(deadline, either).await else {

@@ -18,12 +18,16 @@ use nix::{
 /// Name of the test a child is to run.
 const CHOSEN: &str = "SKIFF_NETWORK_TEST";
 
+/// What a test does.
 pub type Body = fn() -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
 
+/// A test and its needs.
 pub struct Test {
+    /// A sentence.
     pub name: &'static str,
     /// Without a user namespace of its own: as root does it.
     pub as_root: bool,
+    /// Runs in a process and namespaces of its own.
     pub body: Body,
 }
 
