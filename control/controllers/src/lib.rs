@@ -172,16 +172,18 @@ pub struct Config {
 /// `root-ca-cert-publisher`, `generic-garbage-collector` (which also feeds the shared cache), `node-controller`,
 /// `pod-garbage-collector` and `kube-scheduler`.
 pub async fn run(api: impl Fn(&'static str) -> Arc<dyn Api>, config: Config, stop: CancellationToken) {
-    run_with(&api, config, Clock::system(), stop).await;
+    // Not one expression: the reference must not live on in the future.
+    let running = run_with(&api, config, Clock::system(), stop);
+    running.await;
 }
 
-/// [`run`] with a clock to choose.
-pub(crate) async fn run_with(
+/// [`run`] with a clock to choose. Tasks start at the call; `api` is used only then.
+pub(crate) fn run_with(
     api: &dyn Fn(&'static str) -> Arc<dyn Api>,
     config: Config,
     clock: Clock,
     stop: CancellationToken,
-) {
+) -> impl Future<Output = ()> + Send + use<> {
     let caches = Arc::new(Caches::default());
     let recorder = Recorder::new(clock.clone());
     let client =
@@ -219,32 +221,31 @@ pub(crate) async fn run_with(
     };
     tasks.spawn(drain);
 
-    let synced = async {
-        caches.synced().await;
-    };
-    tokio::select! {
-        () = synced => {
-            tasks.spawn(deployment.run(stop.clone()));
-            tasks.spawn(replicaset.run(stop.clone()));
-            tasks.spawn(slices.run(stop.clone()));
-            tasks.spawn(endpoints.run(stop.clone()));
-            tasks.spawn(namespaces.run(stop.clone()));
-            tasks.spawn(accounts.run(stop.clone()));
-            tasks.spawn(root_ca.run(stop.clone()));
-            tasks.spawn(garbage.run(stop.clone()));
-            tasks.spawn(nodes.run(stop.clone()));
-            tasks.spawn(podgc.run(stop.clone()));
-            tasks.spawn(scheduler.run(stop.clone()));
+    async move {
+        tokio::select! {
+            () = caches.synced() => {
+                tasks.spawn(deployment.run(stop.clone()));
+                tasks.spawn(replicaset.run(stop.clone()));
+                tasks.spawn(slices.run(stop.clone()));
+                tasks.spawn(endpoints.run(stop.clone()));
+                tasks.spawn(namespaces.run(stop.clone()));
+                tasks.spawn(accounts.run(stop.clone()));
+                tasks.spawn(root_ca.run(stop.clone()));
+                tasks.spawn(garbage.run(stop.clone()));
+                tasks.spawn(nodes.run(stop.clone()));
+                tasks.spawn(podgc.run(stop.clone()));
+                tasks.spawn(scheduler.run(stop.clone()));
+            }
+            () = stop.cancelled() => {}
         }
-        () = stop.cancelled() => {}
-    }
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended
-            && error.is_panic()
-        {
-            // A controller that panicked has met a broken invariant: the others must not act on without it.
-            tracing::error!(%error, "controller panicked");
-            stop.cancel();
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                // A controller that panicked has met a broken invariant: the others must not act on without it.
+                tracing::error!(%error, "controller panicked");
+                stop.cancel();
+            }
         }
     }
 }

@@ -109,6 +109,7 @@ impl<T: Object> Cache<T> {
     }
 
     /// How many objects.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.state.read().objects.len()
     }

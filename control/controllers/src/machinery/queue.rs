@@ -57,6 +57,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         }
     }
 
+    #[cfg(test)]
     /// Asks for a run of `key` after `delay`, or earlier if that was asked for already.
     pub fn add_after(&self, key: K, delay: Duration) {
         self.state.lock().add_at(key, Instant::now() + delay);

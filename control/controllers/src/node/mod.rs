@@ -120,7 +120,7 @@ impl Controller {
         };
         let (silent_for, marked) = self.feel(&node);
         let is_silent = silent_for >= self.grace;
-        let any_ready = caches.nodes.all().iter().any(|n| ready(n) == Some("True"));
+        let any_ready = self.any_ready();
         let range = match node
             .spec
             .as_ref()
@@ -204,6 +204,23 @@ impl Controller {
         }
         (pulse.lease, pulse.heartbeat) = (lease, heartbeat);
         (now.duration_since(pulse.at), pulse.marked)
+    }
+
+    /// Whether some node is ready and not about to be found silent: when all fall silent for one reason, the first to
+    /// be found must not count on the others.
+    fn any_ready(&self) -> bool {
+        let pulses = self.pulse.lock();
+        let alive = |n: &Node| {
+            pulses
+                .get(n.name())
+                .is_none_or(|p| p.at.elapsed() < self.grace / 2)
+        };
+        self.client
+            .caches
+            .nodes
+            .all()
+            .iter()
+            .any(|n| ready(n) == Some("True") && alive(n))
     }
 
     async fn mark_pods(&self, node: &str) -> Result<(), Error> {

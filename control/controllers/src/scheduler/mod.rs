@@ -83,7 +83,7 @@ impl Scheduler {
         });
         let c = changes.clone();
         client.caches.nodes.listen(move |old, new| {
-            for node in new.or(old) {
+            if let Some(node) = new.or(old) {
                 c.nodes.lock().insert(node.name().to_owned());
             }
             c.notify.notify_one();

@@ -52,7 +52,8 @@ impl Cluster {
         let (api, clock, token) = (self.api.clone(), self.clock.clone(), stop.clone());
         let task = tokio::spawn(async move {
             let client = move |_: &'static str| -> Arc<dyn Api> { api.clone() };
-            run_with(&client, config, clock, token).await;
+            let running = run_with(&client, config, clock, token);
+            running.await;
         });
         self.running = Some((stop, task));
     }
