@@ -260,6 +260,7 @@ mod tests {
             id: format!("a-{attempt}"),
             pid: 1,
             started_at: 1_000_000_000,
+            notes: Vec::new(),
             exit,
             labels: [
                 ("name".to_owned(), "a".to_owned()),

@@ -10,12 +10,11 @@ use std::{
 
 use async_trait::async_trait;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use parking_lot::Mutex;
 use skiff_runtime::supervisor::{Exit, Streams};
 use skiff_streaming::{ExecRequest, NodeError, Session, SessionControl};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, unix::AsyncFd},
-    sync::oneshot,
+    sync::{Mutex, oneshot},
 };
 
 use crate::pod::{handle::Handle, model::State, worker::Shared};
@@ -114,13 +113,20 @@ pub(super) struct Control {
 enum Kind {
     Exec {
         exec: u64,
-        exit: Mutex<Option<oneshot::Receiver<Exit>>>,
+        exit: Mutex<Pending>,
         tty: bool,
     },
     Attach {
         shared: Arc<Shared>,
         container: String,
     },
+}
+
+/// The end of an exec.
+enum Pending {
+    Awaited(oneshot::Receiver<Exit>),
+    /// `None`: the container went first.
+    Known(Option<i32>),
 }
 
 impl Control {
@@ -137,7 +143,7 @@ impl Control {
             id,
             kind: Kind::Exec {
                 exec,
-                exit: Mutex::new(Some(exit)),
+                exit: Mutex::new(Pending::Awaited(exit)),
                 tty,
             },
         }
@@ -173,8 +179,15 @@ impl SessionControl for Control {
         };
         match &self.kind {
             Kind::Exec { exit, .. } => {
-                let receiver = exit.lock().take().ok_or_else(ended)?;
-                receiver.await.map(|exit| exit.code).map_err(|_| ended())
+                // May be dropped half-way and called again.
+                let mut exit = exit.lock().await;
+                if let Pending::Awaited(receiver) = &mut *exit {
+                    *exit = Pending::Known(receiver.await.ok().map(|exit| exit.code));
+                }
+                match &*exit {
+                    Pending::Known(Some(code)) => Ok(*code),
+                    _ => Err(ended()),
+                }
             }
             Kind::Attach { shared, container } => {
                 let mut changed = shared.changed.subscribe();

@@ -276,6 +276,7 @@ mod tests {
             key: key.into(),
             path: path.into(),
             mode,
+            ..KeyToPath::default()
         }
     }
 
