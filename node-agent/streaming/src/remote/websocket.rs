@@ -16,7 +16,11 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Message, handshake::derive_accept_key, protocol::Role},
+    tungstenite::{
+        Message, Utf8Bytes,
+        handshake::derive_accept_key,
+        protocol::{CloseFrame, Role, frame::coding::CloseCode},
+    },
 };
 
 use super::{Channel, Input, Output, plain_text, run, size, switching};
@@ -222,6 +226,9 @@ impl Output for Sender {
         } else if let Some(text) = plain_text(status) {
             self.send(3, text.as_bytes()).await?;
         }
+        // Without a code, kubectl takes the end for a broken connection.
+        let end = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
+        self.sink.send(Message::Close(Some(end))).await.map_err(io::Error::other)?;
         self.sink.close().await.map_err(io::Error::other)
     }
 }
