@@ -23,10 +23,14 @@ use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    // The monitor blocks the signals it reads, and a blocked signal stays blocked in who it starts.
+    let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
     // The OCI runtime has a command line of its own and starts containers: nothing may come before it.
     if let Some(args) = oci_arguments() {
         return exit_code(skiff_runtime::cli::main(&args));
     }
+    // The monitor waits for signals with a descriptor and keeps them blocked: what it starts must not inherit that.
+    let _ = nix::sys::signal::SigSet::all().thread_unblock();
     let cli = Cli::parse();
     let paths = match paths::Paths::resolve(cli.data_dir, cli.run_dir) {
         Ok(paths) => paths,
