@@ -4,6 +4,7 @@ use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr},
     os::fd::{AsRawFd, BorrowedFd},
+    time::{Duration, Instant},
 };
 
 use ipnet::Ipv4Net;
@@ -16,6 +17,7 @@ use netlink_packet_route::{
     rule::{RuleAction, RuleAttribute, RuleMessage},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
+use skiff_netns_proxy::netns::Namespace;
 
 use crate::netlink::{Netlink, Refused, Request, attribute};
 
@@ -99,6 +101,8 @@ pub(crate) struct Interface {
     pub name: String,
     /// Number of the other end, in its namespace.
     pub peer: Option<u32>,
+    /// Ready to send.
+    pub running: bool,
 }
 
 /// The interface `name` of the calling thread's namespace, if there is one.
@@ -117,6 +121,33 @@ pub(crate) fn find(name: &str) -> io::Result<Option<Interface>> {
     }
 }
 
+/// Waits until the interface `name` of `namespace` can send.
+///
+/// The kernel makes an interface ready in the background when its other end comes up. What is sent before that is
+/// dropped, and the sender tries again a whole second later. Asking for the interface (Linux 6.8) hurries the kernel.
+pub(crate) async fn wait_until_running(namespace: &Namespace, name: &str) -> Result<(), Refused> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let refused = |source| Refused {
+        what: format!("wait for interface {name}"),
+        source,
+    };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let wanted = name.to_owned();
+        let found = namespace
+            .run(move || find(&wanted))
+            .await
+            .and_then(|found| found)
+            .map_err(refused)?;
+        match found {
+            Some(interface) if interface.running => return Ok(()),
+            Some(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(1)).await,
+            Some(_) => return Err(refused(io::ErrorKind::TimedOut.into())),
+            None => return Err(refused(io::ErrorKind::NotFound.into())),
+        }
+    }
+}
+
 /// All interfaces of the calling thread's namespace.
 pub(crate) fn list() -> io::Result<Vec<Interface>> {
     const NLM_F_DUMP: u16 = 0x300;
@@ -132,6 +163,7 @@ pub(crate) fn list() -> io::Result<Vec<Interface>> {
 fn interfaces(request: &Request) -> io::Result<Vec<Interface>> {
     // After struct ifinfomsg; IFLA_IFNAME and IFLA_LINK. The rest is the driver's business and may be new to us.
     const HEADER_BYTES: usize = 16;
+    const RUNNING: u32 = 0x40;
     let replies = open()?.query(request)?;
     let parsed = replies.iter().map(|reply| {
         let number = |bytes: &[u8]| bytes.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
@@ -141,6 +173,7 @@ fn interfaces(request: &Request) -> io::Result<Vec<Interface>> {
             index: number(&reply.body[4..])?,
             name: String::from_utf8_lossy(name).trim_end_matches('\0').to_owned(),
             peer: attribute(attributes, 5).and_then(number),
+            running: number(&reply.body[8..])? & RUNNING != 0,
         })
     });
     let parsed: Option<Vec<Interface>> = parsed.collect();

@@ -69,11 +69,12 @@ pub(crate) async fn connect(
     if new && occupied {
         pod.run(|| link::delete(INTERFACE)).await.map_err(&run)??;
     }
+    let outside = name.clone();
     node.run(move || {
         if new {
-            link::ensure(&[link::add_veth(&name, INTERFACE, target.as_fd())])?;
+            link::ensure(&[link::add_veth(&outside, INTERFACE, target.as_fd())])?;
         }
-        let index = index_of(&name)?;
+        let index = index_of(&outside)?;
         let route = Route {
             device: Some(index),
             source: Some(node_address),
@@ -102,7 +103,8 @@ pub(crate) async fn connect(
         ])
     })
     .await
-    .map_err(&run)?
+    .map_err(&run)??;
+    link::wait_until_running(node, &name).await
 }
 
 /// Removes the pod's veth pair from the node namespace (and so from the pod's). Idempotent.

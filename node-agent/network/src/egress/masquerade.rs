@@ -155,7 +155,8 @@ impl Masquerade {
             })?)
         })
         .await
-        .map_err(at("enter the node namespace"))?
+        .map_err(at("enter the node namespace"))??;
+        Ok(link::wait_until_running(host, &self.names.host).await?)
     }
 
     /// Removes everything of ours from both namespaces. Idempotent.

@@ -52,8 +52,11 @@ pub fn run(tests: &[Test]) -> ExitCode {
             continue;
         }
         let started = Instant::now();
+        // Removed here: mounts a failed test leaves in it are gone with its process.
+        let dir = tempfile::tempdir().unwrap();
         let outcome = Command::new(env::current_exe().unwrap())
             .env(CHOSEN, test.name)
+            .env("TMPDIR", dir.path())
             .env("RUST_LIB_BACKTRACE", "0")
             .stdin(Stdio::null())
             .output()
