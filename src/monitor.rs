@@ -119,7 +119,7 @@ impl Child {
             .append(true)
             .open(&log_path)
             .with_context(|| format!("open {log_path:?}"))?;
-        let child = Command::new("/proc/self/exe")
+        let child = Command::new(process::own_program())
             .args(["--data-dir".as_ref(), paths.data.as_os_str(), "--run-dir".as_ref(), paths.run.as_os_str()])
             .arg(self.role)
             .args(&self.arguments)

@@ -115,6 +115,11 @@ pub fn wait_readable(fd: &OwnedFd, timeout: Duration) -> bool {
     }
 }
 
+/// The path of this program, for starting it again; by descriptor when it was replaced meanwhile.
+pub fn own_program() -> PathBuf {
+    std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| "/proc/self/exe".into())
+}
+
 /// Where the processes of `skiff up` are remembered.
 pub fn file(run: &Path, role: &str) -> PathBuf {
     run.join(format!("{role}.json"))

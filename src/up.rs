@@ -67,7 +67,7 @@ fn start_monitor(paths: &Paths, args: &UpArgs) -> Result<()> {
         .append(true)
         .open(&log_path)
         .with_context(|| format!("open {log_path:?}"))?;
-    let mut child = Command::new("/proc/self/exe")
+    let mut child = Command::new(process::own_program())
         .args(["--data-dir".as_ref(), paths.data.as_os_str(), "--run-dir".as_ref(), paths.run.as_os_str()])
         .arg("monitor")
         .args(monitor::arguments(args))
