@@ -164,6 +164,9 @@ pub struct Config {
     pub resources: Vec<ResourceKind>,
 }
 
+/// After a panic, all controllers start again after this time.
+const RESTART: Duration = Duration::from_secs(5);
+
 /// Runs all controllers and the scheduler until `stop` is cancelled (leadership lost or shutdown). Returns when
 /// all have ended. `api` gives each controller its own identity by name.
 ///
@@ -172,9 +175,17 @@ pub struct Config {
 /// `root-ca-cert-publisher`, `generic-garbage-collector` (which also feeds the shared cache), `node-controller`,
 /// `pod-garbage-collector` and `kube-scheduler`.
 pub async fn run(api: impl Fn(&'static str) -> Arc<dyn Api>, config: Config, stop: CancellationToken) {
-    // Not one expression: the reference must not live on in the future.
-    let running = run_with(&api, config, Clock::system(), stop);
-    running.await;
+    loop {
+        let term = stop.child_token();
+        // Not one expression: the reference must not live on in the future.
+        let running = run_with(&api, config.clone(), Clock::system(), term);
+        running.await;
+        // Only a panic gets here without `stop`. Everything is read anew, from an empty cache.
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(RESTART) => {}
+        }
+    }
 }
 
 /// [`run`] with a clock to choose. Tasks start at the call; `api` is used only then.
@@ -242,7 +253,7 @@ pub(crate) fn run_with(
             if let Err(error) = ended
                 && error.is_panic()
             {
-                // A controller that panicked has met a broken invariant: the others must not act on without it.
+                // A controller that panicked has met a broken invariant, maybe in what all share.
                 tracing::error!(%error, "controller panicked");
                 stop.cancel();
             }

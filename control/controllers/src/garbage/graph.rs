@@ -192,6 +192,7 @@ impl Graph {
                     }
                 }
             }
+            tracing::warn!(kind = kind.kind, "watch ended");
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }

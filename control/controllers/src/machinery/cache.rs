@@ -278,6 +278,7 @@ impl<T: Object> Cache<T> {
                 }
             }
             // The watch ends by itself only when the server stops; until we are stopped too, try again.
+            tracing::warn!(kind = T::KIND, "watch ended");
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }

@@ -3,11 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use serde_json::{Value, json};
 
-use crate::{
-    DeleteOptions,
-    machinery::{Object, pods},
-    testing::Cluster,
-};
+use crate::{DeleteOptions, machinery::pods, testing::Cluster};
 
 fn pod(name: &str, cpu: &str, spec: Value) -> Value {
     let mut value = json!({
