@@ -9,6 +9,7 @@
 
 pub mod age;
 pub mod kinds;
+pub mod limits;
 mod meta;
 pub mod names;
 mod print;

@@ -112,6 +112,12 @@ impl Quantity {
         }
     }
 
+    /// How many times `other` this is; infinite for a zero `other`.
+    #[allow(clippy::cast_precision_loss, reason = "a ratio of magnitudes")]
+    pub fn ratio(self, other: Self) -> f64 {
+        self.nanos as f64 / other.nanos as f64
+    }
+
     /// The same amount rounded up to whole thousandths, as Kubernetes rounds requests and limits.
     pub fn round_up_milli(self) -> Self {
         Self {

@@ -56,6 +56,17 @@ pub fn from_core(event: &mut Value) {
     }
 }
 
+impl Event {
+    /// Events of core/v1 are named after what they are about, which may be any name.
+    fn name_rule(&self) -> metadata::NameRule {
+        if self.modern {
+            names::dns1123_subdomain
+        } else {
+            names::path_segment
+        }
+    }
+}
+
 impl Strategy for Event {
     fn to_storage(&self, object: &mut Value) {
         if self.modern {
@@ -81,7 +92,7 @@ impl Strategy for Event {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Errors::new();
-        metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
+        metadata::object(&mut errors, object, Scope::Namespaced, self.name_rule());
         about(&mut errors, object);
         if self.modern {
             modern(&mut errors, object);
@@ -91,7 +102,7 @@ impl Strategy for Event {
 
     fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
         let mut errors = Errors::new();
-        metadata::object(&mut errors, new, Scope::Namespaced, names::dns1123_subdomain);
+        metadata::object(&mut errors, new, Scope::Namespaced, self.name_rule());
         metadata::update(&mut errors, new, old);
         about(&mut errors, new);
         if self.modern {

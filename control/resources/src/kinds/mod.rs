@@ -1,4 +1,4 @@
-//! One file per kind: its [`Strategy`](crate::Strategy). The rows are in [`crate::table`].
+//! One file per kind: its [`Strategy`](crate::Strategy). The rows are in [`crate::table()`].
 
 pub(crate) mod config_map;
 pub(crate) mod controller_revision;

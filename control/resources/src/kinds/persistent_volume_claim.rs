@@ -85,6 +85,14 @@ impl Strategy for PersistentVolumeClaim {
         errors
     }
 
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        if text(object, "spec.volumeName").is_empty() {
+            vec!["spec: nothing binds claims to volumes yet: pods that use this claim will wait".to_owned()]
+        } else {
+            Vec::new()
+        }
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[
             NAME,

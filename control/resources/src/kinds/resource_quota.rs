@@ -68,6 +68,10 @@ impl Strategy for ResourceQuota {
         errors
     }
 
+    fn warnings(&self, _object: &Value) -> Vec<String> {
+        vec!["spec.hard: not enforced: nothing counts what a namespace uses yet".to_owned()]
+    }
+
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[
             NAME,

@@ -65,6 +65,12 @@ pub fn requirements(errors: &mut Errors, path: &Path<'_>, resources: &Value) {
 fn container_amount(errors: &mut Errors, path: &Path<'_>, name: &str, value: &Value) -> Option<Quantity> {
     errors.invalid_each(path, name, names::qualified_name(name));
     if !name.contains('/') && !is_standard_for_containers(name) {
+        if !matches!(
+            name,
+            "pods" | "storage" | "services" | "secrets" | "configmaps" | "requests.cpu" | "limits.cpu"
+        ) {
+            errors.invalid(path, name, "must be a standard resource type or fully qualified");
+        }
         errors.invalid(path, name, "must be a standard resource for containers");
     }
     let quantity = amount(errors, path, value)?;
