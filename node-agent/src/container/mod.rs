@@ -361,6 +361,8 @@ fn rootfs(agent: &Agent, source: &Source, instance: &Path) -> Result<RootFs, Str
         Source::Image(image) => {
             let (upper, work) = (instance.join("upper"), instance.join("work"));
             for dir in [&upper, &work] {
+                // A writable layer belongs to one instance; what is there is of one that never ran.
+                let _ = fs::remove_dir_all(dir);
                 fs::create_dir_all(dir).map_err(|error| format!("create {dir:?}: {error}"))?;
             }
             Ok(RootFs::Overlay {

@@ -170,12 +170,15 @@ pub(crate) fn timestamp(nanoseconds: i64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
+/// Reason of an end nobody saw.
+pub(crate) const LOST: &str = "ContainerStatusUnknown";
+
 /// The end of an instance nobody saw.
 pub(crate) fn lost(started_at: Option<Timestamp>, container_id: String) -> Ended {
     Ended {
         code: 137,
         signal: None,
-        reason: "ContainerStatusUnknown".into(),
+        reason: LOST.into(),
         message: Some("The container could not be located when the pod was terminated".into()),
         started_at,
         finished_at: Timestamp::now(),

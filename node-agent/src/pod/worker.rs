@@ -404,7 +404,10 @@ impl Worker {
             return;
         };
         if let State::Exited(ended) = std::mem::take(&mut instance.state) {
-            instance.backoff_s = plan::next_backoff(instance.backoff_s, &ended);
+            // An instance that went down with its node has not failed.
+            if ended.reason != restore::LOST {
+                instance.backoff_s = plan::next_backoff(instance.backoff_s, &ended);
+            }
             instance.last = Some(ended);
             instance.attempt += 1;
         }
