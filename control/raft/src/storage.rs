@@ -131,6 +131,17 @@ impl LogStorage {
     }
 }
 
+fn has_member(members: &ConfState, id: u64) -> bool {
+    [
+        &members.voters,
+        &members.learners,
+        &members.voters_outgoing,
+        &members.learners_next,
+    ]
+    .into_iter()
+    .any(|ids| ids.contains(&id))
+}
+
 fn size(entry: &Entry) -> usize {
     entry.data.len() + entry.context.len() + 64
 }
@@ -207,11 +218,13 @@ impl Storage for LogStorage {
         Ok(self.last())
     }
 
-    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
         let mut slot = self.snapshot.borrow_mut();
         match &*slot {
+            // One made before `to` was a member would be ignored there, for ever.
             SnapshotSlot::Ready(snapshot)
-                if snapshot.get_metadata().index >= request_index.max(self.base.index) =>
+                if snapshot.get_metadata().index >= request_index.max(self.base.index)
+                    && has_member(snapshot.get_metadata().get_conf_state(), to) =>
             {
                 return Ok(snapshot.clone());
             }

@@ -102,6 +102,12 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
             return;
         }
         self.shared.checkpoints.fetch_add(1, Ordering::Relaxed);
+        // A snapshot that nobody takes any more need not stay in memory; whoever still wants one asks again.
+        let mut slot = self.raw.store().snapshot.borrow_mut();
+        if matches!(*slot, SnapshotSlot::Ready(_)) {
+            *slot = SnapshotSlot::Empty;
+        }
+        drop(slot);
         self.log_bytes = self.log_bytes.saturating_sub(bytes);
         // Followers that are a little behind should get entries, not a snapshot.
         let base = if self.alone() {
