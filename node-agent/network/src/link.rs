@@ -78,6 +78,18 @@ pub(crate) fn set_up(index: u32) -> Request {
     )
 }
 
+/// Leaves a note at an interface, for whoever finds it.
+pub(crate) fn set_alias(index: u32, alias: &str) -> Request {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::IfAlias(alias.into())];
+    Request::route(
+        format!("set alias of interface {index}"),
+        0,
+        &RouteNetlinkMessage::SetLink(message),
+    )
+}
+
 /// Deletes the interface `name` of the calling thread's namespace, and with it its peer. Idempotent.
 pub(crate) fn delete(name: &str) -> Result<(), Refused> {
     let mut message = LinkMessage::default();
@@ -103,6 +115,8 @@ pub(crate) struct Interface {
     pub peer: Option<u32>,
     /// Ready to send.
     pub running: bool,
+    /// A note made by [`set_alias`].
+    pub alias: Option<String>,
 }
 
 /// The interface `name` of the calling thread's namespace, if there is one.
@@ -161,19 +175,23 @@ pub(crate) fn list() -> io::Result<Vec<Interface>> {
 }
 
 fn interfaces(request: &Request) -> io::Result<Vec<Interface>> {
-    // After struct ifinfomsg; IFLA_IFNAME and IFLA_LINK. The rest is the driver's business and may be new to us.
+    // After struct ifinfomsg; IFLA_IFNAME, IFLA_LINK and IFLA_IFALIAS. The rest is the driver's business and may be new to us.
     const HEADER_BYTES: usize = 16;
     const RUNNING: u32 = 0x40;
     let replies = open()?.query(request)?;
     let parsed = replies.iter().map(|reply| {
         let number = |bytes: &[u8]| bytes.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
         let attributes = reply.body.get(HEADER_BYTES..)?;
-        let name = attribute(attributes, 3)?;
+        let text = |kind: u16| {
+            let text = attribute(attributes, kind)?;
+            Some(String::from_utf8_lossy(text).trim_end_matches('\0').to_owned())
+        };
         Some(Interface {
             index: number(&reply.body[4..])?,
-            name: String::from_utf8_lossy(name).trim_end_matches('\0').to_owned(),
+            name: text(3)?,
             peer: attribute(attributes, 5).and_then(number),
             running: number(&reply.body[8..])? & RUNNING != 0,
+            alias: text(20),
         })
     });
     let parsed: Option<Vec<Interface>> = parsed.collect();

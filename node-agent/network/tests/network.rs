@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         cluster_names_resolve_from_a_pod,
         names_of_the_world_are_asked_of_the_hosts_name_servers,
         destroying_leaves_nothing_behind,
+        an_idle_node_uses_no_cpu_time,
         as_root_the_kernel_masquerades_and_leaves_the_host_as_it_was as root,
     ])
 }
@@ -670,7 +671,17 @@ async fn as_root_the_kernel_masquerades_and_leaves_the_host_as_it_was() -> Resul
     .await?;
     ensure!(state()?.1 == interfaces + 1);
     outbound_works(&network).await?;
+    // A second network on the same host comes and the first one goes: forwarding stays until both are gone.
+    let other_dir = tempfile::tempdir()?;
+    let other = PodNetwork::start(Config {
+        rootless: false,
+        ..config(other_dir.path())
+    })
+    .await?;
     network.destroy().await?;
+    ensure!(state()? == ("1\n".to_owned(), interfaces + 1));
+    outbound_works(&other).await?;
+    other.destroy().await?;
     ensure!(state()? == (forwarding, interfaces));
     let tables = std::process::Command::new("nft")
         .args(["list", "tables"])
@@ -759,6 +770,77 @@ async fn names_of_the_world_are_asked_of_the_hosts_name_servers() -> Result<()> 
     name_server(UdpSocket::bind("127.0.0.54:53").await?);
     let answer = ask(&["third", "org"]).await?;
     ensure!(answer.ends_with(&[192, 0, 2, 7]));
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn an_idle_node_uses_no_cpu_time() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    give_host_an_address(&network).await?;
+    // Flows and connections of every kind stay behind.
+    outbound_works(&network).await?;
+    let (client, server) = (pod(&network, "client").await?, pod(&network, "server").await?);
+    let proxy = proxy_of(&network);
+    server.serve_tcp(80, "server").await?;
+    echo_udp(server.udp(53).await?, "server");
+    let to = "10.43.0.10:80".parse()?;
+    proxy
+        .set(service(
+            "default/web",
+            "10.43.0.10",
+            Protocol::Tcp,
+            80,
+            &[(server.address, 80).into()],
+        ))
+        .await?;
+    proxy
+        .set(service(
+            "default/dns",
+            "10.43.0.11",
+            Protocol::Udp,
+            53,
+            &[(server.address, 53).into()],
+        ))
+        .await?;
+    let mut stream = client.connect(to).await?;
+    greeting(&mut stream).await?;
+    let bulk = vec![7; 4 << 20];
+    let (mut read, mut write) = stream.split();
+    let mut back = vec![0; bulk.len()];
+    tokio::try_join!(write.write_all(&bulk), read.read_exact(&mut back))?;
+    write.shutdown().await?;
+    let mut second = client.connect(to).await?;
+    greeting(&mut second).await?;
+    let socket = client.udp(0).await?;
+    ask_udp(&socket, "10.43.0.11:53".parse()?, "x").await?;
+    let dns = Dns::start(proxy::dns::Config {
+        domain: "cluster.local".into(),
+        listen: "10.43.0.2:53".parse()?,
+        node: network.node(),
+        upstream: network.host(),
+        resolv_conf: dir.path().join("resolv.conf"),
+    })
+    .await?;
+    socket
+        .send_to(&question(1, &["example", "org"]), "10.43.0.2:53")
+        .await?;
+    socket.recv(&mut [0; 512]).await?;
+    let used = || {
+        let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF)?;
+        let total = usage.user_time() + usage.system_time();
+        anyhow::Ok(Duration::from_micros(u64::try_from(
+            total.tv_sec() * 1_000_000 + total.tv_usec(),
+        )?))
+    };
+    // Time has to pass: it is what is measured.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let before = used()?;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let spent = used()? - before;
+    println!("{spent:?} of CPU time in 800 ms");
+    ensure!(spent < Duration::from_millis(20), "{spent:?}");
+    drop(dns);
     network.destroy().await?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
     fs, io,
     net::Ipv4Addr,
     os::fd::{AsFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -19,13 +19,17 @@ use super::TABLE;
 use crate::{
     Config, Error,
     link::{self, Route},
-    netlink::Refused,
     nftables::{self, Hook, Rule, Table},
 };
 
 /// The node namespace's end of the pair.
 const UPLINK: &str = "uplink";
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+/// How the names of all networks' host interfaces begin.
+const PREFIX: &str = "skiff-";
+/// Note at a host interface: the last such interface to go switches forwarding off again. It is kept there because it
+/// must live exactly as long, whatever becomes of the agent and its directory.
+const WAS_OFF: &str = "forwarding was off";
 
 /// Names and addresses of one node network on this host: several may run side by side.
 #[derive(Clone, Debug)]
@@ -51,7 +55,7 @@ impl Names {
         // Four addresses each of 169.254.64.0/18: link-local, and away from the pods' gateway.
         let base = u32::from(Ipv4Addr::new(169, 254, 64, 0)) + number * 4;
         Self {
-            host: format!("skiff-{number:03x}"),
+            host: format!("{PREFIX}{number:03x}"),
             host_address: Ipv4Addr::from(base + 1),
             node_address: Ipv4Addr::from(base + 2),
         }
@@ -61,8 +65,6 @@ impl Names {
 #[derive(Debug)]
 pub(crate) struct Masquerade {
     names: Names,
-    /// What forwarding on the host was before us.
-    saved: PathBuf,
 }
 
 impl Masquerade {
@@ -70,7 +72,6 @@ impl Masquerade {
     pub async fn start(config: &Config, node: &Arc<Namespace>, host: &Arc<Namespace>) -> Result<Self, Error> {
         let masquerade = Self {
             names: Names::of(&config.dir),
-            saved: config.dir.join("host-ip-forward"),
         };
         match masquerade.set_up(node, host).await {
             Ok(()) => Ok(masquerade),
@@ -84,17 +85,6 @@ impl Masquerade {
 
     async fn set_up(&self, node: &Arc<Namespace>, host: &Arc<Namespace>) -> Result<(), Error> {
         let at = |operation: &'static str| move |source| Error::new(operation, source);
-        let saved = self.saved.clone();
-        host.run(move || -> Result<(), Error> {
-            if nftables::forwarding_is_dropped().map_err(at("look at the host's firewall"))? {
-                let text = "the host's firewall drops forwarded packets";
-                return Err(Error::new("masquerade", io::Error::other(text)));
-            }
-            forward(&saved).map_err(at("switch forwarding on"))
-        })
-        .await
-        .map_err(at("enter the host namespace"))??;
-
         let names = self.names.clone();
         let uplink = node
             .run(|| link::find(UPLINK))
@@ -106,6 +96,10 @@ impl Masquerade {
             .try_clone_to_owned()
             .map_err(at("keep the node namespace"))?;
         host.run(move || -> Result<(), Error> {
+            if nftables::forwarding_is_dropped().map_err(at("look at the host's firewall"))? {
+                let text = "the host's firewall drops forwarded packets";
+                return Err(Error::new("masquerade", io::Error::other(text)));
+            }
             let known = link::find(&names.host).map_err(at("find the host's interface"))?;
             let paired = match (&uplink, &known) {
                 (Some(inside), Some(outside)) => {
@@ -124,6 +118,7 @@ impl Masquerade {
                 30,
                 AddressScope::Link,
             )])?;
+            forward(index)?;
             let ours = Rule::new().from(names.node_address.into()).masquerade();
             Ok(nftables::replace(&Table {
                 name: &names.host,
@@ -161,15 +156,17 @@ impl Masquerade {
 
     /// Removes everything of ours from both namespaces. Idempotent.
     pub async fn stop(self, node: &Namespace, host: &Namespace) -> Result<(), Error> {
-        let Self { names, saved } = self;
+        let name = self.names.host;
         let outside = host.run(move || -> Result<(), Error> {
-            let interface = link::delete(&names.host);
-            let table = nftables::remove(&names.host);
-            let switch = restore_forwarding(&saved).map_err(|source| Refused {
-                what: "restore forwarding".into(),
-                source,
-            });
-            Ok(interface.and(table).and(switch)?)
+            let noted =
+                link::find(&name).map_err(|source| Error::new("find the host's interface", source))?;
+            let was_off = noted.is_some_and(|interface| interface.alias.as_deref() == Some(WAS_OFF));
+            let interface = link::delete(&name);
+            let table = nftables::remove(&name);
+            if was_off && others()?.is_empty() {
+                switch_forwarding("0")?;
+            }
+            Ok(interface.and(table)?)
         });
         let outside = outside
             .await
@@ -187,22 +184,29 @@ fn index_of(name: &str) -> Result<u32, Error> {
         .map_err(|source| Error::new("find a new interface", source))
 }
 
-/// Switches forwarding on in the calling thread's namespace, and notes in `saved` if it was off.
-fn forward(saved: &Path) -> io::Result<()> {
-    if fs::read_to_string(FORWARDING)?.trim() != "1" {
-        fs::write(saved, "0")?;
-        fs::write(FORWARDING, "1")?;
-    }
-    Ok(())
+/// The host interfaces of all networks on this host.
+fn others() -> Result<Vec<link::Interface>, Error> {
+    let mut all = link::list().map_err(|source| Error::new("list interfaces", source))?;
+    all.retain(|interface| interface.name.starts_with(PREFIX));
+    Ok(all)
 }
 
-fn restore_forwarding(saved: &Path) -> io::Result<()> {
-    match fs::read_to_string(saved) {
-        Ok(value) => fs::write(FORWARDING, value)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
+/// Switches forwarding on in the calling thread's namespace, and notes at our interface `index` if that, or another
+/// network's interface before, is what switched it on.
+fn forward(index: u32) -> Result<(), Error> {
+    let value =
+        fs::read_to_string(FORWARDING).map_err(|source| Error::new("read the host's ip_forward", source))?;
+    let off = value.trim() != "1";
+    let noted = |interface: &link::Interface| interface.alias.as_deref() == Some(WAS_OFF);
+    if off || others()?.iter().any(noted) {
+        // The note first: switched on without it, forwarding would stay on for ever.
+        link::ensure(&[link::set_alias(index, WAS_OFF)])?;
     }
-    fs::remove_file(saved)
+    if off { switch_forwarding("1") } else { Ok(()) }
+}
+
+fn switch_forwarding(value: &str) -> Result<(), Error> {
+    fs::write(FORWARDING, value).map_err(|source| Error::new("switch the host's ip_forward", source))
 }
 
 #[cfg(test)]
