@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
-    core::v1::{ConfigMap, Namespace, Pod, ServiceAccount},
+    core::v1::{ConfigMap, Event, Namespace, Pod, ServiceAccount},
 };
 use serde_json::{Value, json};
 
@@ -204,5 +204,11 @@ async fn a_namespace_has_its_account_and_ca_and_goes_with_all_it_contains() {
     );
     assert!(cluster.api.one::<ServiceAccount>("team", "default").is_none());
     assert_eq!(left(&cluster), (1, 1, 3), "other namespaces are untouched");
+    let warnings = cluster
+        .api
+        .all::<Event>()
+        .into_iter()
+        .filter(|e| e.type_.as_deref() == Some("Warning"));
+    assert_eq!(warnings.count(), 0);
     cluster.stop().await;
 }

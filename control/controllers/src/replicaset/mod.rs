@@ -99,9 +99,11 @@ impl Controller {
             .filter(|p| !pods::is_terminal(p))
             .partition(|p| !caches.pods.is_deleting(p));
         let related = self.related(&set);
+        let namespace = caches.namespaces.get("", set.namespace());
         let plan = plan(
             &Observed {
                 set: &set,
+                may_create: namespace.is_none_or(|n| !n.is_terminating()),
                 active,
                 terminating: terminating.len(),
                 related,

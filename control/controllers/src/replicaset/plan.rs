@@ -17,6 +17,8 @@ const BURST: usize = 500;
 /// What there is.
 pub struct Observed<'a> {
     pub set: &'a ReplicaSet,
+    /// Its namespace takes new objects.
+    pub may_create: bool,
     /// Its pods that have neither ended nor begun to be deleted.
     pub active: Vec<Arc<Pod>>,
     /// How many are being deleted.
@@ -43,7 +45,9 @@ pub fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
     let have = observed.active.len();
     let (mut create, mut delete) = (0, Vec::new());
     if !set.is_terminating() {
-        create = wanted.saturating_sub(have).min(BURST);
+        if observed.may_create {
+            create = wanted.saturating_sub(have).min(BURST);
+        }
         let excess = have.saturating_sub(wanted).min(BURST);
         if excess > 0 {
             delete = rank::first_to_go(observed.active.clone(), &observed.related, excess, now);
