@@ -12,6 +12,7 @@ use skiff_sys::process::{Child, Forked, clone3, fork};
 
 use crate::{
     error::{Context, Failure},
+    seccomp::Filter,
     supervisor::{self, Pod, Sandbox},
     wire,
 };
@@ -81,6 +82,10 @@ fn serve(socket: &OwnedFd) -> io::Result<()> {
     let _ = rustix::process::setsid();
     // Supervisors that end are reaped by the kernel.
     skiff_sys::process::ignore_signal(libc::SIGCHLD);
+    // What nearly every container uses is compiled once, here, while the agent is still starting; supervisors are forked
+    // with the result.
+    let _ = Filter::compile(&crate::default_seccomp(), None);
+    skiff_sys::process::trim_heap();
     loop {
         let sandbox = match wire::receive::<Sandbox>(socket) {
             Ok((sandbox, _)) => sandbox,

@@ -87,9 +87,9 @@ fn parse(mountinfo: &str, membership: &str) -> Vec<Hierarchy> {
             controllers,
             path: relative.to_owned(),
         };
-        if !found.iter().any(|h| h.controllers == hierarchy.controllers) {
-            found.push(hierarchy);
-        }
+        // Of several mounts of one hierarchy the last counts: it may hide the others.
+        found.retain(|h| h.controllers != hierarchy.controllers);
+        found.push(hierarchy);
     }
     found
 }

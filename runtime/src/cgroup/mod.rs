@@ -330,8 +330,11 @@ impl Cgroup {
             dir.push(relative);
             directories.push((place.controller.clone(), dir));
         }
-        let prefix = &base.places[0].prefix;
-        let keep = if prefix == Path::new(TOP) {
+        let prefix = &places[0].prefix;
+        let path = prefix.join(relative);
+        let keep = if from_top {
+            path.components().count() - 1
+        } else if prefix == Path::new(TOP) {
             0
         } else {
             prefix.components().count()
@@ -339,7 +342,7 @@ impl Cgroup {
         Ok(Cgroup {
             version: base.available.version,
             directories,
-            path: prefix.join(relative),
+            path,
             keep,
         })
     }

@@ -172,9 +172,7 @@ impl Options {
             "remount" => self.remount = true,
             "tmpcopyup" => self.copy_up = true,
             // Words of mount(8) that say nothing to the kernel.
-            "defaults" | "async" | "nofail" | "auto" | "noauto" | "user" | "nouser" | "_netdev" | "loud" => {
-                ()
-            }
+            "defaults" | "async" | "nofail" | "auto" | "noauto" | "user" | "nouser" | "_netdev" | "loud" => {}
             "" => (),
             data => self.data.push(data.to_owned()),
         }

@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{self, Read, Seek},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
@@ -18,6 +18,11 @@ use sha2::{Digest, Sha256};
 pub use self::default::{default_seccomp, default_seccomp_for};
 use crate::error::{Context, invalid};
 
+type Hash = [u8; 32];
+
+/// What this process has compiled, and what it was forked with.
+static COMPILED: Mutex<Vec<(Hash, Filter)>> = Mutex::new(Vec::new());
+
 /// A compiled filter.
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
@@ -26,35 +31,34 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Compiles `profile`, or reads the result of an earlier compilation of the same from the directory `cache`.
+    /// Compiles `profile`, unless that has been done: in this process or one it was forked from, or by another process
+    /// that left the result in the directory `cache`.
     pub fn compile(profile: &LinuxSeccomp, cache: Option<&Path>) -> io::Result<Self> {
         let flags = flags(profile)?;
-        let Some(cache) = cache else {
-            return Ok(Filter {
-                bpf: bpf(profile)?.into(),
-                flags,
-            });
-        };
-        let path = cache.join(format!(
-            "{}.bpf",
-            hex::encode(Sha256::digest(serde_json::to_vec(profile)?))
-        ));
-        if let Ok(bpf) = fs::read(&path)
-            && !bpf.is_empty()
-            && bpf.len() % 8 == 0
-        {
-            return Ok(Filter {
-                bpf: bpf.into(),
-                flags,
-            });
+        let hash: Hash = Sha256::digest(serde_json::to_vec(profile)?).into();
+        let mut compiled = COMPILED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((_, filter)) = compiled.iter().find(|(known, _)| *known == hash) {
+            return Ok(filter.clone());
         }
-        let bpf = bpf(profile)?;
-        // The cache is a convenience: without it the next container compiles again.
-        let _ = crate::state::replace(&path, &bpf);
-        Ok(Filter {
+        let path = cache.map(|dir| dir.join(format!("{}.bpf", hex::encode(hash))));
+        let kept = path.as_ref().and_then(|path| fs::read(path).ok());
+        let bpf = match kept.filter(|bpf| !bpf.is_empty() && bpf.len() % 8 == 0) {
+            Some(bpf) => bpf,
+            None => {
+                let bpf = bpf(profile)?;
+                if let Some(path) = &path {
+                    // The cache is a convenience: without it the next container compiles again.
+                    let _ = crate::state::replace(path, &bpf);
+                }
+                bpf
+            }
+        };
+        let filter = Filter {
             bpf: bpf.into(),
             flags,
-        })
+        };
+        compiled.push((hash, filter.clone()));
+        Ok(filter)
     }
 
     /// Loads it into this process.
@@ -74,7 +78,7 @@ fn flags(profile: &LinuxSeccomp) -> io::Result<u64> {
             LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => {
                 return Err(invalid("seccomp user notification is not supported"));
             }
-        } as u64;
+        };
     }
     Ok(bits)
 }
@@ -195,9 +199,10 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let first = Filter::compile(&default_seccomp(), Some(cache.path())).unwrap();
         assert!(first.bpf.len() > 1000);
-        let second = Filter::compile(&default_seccomp(), Some(cache.path())).unwrap();
-        assert_eq!(first.bpf, second.bpf);
-        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1);
+        let kept = fs::read_dir(cache.path()).unwrap().next().unwrap().unwrap();
+        assert_eq!(fs::read(kept.path()).unwrap(), *first.bpf);
+        let second = Filter::compile(&default_seccomp(), None).unwrap();
+        assert!(Arc::ptr_eq(&first.bpf, &second.bpf));
     }
 
     #[test]

@@ -63,7 +63,6 @@ fn serve(sandbox: &Sandbox, ready: &OwnedFd) -> io::Result<()> {
     };
     wire::send(ready, &Ok::<(), Failure>(()), &[])?;
     rustix::net::shutdown(ready, rustix::net::Shutdown::Both)?;
-    skiff_sys::process::trim_heap();
     server.serve()
 }
 
@@ -214,7 +213,15 @@ struct Server<'a> {
     tasks: Tasks<'a>,
     pid: u32,
     start_time: u64,
+    /// Something was done since memory was last given back.
+    worked: bool,
 }
+
+/// How long nothing happens before memory is given back.
+const IDLE: rustix::event::Timespec = rustix::event::Timespec {
+    tv_sec: 0,
+    tv_nsec: 200_000_000,
+};
 
 impl<'a> Server<'a> {
     fn new(sandbox: &'a Sandbox, listener: OwnedFd) -> io::Result<Self> {
@@ -237,17 +244,34 @@ impl<'a> Server<'a> {
             tasks,
             pid,
             start_time,
+            worked: false,
         })
     }
 
     fn serve(&mut self) -> io::Result<()> {
         let mut ready = Vec::with_capacity(16);
+        self.worked = true;
         loop {
             ready.clear();
-            match epoll::wait(&self.poll.epoll, rustix::buffer::spare_capacity(&mut ready), None) {
+            // After large work memory is given back once there is nothing to do for a while: a pod that starts has
+            // several requests in a row.
+            let idle = self.worked.then_some(IDLE);
+            let woken = epoll::wait(
+                &self.poll.epoll,
+                rustix::buffer::spare_capacity(&mut ready),
+                idle.as_ref(),
+            );
+            match woken {
                 Err(rustix::io::Errno::INTR) => continue,
                 done => done?,
             };
+            if ready.is_empty() && self.worked {
+                self.worked = false;
+                self.tasks.shrink();
+                skiff_sys::process::trim_heap();
+                let _ = skiff_sys::process::forget_unused_pages();
+                continue;
+            }
             for event in &ready {
                 let token = event.data.u64();
                 let flags = event.flags;
@@ -330,18 +354,11 @@ impl<'a> Server<'a> {
                     (Reply::Done, Vec::new())
                 }
                 Ok(request) => {
-                    let big = matches!(
-                        request,
-                        Request::Create(_) | Request::Exec(_) | Request::Remove(_)
-                    );
                     end = matches!(request, Request::Stop);
                     let (reply, fds) = self
                         .answer(request)
                         .unwrap_or_else(|e| (Reply::Failed(e.into()), Vec::new()));
                     end &= matches!(reply, Reply::Done);
-                    if big {
-                        skiff_sys::process::trim_heap();
-                    }
                     (reply, fds)
                 }
             };

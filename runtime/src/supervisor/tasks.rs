@@ -144,6 +144,11 @@ impl<'a> Tasks<'a> {
         self.save()
     }
 
+    /// Gives back what is only needed while something happens.
+    pub fn shrink(&mut self) {
+        self.buffer = Vec::new();
+    }
+
     /// Events since the last call.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
@@ -307,10 +312,9 @@ impl<'a> Tasks<'a> {
         let mut own_pid = !self.sandbox.shared_pid && !self.sandbox.host_pid;
         for ns in &listed {
             let Some(path) = ns.path() else {
-                match ns.typ() {
-                    LinuxNamespaceType::User => plan.new |= libc::CLONE_NEWUSER as u64,
-                    // The pod's: ours. Cgroup and time are made by the process itself.
-                    _ => (),
+                // The others are the pod's: ours. Cgroup and time are made by the process itself.
+                if ns.typ() == LinuxNamespaceType::User {
+                    plan.new |= libc::CLONE_NEWUSER as u64;
                 }
                 continue;
             };

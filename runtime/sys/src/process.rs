@@ -96,11 +96,12 @@ fn clone3_with(
     match pid {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Forked::Child),
-        // SAFETY: the kernel has just made this descriptor for us and nobody else knows it.
-        pid => Ok(Forked::Parent(Child {
-            pid: pid as u32,
-            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
-        })),
+        pid => {
+            // SAFETY: the kernel has just made this descriptor for us and nobody else knows it.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            let pid = pid as u32;
+            Ok(Forked::Parent(Child { pid, pidfd }))
+        }
     }
 }
 
@@ -245,6 +246,63 @@ pub fn trim_heap() {
     }
 }
 
+/// Lets go of the program's own unchanged pages (code, constants), which come back from the page cache when they are
+/// used again, and of the part of the stack that an earlier, deeper call has used. For a process that has done its large
+/// work and then waits: all of that counts for its memory.
+///
+/// # Errors
+/// When `/proc/self/smaps` cannot be read.
+pub fn forget_unused_pages() -> io::Result<()> {
+    let text = fs::read_to_string("/proc/self/smaps")?;
+    let mut range = None;
+    let here = (&raw const range) as usize;
+    for line in text.lines() {
+        if let Some((start, end)) = line.ends_with("[stack]").then(|| mapping_range(line)).flatten()
+            && (start..end).contains(&here)
+        {
+            // A generous distance below this frame, for what is called from here.
+            let unused = (here - 64 * 1024) & !0xfff;
+            if unused > start {
+                // SAFETY: the stack of this, the only thread that uses it, grows downwards; below its lowest live frame
+                // nothing is alive, and the pages come back zeroed when a deeper call touches them.
+                unsafe { libc::madvise(start as *mut libc::c_void, unused - start, libc::MADV_DONTNEED) };
+            }
+        } else if let Some(mapping) = clean_candidate(line) {
+            range = mapping;
+        } else if let Some(rest) = line.strip_prefix("Anonymous:")
+            && let Some((start, end)) = range.take()
+            // Pages that differ from the file (relocated tables that were made read-only) would be lost.
+            && rest.trim() == "0 kB"
+        {
+            // SAFETY: a mapping of this process by its own account, private, backed by a file, not writable, with no
+            // page that differs from the file: dropping its pages changes nothing that can be read there.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+        }
+    }
+    Ok(())
+}
+
+/// For the first line of a mapping in smaps: its range when it is a private, unwritable mapping of a file. `None` for
+/// other lines.
+fn clean_candidate(line: &str) -> Option<Option<(usize, usize)>> {
+    let range = mapping_range(line)?;
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let permissions = words.next()?;
+    let inode = words.nth(2)?;
+    let fits = permissions.starts_with('r')
+        && permissions.as_bytes().get(1) == Some(&b'-')
+        && permissions.ends_with('p');
+    Some((fits && inode != "0").then_some(range))
+}
+
+fn mapping_range(line: &str) -> Option<(usize, usize)> {
+    let (start, end) = line.split_ascii_whitespace().next()?.split_once('-')?;
+    Some((
+        usize::from_str_radix(start, 16).ok()?,
+        usize::from_str_radix(end, 16).ok()?,
+    ))
+}
+
 /// Sets the I/O priority of this process: class 1 to 3, level 0 to 7. Source: ioprio_set(2).
 ///
 /// # Errors
@@ -276,6 +334,20 @@ pub fn set_personality(domain: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_unwritable_private_file_mappings_are_forgotten() {
+        let line = |text: &str| clean_candidate(text);
+        assert_eq!(
+            line("1000-3000 r-xp 00000000 fe:00 77    /bin/x"),
+            Some(Some((0x1000, 0x3000)))
+        );
+        assert_eq!(line("1000-3000 rw-p 00000000 fe:00 77    /bin/x"), Some(None));
+        assert_eq!(line("1000-3000 r--s 00000000 fe:00 77    /bin/x"), Some(None));
+        assert_eq!(line("1000-3000 r--p 00000000 00:00 0     [vvar]"), Some(None));
+        assert_eq!(line("Rss:                   4 kB"), None);
+        forget_unused_pages().unwrap();
+    }
 
     #[test]
     fn clone3_refuses_a_process_with_threads() {
