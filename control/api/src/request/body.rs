@@ -4,9 +4,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
-use skiff_schema::{PatchError, Type};
+use skiff_schema::PatchError;
 
-use super::query::FieldValidation;
+use super::{protobuf, query::FieldValidation};
 use crate::status::Status;
 
 /// Largest request body in bytes. Kubernetes: 3 MiB.
@@ -66,23 +66,29 @@ pub enum Syntax {
     Json,
     /// YAML.
     Yaml,
+    /// Kubernetes' protobuf.
+    Protobuf,
 }
+
+/// The media types of objects, as a 415 lists them.
+const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 impl Syntax {
     /// From a media type.
     ///
     /// # Errors
-    /// 415 for anything but JSON and YAML.
+    /// 415 for anything but JSON, YAML and protobuf.
     pub fn of(media: &str) -> Result<Self, Status> {
         match media {
             "" | "application/json" | "*/*" => Ok(Self::Json),
             "application/yaml" | "application/x-yaml" | "text/yaml" => Ok(Self::Yaml),
-            _ => Err(Status::unsupported_media_type("application/json, application/yaml")),
+            protobuf::MEDIA_TYPE => Ok(Self::Protobuf),
+            _ => Err(Status::unsupported_media_type(ACCEPTED)),
         }
     }
 }
 
-/// Parses an object of a type, with unknown fields dropped and told (`Warn`), refused (`Strict`) or dropped
+/// Parses an object of a type (`api_version`, `kind`), with unknown fields dropped and told (`Warn`), refused (`Strict`) or dropped
 /// (`Ignore`). Returns the object and the warnings.
 ///
 /// # Errors
@@ -90,11 +96,12 @@ impl Syntax {
 pub fn parse(
     bytes: &[u8],
     syntax: Syntax,
-    ty: Option<Type>,
+    api_version: &str,
     kind: &str,
-    version: &str,
     validation: FieldValidation,
 ) -> Result<(Value, Vec<String>), Status> {
+    let ty = skiff_schema::lookup(api_version, kind);
+    let version = api_version.rsplit('/').next().unwrap_or_default();
     let cannot = |why: &str| {
         Status::bad_request(format!(
             "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
@@ -103,8 +110,11 @@ pub fn parse(
     let text = |error: PatchError| cannot(&error.to_string());
     let (value, problems) = match syntax {
         Syntax::Json => skiff_schema::decode(bytes, ty).map_err(text)?,
-        Syntax::Yaml => {
-            let mut value = yaml(bytes)?;
+        Syntax::Yaml | Syntax::Protobuf => {
+            let mut value = match syntax {
+                Syntax::Protobuf => protobuf::decode(bytes, api_version, kind).map_err(|e| cannot(&e.to_string()))?,
+                _ => yaml(bytes)?,
+            };
             let problems = match ty {
                 Some(ty) => skiff_schema::prune(&mut value, ty).map_err(text)?,
                 None => Vec::new(),

@@ -180,8 +180,7 @@ fn parse(
     bytes: &[u8],
 ) -> Result<(Value, Vec<String>), Status> {
     let syntax = Syntax::of(body::media_type(headers))?;
-    let ty = skiff_schema::lookup(&api_version_of(resource), &resource.kind);
-    body::parse(bytes, syntax, ty, &resource.kind, &resource.version, ctx.field_validation)
+    body::parse(bytes, syntax, &api_version_of(resource), &resource.kind, ctx.field_validation)
 }
 
 /// Parses the body of a sub-resource, which has a type of its own; an empty body is an empty object.
@@ -195,9 +194,7 @@ fn parse_as(
         return Ok(Value::Object(serde_json::Map::new()));
     }
     let syntax = Syntax::of(body::media_type(headers))?;
-    let ty = skiff_schema::lookup(api_version, kind);
-    let version = api_version.rsplit('/').next().unwrap_or_default();
-    Ok(body::parse(bytes, syntax, ty, kind, version, FieldValidation::Ignore)?.0)
+    Ok(body::parse(bytes, syntax, api_version, kind, FieldValidation::Ignore)?.0)
 }
 
 async fn create(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
