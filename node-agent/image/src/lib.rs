@@ -164,6 +164,7 @@ struct Inner {
     tmp: PathBuf,
     /// One lock per layer or image that is being fetched: whoever comes second finds it done.
     busy: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    clients: registry::Clients,
 }
 
 impl ImageStore {
@@ -187,6 +188,7 @@ impl ImageStore {
             _tmp_lock: tmp_lock,
             tmp,
             busy: Mutex::default(),
+            clients: registry::Clients::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),

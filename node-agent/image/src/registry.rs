@@ -10,6 +10,7 @@ use oci_client::{
     manifest::{OciDescriptor, OciImageManifest},
     secrets::RegistryAuth,
 };
+use parking_lot::Mutex;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio_util::io::{StreamReader, SyncIoBridge};
@@ -80,6 +81,46 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// Clients that are kept: making one reads every certificate of the machine, which takes longer than a small pull.
+#[derive(Default)]
+pub struct Clients(Mutex<Vec<(bool, Credentials, Client)>>);
+
+/// One per protocol for two sets of credentials.
+const KEPT_CLIENTS: usize = 4;
+
+impl Clients {
+    /// A client remembers the tokens it was given: one per set of credentials.
+    async fn get(&self, protocol: ClientProtocol, credentials: &Credentials) -> anyhow::Result<Client> {
+        let is_plain = matches!(protocol, ClientProtocol::Http);
+        let known = |kept: &[(bool, Credentials, Client)]| {
+            let same =
+                |(plain, of, _): &&(bool, Credentials, Client)| *plain == is_plain && of == credentials;
+            kept.iter().find(same).map(|(_, _, client)| client.clone())
+        };
+        if let Some(client) = known(&self.0.lock()) {
+            return Ok(client);
+        }
+        let client = tokio::task::spawn_blocking(move || {
+            // The process-wide provider may be installed already, by us or by whoever embeds this.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            Client::new(ClientConfig {
+                protocol,
+                connect_timeout: Some(std::time::Duration::from_secs(15)),
+                read_timeout: Some(std::time::Duration::from_secs(60)),
+                user_agent: concat!("skiff/", env!("CARGO_PKG_VERSION")),
+                ..ClientConfig::default()
+            })
+        })
+        .await?;
+        let mut kept = self.0.lock();
+        if kept.len() == KEPT_CLIENTS {
+            kept.remove(0);
+        }
+        kept.push((is_plain, credentials.clone(), client.clone()));
+        Ok(client)
+    }
+}
+
 struct Puller<'a> {
     store: &'a ImageStore,
     /// What the image is called.
@@ -91,33 +132,34 @@ struct Puller<'a> {
 }
 
 impl<'a> Puller<'a> {
-    fn new(
+    async fn new(
         store: &'a ImageStore,
         reference: &'a Reference,
         source: Reference,
         protocol: ClientProtocol,
         credentials: &Credentials,
-    ) -> Self {
-        // The process-wide provider may be installed already, by us or by whoever embeds this.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = ClientConfig {
-            protocol,
-            connect_timeout: Some(std::time::Duration::from_secs(15)),
-            read_timeout: Some(std::time::Duration::from_secs(60)),
-            user_agent: concat!("skiff/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
-        };
+    ) -> Result<Self, Error> {
         let auth = match credentials {
             Credentials::Anonymous => RegistryAuth::Anonymous,
             Credentials::Basic(user, password) => RegistryAuth::Basic(user.clone(), password.clone()),
         };
-        Self {
+        let client = store
+            .inner
+            .clients
+            .get(protocol, credentials)
+            .await
+            .map_err(|source| Error::Pull {
+                reference: reference.whole(),
+                operation: "make a client".into(),
+                source,
+            })?;
+        Ok(Self {
             store,
             reference,
             source,
-            client: Client::new(config),
+            client,
             auth,
-        }
+        })
     }
 
     async fn pull(&self) -> Result<Image, Error> {
@@ -167,7 +209,9 @@ impl<'a> Puller<'a> {
         // An image may have one layer twice.
         let wanted = manifest.layers.iter().zip(diff_ids);
         // Collected, because a stream over the closure is not `Send` in the compiler's eyes.
-        let wanted: Vec<_> = wanted.map(|(layer, diff_id)| Ok(self.layer(layer, diff_id))).collect();
+        let wanted: Vec<_> = wanted
+            .map(|(layer, diff_id)| Ok(self.layer(layer, diff_id)))
+            .collect();
         stream::iter(wanted)
             .try_buffer_unordered(PARALLEL_LAYERS)
             .try_collect()
