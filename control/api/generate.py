@@ -133,7 +133,7 @@ def main():
             elif wire in INTEGERS:
                 what = "Int"
             else:
-                what = {"string": "String", "bool": "Bool", "double": "Double", "bytes": "Bytes"}[wire]
+                what = {"string": "String", "bool": "Bool", "bytes": "Bytes"}[wire]
             if json_name is None and schema is not None and what.startswith("Message") and not repeated and not is_map:
                 if short not in EMBEDDING:
                     continue  # A field that the published version no longer has.

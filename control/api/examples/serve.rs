@@ -6,7 +6,9 @@ mod support;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
     let path = std::env::args().nth(1).unwrap_or_else(|| "kubeconfig".into());
     let cluster = support::Cluster::start().await?;
     cluster.write_kubeconfig(path.as_ref())?;

@@ -62,7 +62,11 @@ fn still_there(registry: &Registry, verified: &Verified) -> Result<(), Status> {
             }
         }
     };
-    check("serviceaccounts", &request.service_account, &request.service_account_uid)?;
+    check(
+        "serviceaccounts",
+        &request.service_account,
+        &request.service_account_uid,
+    )?;
     if let Some((name, uid)) = &request.pod {
         check("pods", name, uid)?;
     }
@@ -108,15 +112,27 @@ pub(crate) fn authenticate(
 /// # Errors
 /// 403 when the user may not impersonate, 400 when the headers make no sense.
 pub(crate) fn impersonate(registry: &Registry, user: User, headers: &HeaderMap) -> Result<User, Status> {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default()
+    };
     let name = text("impersonate-user");
-    let groups: Vec<&str> = headers.get_all("impersonate-group").iter().filter_map(|v| v.to_str().ok()).collect();
+    let groups: Vec<&str> = headers
+        .get_all("impersonate-group")
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .collect();
     let uid = text("impersonate-uid");
     let extras: Vec<(String, &str)> = headers
         .iter()
         .filter_map(|(key, value)| {
             let key = key.as_str().strip_prefix("impersonate-extra-")?;
-            Some((crate::request::query::percent_decode(key, false), value.to_str().ok()?))
+            Some((
+                crate::request::query::percent_decode(key, false),
+                value.to_str().ok()?,
+            ))
         })
         .collect();
     if name.is_empty() {
@@ -137,7 +153,9 @@ pub(crate) fn impersonate(registry: &Registry, user: User, headers: &HeaderMap) 
             skiff_auth::Decision::NoOpinion(why) => Err(authz::refusal_for(&user, &what, &why)),
         }
     };
-    let account = name.strip_prefix("system:serviceaccount:").and_then(|n| n.split_once(':'));
+    let account = name
+        .strip_prefix("system:serviceaccount:")
+        .and_then(|n| n.split_once(':'));
     match account {
         Some((namespace, name)) => ask(Attributes {
             resource: "serviceaccounts",
@@ -187,7 +205,11 @@ pub(crate) fn impersonate(registry: &Registry, user: User, headers: &HeaderMap) 
             format!("system:serviceaccounts:{namespace}"),
         ];
     }
-    let implied = if name == "system:anonymous" { "system:unauthenticated" } else { "system:authenticated" };
+    let implied = if name == "system:anonymous" {
+        "system:unauthenticated"
+    } else {
+        "system:authenticated"
+    };
     if !impersonated.is_in(implied) && !impersonated.is_in("system:unauthenticated") {
         impersonated.groups.push(implied.into());
     }

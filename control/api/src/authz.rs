@@ -75,9 +75,16 @@ pub(crate) fn refusal(user: &User, info: &RequestInfo, why: &str) -> Status {
 
 /// See [`refusal`].
 pub(crate) fn refusal_for(user: &User, what: &Attributes<'_>, why: &str) -> Status {
-    let tail = if why.is_empty() { String::new() } else { format!(": {why}") };
+    let tail = if why.is_empty() {
+        String::new()
+    } else {
+        format!(": {why}")
+    };
     if what.resource.is_empty() {
-        let text = format!("forbidden: User \"{}\" cannot {} path \"{}\"{tail}", user.name, what.verb, what.path);
+        let text = format!(
+            "forbidden: User \"{}\" cannot {} path \"{}\"{tail}",
+            user.name, what.verb, what.path
+        );
         return Status::new(403, "Forbidden", text);
     }
     let resource = if what.subresource.is_empty() {
@@ -99,7 +106,8 @@ pub(crate) fn refusal_for(user: &User, what: &Attributes<'_>, why: &str) -> Stat
 
 impl Graph for Registry {
     fn refers(&self, node: &str, resource: &str, namespace: &str, name: &str) -> bool {
-        self.pods_on(node, namespace).any(|pod| refers(&pod, resource, name))
+        self.pods_on(node, namespace)
+            .any(|pod| refers(&pod, resource, name))
     }
 
     fn pod_node(&self, namespace: &str, pod: &str) -> Option<String> {
@@ -153,7 +161,9 @@ fn refers(pod: &Value, resource: &str, name: &str) -> bool {
             .flat_map(|list| array(&spec[*list]))
             .any(|c| {
                 array(&c["envFrom"]).iter().any(|e| e[from]["name"] == name)
-                    || array(&c["env"]).iter().any(|e| e["valueFrom"][key]["name"] == name)
+                    || array(&c["env"])
+                        .iter()
+                        .any(|e| e["valueFrom"][key]["name"] == name)
             })
     };
     match resource {
@@ -164,7 +174,9 @@ fn refers(pod: &Value, resource: &str, name: &str) -> bool {
         }
         "configmaps" => in_volumes("configMap", "name") || in_env("configMapRef", "configMapKeyRef"),
         "persistentvolumeclaims" => {
-            volumes.iter().any(|v| v["persistentVolumeClaim"]["claimName"] == name)
+            volumes
+                .iter()
+                .any(|v| v["persistentVolumeClaim"]["claimName"] == name)
                 || volumes.iter().any(|v| {
                     v["ephemeral"].is_object()
                         && format!("{}-{}", meta::name(pod), v["name"].as_str().unwrap_or_default()) == name

@@ -124,7 +124,10 @@ impl Discovery {
             },
             ["api", version] | ["apis", _, version] => {
                 let group = if segments.len() == 2 { "" } else { segments[1] };
-                if !self.versions(group).is_some_and(|v| v.iter().any(|v| v == version)) {
+                if !self
+                    .versions(group)
+                    .is_some_and(|v| v.iter().any(|v| v == version))
+                {
                     return Ok(None);
                 }
                 resource_list(group, version)
@@ -140,15 +143,27 @@ impl Discovery {
     pub(crate) fn paths(&self) -> Bytes {
         let mut paths = vec!["/.well-known/openid-configuration".to_owned(), "/api".into()];
         for (group, versions) in &self.names {
-            let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
+            let root = if group.is_empty() {
+                "/api".to_owned()
+            } else {
+                format!("/apis/{group}")
+            };
             if !group.is_empty() {
                 paths.push(root.clone());
             }
             paths.extend(versions.iter().map(|v| format!("{root}/{v}")));
         }
-        for path in ["/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks",
-            "/readyz", "/version"]
-        {
+        for path in [
+            "/apis",
+            "/healthz",
+            "/livez",
+            "/metrics",
+            "/openapi/v2",
+            "/openapi/v3",
+            "/openid/v1/jwks",
+            "/readyz",
+            "/version",
+        ] {
             paths.push(path.into());
         }
         paths.sort();
@@ -156,7 +171,10 @@ impl Discovery {
     }
 
     fn versions(&self, group: &str) -> Option<&[String]> {
-        self.names.iter().find(|(g, _)| g == group).map(|(_, versions)| versions.as_slice())
+        self.names
+            .iter()
+            .find(|(g, _)| g == group)
+            .map(|(_, versions)| versions.as_slice())
     }
 
     fn legacy_core(&self) -> Value {
@@ -211,8 +229,12 @@ fn aggregated(document: &Document, form: usize, headers: &HeaderMap) -> Response
     if let Ok(etag) = HeaderValue::from_str(&document.etag) {
         response.headers_mut().insert(header::ETAG, etag);
     }
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
+    response
+        .headers_mut()
+        .append(header::VARY, HeaderValue::from_static("Accept"));
     response
 }
 
@@ -229,7 +251,11 @@ fn group_value(group: &str, versions: &[String]) -> Value {
 }
 
 fn group_version(group: &str, version: &str) -> String {
-    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
 }
 
 /// `APIResourceList`, the old form.
@@ -335,8 +361,14 @@ mod tests {
     fn the_first_form_the_client_names_is_sent() {
         let v2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
         let beta = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
-        assert_eq!(wanted_form(&headers(&format!("{v2},{beta},application/json"))), Some(0));
-        assert_eq!(wanted_form(&headers(&format!("{beta},application/json"))), Some(1));
+        assert_eq!(
+            wanted_form(&headers(&format!("{v2},{beta},application/json"))),
+            Some(0)
+        );
+        assert_eq!(
+            wanted_form(&headers(&format!("{beta},application/json"))),
+            Some(1)
+        );
         assert_eq!(wanted_form(&headers("application/json")), None);
     }
 

@@ -11,7 +11,10 @@ use crate::{
 const ROOTS: [&str; 3] = ["/livez", "/readyz", "/healthz"];
 
 pub(crate) fn is_health(path: &str) -> bool {
-    ROOTS.iter().any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    ROOTS.iter().any(|root| {
+        path.strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 pub(crate) fn answer(app: &App, path: &str, query: &Query, headers: &HeaderMap) -> Response<Body> {
@@ -30,7 +33,9 @@ pub(crate) fn answer(app: &App, path: &str, query: &Query, headers: &HeaderMap) 
         // A member without a leader is alive: killing it would not help.
         checks.retain(|(name, _)| *name != "store");
     }
-    let text = |code, text: String| respond::with_type(code, Bytes::from(text), "text/plain; charset=utf-8", headers);
+    let text = |code, text: String| {
+        respond::with_type(code, Bytes::from(text), "text/plain; charset=utf-8", headers)
+    };
     if !one.is_empty() {
         return match checks.iter().find(|(name, _)| *name == one) {
             Some((_, true)) => text(200, "ok".into()),

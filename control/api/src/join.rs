@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{
     JoinError,
     request::{RequestInfo, accept::Accepted, body},
-    server::{App, body::Body, respond::Answer, Call},
+    server::{App, Call, body::Body, respond::Answer},
     status::Status,
 };
 
@@ -34,7 +34,10 @@ pub(crate) fn is_renewal(info: &RequestInfo) -> bool {
 
 pub(crate) async fn answer(app: &App, call: Call) -> Result<Response<Body>, Status> {
     debug_assert_eq!(call.request.method(), Method::POST);
-    let join = app.join.clone().ok_or_else(|| Status::unavailable("joining is off on this server"))?;
+    let join = app
+        .join
+        .clone()
+        .ok_or_else(|| Status::unavailable("joining is off on this server"))?;
     let renewal = is_renewal(&call.info);
     let node = call.user.node().map(str::to_owned);
     let (head, incoming) = call.request.into_parts();

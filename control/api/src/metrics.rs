@@ -79,8 +79,16 @@ impl Default for Metrics {
             "Time to the response's head, without watches and streams",
             durations.clone(),
         );
-        prometheus.register("apiserver_registered_watchers", "Running watches", watches.clone());
-        prometheus.register("skiff_store_revision", "Revision of the store on this member", revision.clone());
+        prometheus.register(
+            "apiserver_registered_watchers",
+            "Running watches",
+            watches.clone(),
+        );
+        prometheus.register(
+            "skiff_store_revision",
+            "Revision of the store on this member",
+            revision.clone(),
+        );
         Self {
             inner: Arc::new(Inner {
                 prometheus,
@@ -115,7 +123,10 @@ impl Metrics {
                 resource: show(&info.resource),
                 subresource: show(&info.subresource),
             };
-            self.inner.durations.get_or_create(&labels).observe(took.as_secs_f64());
+            self.inner
+                .durations
+                .get_or_create(&labels)
+                .observe(took.as_secs_f64());
         }
     }
 
@@ -131,7 +142,9 @@ impl Metrics {
 
     /// The text form.
     pub(crate) fn text(&self, revision: u64) -> String {
-        self.inner.revision.set(i64::try_from(revision).unwrap_or(i64::MAX));
+        self.inner
+            .revision
+            .set(i64::try_from(revision).unwrap_or(i64::MAX));
         let mut out = String::new();
         // Writing into a string does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut out, &self.inner.prometheus);

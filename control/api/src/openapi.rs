@@ -84,7 +84,10 @@ impl OpenApi {
                 });
                 let (document, kind) = if protobuf {
                     let build = || Document::new(String::new(), openapi::v2_protobuf(&rows()));
-                    (self.v2_protobuf.get_or_init(|| off_loop(build)), openapi::V2_PROTOBUF)
+                    (
+                        self.v2_protobuf.get_or_init(|| off_loop(build)),
+                        openapi::V2_PROTOBUF,
+                    )
                 } else {
                     let build = || Document::new(String::new(), openapi::v2(&rows()));
                     (self.v2.get_or_init(|| off_loop(build)), "application/json")
@@ -98,9 +101,14 @@ impl OpenApi {
                 Ok(cached(&document, "application/json", headers))
             }
             _ => {
-                let name = path.strip_prefix("/openapi/v3/").ok_or_else(Status::no_such_path)?;
+                let name = path
+                    .strip_prefix("/openapi/v3/")
+                    .ok_or_else(Status::no_such_path)?;
                 let documents = self.v3.get_or_init(|| off_loop(v3_documents));
-                let document = documents.iter().find(|d| d.path == name).ok_or_else(Status::no_such_path)?;
+                let document = documents
+                    .iter()
+                    .find(|d| d.path == name)
+                    .ok_or_else(Status::no_such_path)?;
                 let mut response = cached(document, "application/json", headers);
                 if query.get("hash") == Some(&document.hash) {
                     let forever = HeaderValue::from_static("public, immutable");
@@ -135,6 +143,8 @@ fn cached(document: &Document, kind: &'static str, headers: &HeaderMap) -> Respo
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(header::ETAG, etag);
     }
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+    response
+        .headers_mut()
+        .append(header::VARY, HeaderValue::from_static("Accept"));
     response
 }

@@ -48,10 +48,23 @@ impl LabelSelector {
     pub fn from_object(selector: &Value) -> Option<Self> {
         let selector = selector.as_object()?;
         let mut out = Vec::new();
-        for (key, value) in selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten() {
-            out.push(Label::In(key.clone(), vec![value.as_str().unwrap_or_default().to_owned()]));
+        for (key, value) in selector
+            .get("matchLabels")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            out.push(Label::In(
+                key.clone(),
+                vec![value.as_str().unwrap_or_default().to_owned()],
+            ));
         }
-        for e in selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten() {
+        for e in selector
+            .get("matchExpressions")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             let key = e["key"].as_str().unwrap_or_default().to_owned();
             let values = e["values"].as_array().into_iter().flatten();
             let values = values.filter_map(|v| v.as_str().map(str::to_owned)).collect();
@@ -96,8 +109,12 @@ impl LabelSelector {
             Label::NotIn(key, values) => get(key).is_none_or(|v| values.iter().all(|w| w != v)),
             Label::Exists(key) => get(key).is_some(),
             Label::Absent(key) => get(key).is_none(),
-            Label::Greater(key, n) => get(key).and_then(|v| v.parse::<i64>().ok()).is_some_and(|v| v > *n),
-            Label::Less(key, n) => get(key).and_then(|v| v.parse::<i64>().ok()).is_some_and(|v| v < *n),
+            Label::Greater(key, n) => get(key)
+                .and_then(|v| v.parse::<i64>().ok())
+                .is_some_and(|v| v > *n),
+            Label::Less(key, n) => get(key)
+                .and_then(|v| v.parse::<i64>().ok())
+                .is_some_and(|v| v < *n),
         })
     }
 }
@@ -141,7 +158,11 @@ fn parse_label(part: &str) -> Option<Label> {
     for (sign, negative) in [("!=", true), ("==", false), ("=", false)] {
         if let Some((key, value)) = part.split_once(sign) {
             let (key, value) = (key_ok(key.trim())?, vec![value_ok(value.trim())?]);
-            return Some(if negative { Label::NotIn(key, value) } else { Label::In(key, value) });
+            return Some(if negative {
+                Label::NotIn(key, value)
+            } else {
+                Label::In(key, value)
+            });
         }
     }
     if let Some((key, value)) = part.split_once('>') {
@@ -186,9 +207,7 @@ impl FieldSelector {
             let known = matches!(path, "metadata.name" | "metadata.namespace")
                 || resource.strategy.field(&empty, path).is_some();
             if !known {
-                return Err(Status::bad_request(format!(
-                    "field label not supported: {path}"
-                )));
+                return Err(Status::bad_request(format!("field label not supported: {path}")));
             }
             out.push((path.to_owned(), value.trim().to_owned(), equal));
         }
@@ -214,7 +233,9 @@ impl FieldSelector {
     }
 
     fn matches(&self, get: impl Fn(&str) -> String) -> bool {
-        self.0.iter().all(|(path, value, equal)| (get(path) == *value) == *equal)
+        self.0
+            .iter()
+            .all(|(path, value, equal)| (get(path) == *value) == *equal)
     }
 }
 

@@ -98,16 +98,22 @@ impl Status {
 
     /// 404 for an object.
     pub fn not_found(resource: &Resource, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{} \"{name}\" not found", qualified(resource))).about(
-            name,
-            &resource.group,
-            &resource.plural,
+        Self::new(
+            404,
+            "NotFound",
+            format!("{} \"{name}\" not found", qualified(resource)),
         )
+        .about(name, &resource.group, &resource.plural)
     }
 
     /// 404 for a path that nothing is served under.
     pub fn no_such_path() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource").about("", "", "")
+        Self::new(
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+        )
+        .about("", "", "")
     }
 
     /// 409 for a create.
@@ -118,7 +124,10 @@ impl Status {
 
     /// 409 for a precondition; `why` comes after the colon.
     pub fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", qualified(resource));
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{name}\": {why}",
+            qualified(resource)
+        );
         Self::new(409, "Conflict", message).about(name, &resource.group, &resource.plural)
     }
 
@@ -154,7 +163,10 @@ impl Status {
 
     /// 422, with the kind by name.
     pub fn invalid_kind(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
-        let texts: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
+        let texts: Vec<String> = errors
+            .iter()
+            .map(|e| format!("{}: {}", e.field, e.message))
+            .collect();
         let text = match texts.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -167,9 +179,13 @@ impl Status {
                 field: e.field.clone(),
             })
             .collect();
-        Self::new(422, "Invalid", format!("{} \"{name}\" is invalid: {text}", qualify(kind, group)))
-            .about(name, group, kind)
-            .with_causes(causes)
+        Self::new(
+            422,
+            "Invalid",
+            format!("{} \"{name}\" is invalid: {text}", qualify(kind, group)),
+        )
+        .about(name, group, kind)
+        .with_causes(causes)
     }
 
     /// 400.
@@ -235,11 +251,15 @@ impl Status {
 
     /// 500.
     pub fn internal(message: impl std::fmt::Display) -> Self {
-        Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
-            .with_causes(vec![Cause {
-                message: message.to_string(),
-                ..Cause::default()
-            }])
+        Self::new(
+            500,
+            "InternalError",
+            format!("Internal error occurred: {message}"),
+        )
+        .with_causes(vec![Cause {
+            message: message.to_string(),
+            ..Cause::default()
+        }])
     }
 
     /// 503.
@@ -257,7 +277,11 @@ impl Status {
                 status
             }
             PatchError::Conflicts(conflicts) => {
-                let noun = if conflicts.len() == 1 { "conflict" } else { "conflicts" };
+                let noun = if conflicts.len() == 1 {
+                    "conflict"
+                } else {
+                    "conflicts"
+                };
                 let message = format!(
                     "Apply failed with {} {noun}: {}",
                     conflicts.len(),
@@ -349,7 +373,10 @@ impl Cause {
 fn conflicts_by_manager(conflicts: &[FieldConflict]) -> String {
     let mut managers: Vec<(&str, Vec<&str>)> = Vec::new();
     for conflict in conflicts {
-        match managers.iter_mut().find(|(message, _)| *message == conflict.message) {
+        match managers
+            .iter_mut()
+            .find(|(message, _)| *message == conflict.message)
+        {
             Some((_, fields)) => fields.push(&conflict.field),
             None => managers.push((&conflict.message, vec![&conflict.field])),
         }
@@ -410,8 +437,12 @@ impl From<skiff_store::Error> for Status {
                 "RequestEntityTooLarge",
                 format!("Request entity too large: {size} bytes, limit is {limit}"),
             ),
-            Error::Unavailable(why) => Self::unavailable(format!("the store is unavailable: {why}")).retry_after(1),
-            Error::Closed(why) => Self::unavailable(format!("the server is shutting down: {why}")).retry_after(1),
+            Error::Unavailable(why) => {
+                Self::unavailable(format!("the store is unavailable: {why}")).retry_after(1)
+            }
+            Error::Closed(why) => {
+                Self::unavailable(format!("the server is shutting down: {why}")).retry_after(1)
+            }
         }
     }
 }
@@ -429,7 +460,10 @@ mod tests {
         assert_eq!(value["code"], 403);
         assert_eq!(value["reason"], "Forbidden");
         assert_eq!(value["details"], json!({"kind": "pods"}));
-        assert_eq!(value["message"], "pods is forbidden: User \"bob\" cannot list resource \"pods\"");
+        assert_eq!(
+            value["message"],
+            "pods is forbidden: User \"bob\" cannot list resource \"pods\""
+        );
     }
 
     #[test]

@@ -29,7 +29,9 @@ impl Include {
             None | Some("Metadata") => Ok(Self::Metadata),
             Some("None") => Ok(Self::None),
             Some("Object") => Ok(Self::Object),
-            Some(other) => Err(Status::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+            Some(other) => Err(Status::bad_request(format!(
+                "unrecognized includeObject value: {other:?}"
+            ))),
         }
     }
 }
@@ -48,7 +50,11 @@ struct Raw<'a> {
 }
 
 fn meta_version(beta: bool) -> &'static str {
-    if beta { "meta.k8s.io/v1beta1" } else { "meta.k8s.io/v1" }
+    if beta {
+        "meta.k8s.io/v1beta1"
+    } else {
+        "meta.k8s.io/v1"
+    }
 }
 
 /// `PartialObjectMetadata` of an object.
@@ -62,9 +68,7 @@ fn partial(bytes: &[u8], beta: bool) -> String {
 
 /// The column definitions of a kind.
 fn columns(resource: &Resource) -> Vec<Value> {
-    let column = |c: &skiff_resources::Column| {
-        json!({"name": c.name, "type": c.kind, "format": c.format, "description": "", "priority": c.priority})
-    };
+    let column = |c: &skiff_resources::Column| json!({"name": c.name, "type": c.kind, "format": c.format, "description": "", "priority": c.priority});
     resource.strategy.columns().iter().map(column).collect()
 }
 
@@ -79,7 +83,11 @@ fn row(resource: &Resource, bytes: &[u8], value: &Value, include: Include, beta:
 }
 
 fn table(beta: bool, metadata: &Value, columns: Vec<Value>, rows: &[String]) -> Bytes {
-    let columns = if columns.is_empty() { Value::Null } else { Value::Array(columns) };
+    let columns = if columns.is_empty() {
+        Value::Null
+    } else {
+        Value::Array(columns)
+    };
     Bytes::from(format!(
         "{{\"kind\":\"Table\",\"apiVersion\":\"{}\",\"metadata\":{metadata},\"columnDefinitions\":{columns},\"rows\":[{}]}}",
         meta_version(beta),
@@ -89,13 +97,20 @@ fn table(beta: bool, metadata: &Value, columns: Vec<Value>, rows: &[String]) -> 
 
 impl View {
     /// One object in this view. `headers`: with column definitions (a watch sends them once).
-    pub(crate) fn object(&self, resource: &Resource, bytes: &Bytes, value: impl FnOnce() -> Value, headers: bool) -> Bytes {
+    pub(crate) fn object(
+        &self,
+        resource: &Resource,
+        bytes: &Bytes,
+        value: impl FnOnce() -> Value,
+        headers: bool,
+    ) -> Bytes {
         match self.shape {
             Shape::Object => bytes.clone(),
             Shape::Metadata { beta } => Bytes::from(partial(bytes, beta)),
             Shape::Table { beta } => {
                 let value = value();
-                let metadata = json!({"resourceVersion": meta::text(&value, &["metadata", "resourceVersion"])});
+                let metadata =
+                    json!({"resourceVersion": meta::text(&value, &["metadata", "resourceVersion"])});
                 let columns = if headers { columns(resource) } else { Vec::new() };
                 let row = row(resource, bytes, &value, self.include, beta, meta::now());
                 table(beta, &metadata, columns, &[row])
@@ -104,7 +119,12 @@ impl View {
     }
 
     /// A list in this view.
-    pub(crate) fn list(&self, registry: &Registry, resource: &'static Resource, list: &List) -> Result<Bytes, Status> {
+    pub(crate) fn list(
+        &self,
+        registry: &Registry,
+        resource: &'static Resource,
+        list: &List,
+    ) -> Result<Bytes, Status> {
         match self.shape {
             Shape::Object => Ok(list.to_bytes(&api_version_of(resource), &resource.kind)),
             Shape::Metadata { beta } => {

@@ -48,22 +48,33 @@ async fn objects_are_written_read_applied_and_deleted() -> anyhow::Result<()> {
     let applied = maps.patch("a", &PatchParams::apply("test"), &patch).await?;
     assert_eq!(applied.data.unwrap_or_default().len(), 2);
     let conflict = Patch::Apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"l": "3"}}));
-    let refused = maps.patch("a", &PatchParams::apply("other"), &conflict).await.unwrap_err();
+    let refused = maps
+        .patch("a", &PatchParams::apply("other"), &conflict)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, kube::Error::Api(status) if status.code == 409));
     for i in 0..5 {
-        maps.create(&PostParams::default(), &map(&format!("m{i}"), "x")).await?;
+        maps.create(&PostParams::default(), &map(&format!("m{i}"), "x"))
+            .await?;
     }
     let page = maps.list(&ListParams::default().limit(2)).await?;
-    assert_eq!((page.items.len(), page.metadata.remaining_item_count), (2, Some(4)));
+    assert_eq!(
+        (page.items.len(), page.metadata.remaining_item_count),
+        (2, Some(4))
+    );
     maps.delete("a", &DeleteParams::default()).await?;
     assert!(maps.get_opt("a").await?.is_none());
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), "default");
     let patch = Patch::Apply(json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {
         "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
             "spec": {"containers": [{"name": "c", "image": "i"}]}}}}));
-    let made = deployments.patch("d", &PatchParams::apply("test"), &patch).await?;
+    let made = deployments
+        .patch("d", &PatchParams::apply("test"), &patch)
+        .await?;
     assert_eq!(made.spec.replicas, Some(1));
-    let discovered = kube::discovery::Discovery::new(client.clone()).run_aggregated().await?;
+    let discovered = kube::discovery::Discovery::new(client.clone())
+        .run_aggregated()
+        .await?;
     assert!(discovered.has_group("apps"));
     let pods: Api<Pod> = Api::all(client);
     assert!(pods.list_metadata(&ListParams::default()).await?.items.is_empty());
@@ -76,7 +87,10 @@ async fn follow(config: watcher::Config) -> anyhow::Result<()> {
     let maps: Api<ConfigMap> = Api::namespaced(client(&cluster).await?, "default");
     maps.create(&PostParams::default(), &map("before", "1")).await?;
     let mut seen = watcher(maps.clone(), config).applied_objects().boxed();
-    assert_eq!(seen.try_next().await?.map(|m| m.name_any()).as_deref(), Some("before"));
+    assert_eq!(
+        seen.try_next().await?.map(|m| m.name_any()).as_deref(),
+        Some("before")
+    );
     for i in 0..3 {
         let name = format!("m{i}");
         maps.create(&PostParams::default(), &map(&name, "1")).await?;

@@ -18,7 +18,9 @@ use tokio_util::compat::{FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
 const DEFAULT: &str = "/api/v1/namespaces/default";
 
 /// What the node answers: the path it was asked for; two pieces for logs that follow; an echo after an upgrade.
-async fn node_answer(request: Request<hyper::body::Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+async fn node_answer(
+    request: Request<hyper::body::Incoming>,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     let path = request.uri().to_string();
     if request.headers().get("upgrade").is_some() {
         assert!(request.headers().get("authorization").is_none());
@@ -34,8 +36,12 @@ async fn node_answer(request: Request<hyper::body::Incoming>) -> Result<Response
         });
         let mut response = Response::new(BoxBody::default());
         *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
-        response.headers_mut().insert("connection", "Upgrade".parse().expect("a value"));
-        response.headers_mut().insert("upgrade", "websocket".parse().expect("a value"));
+        response
+            .headers_mut()
+            .insert("connection", "Upgrade".parse().expect("a value"));
+        response
+            .headers_mut()
+            .insert("upgrade", "websocket".parse().expect("a value"));
         if let Some(protocol) = protocol {
             response.headers_mut().insert("sec-websocket-protocol", protocol);
         }
@@ -52,7 +58,9 @@ async fn node_answer(request: Request<hyper::body::Incoming>) -> Result<Response
 /// Dials the tunnel and serves it until the test ends.
 async fn connect_node(client: &Client, name: &str) -> anyhow::Result<()> {
     let headers = [("connection", "Upgrade"), ("upgrade", "skiff-tunnel/1")];
-    let mut response = client.open("GET", &format!("/skiff/v1/nodes/{name}/tunnel"), &headers, "").await?;
+    let mut response = client
+        .open("GET", &format!("/skiff/v1/nodes/{name}/tunnel"), &headers, "")
+        .await?;
     anyhow::ensure!(response.status() == 101, "{}", response.status());
     let io = TokioIo::new(hyper::upgrade::on(&mut response).await?);
     let mut connection = yamux::Connection::new(io.compat(), yamux::Config::default(), yamux::Mode::Server);
@@ -70,9 +78,15 @@ async fn connect_node(client: &Client, name: &str) -> anyhow::Result<()> {
 async fn cluster_with_pod() -> anyhow::Result<(Cluster, Client)> {
     let cluster = Cluster::start().await?;
     let admin = cluster.admin()?;
-    admin.post(&format!("{DEFAULT}/serviceaccounts"), &json!({"metadata": {"name": "default"}})).await?;
+    admin
+        .post(
+            &format!("{DEFAULT}/serviceaccounts"),
+            &json!({"metadata": {"name": "default"}}),
+        )
+        .await?;
     let node = cluster.client(Some(&cluster.identity("system:node:n1", &["system:nodes"])?))?;
-    node.post("/api/v1/nodes", &json!({"metadata": {"name": "n1"}})).await?;
+    node.post("/api/v1/nodes", &json!({"metadata": {"name": "n1"}}))
+        .await?;
     let pod = json!({"metadata": {"name": "p"}, "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}});
     let made = admin.post(&format!("{DEFAULT}/pods"), &pod).await?;
     anyhow::ensure!(made.code == 201, "{:?}", made.body);
@@ -88,12 +102,22 @@ async fn cluster_with_pod() -> anyhow::Result<(Cluster, Client)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_and_the_node_proxy_go_through_the_tunnel() -> anyhow::Result<()> {
     let (cluster, admin) = cluster_with_pod().await?;
-    let logs = admin.get(&format!("{DEFAULT}/pods/p/log?tailLines=5&timestamps=true")).await?;
-    assert_eq!((logs.code, &logs.body[..]), (200, &b"/containerLogs/default/p/c?timestamps=true&tailLines=5"[..]));
+    let logs = admin
+        .get(&format!("{DEFAULT}/pods/p/log?tailLines=5&timestamps=true"))
+        .await?;
+    assert_eq!(
+        (logs.code, &logs.body[..]),
+        (
+            200,
+            &b"/containerLogs/default/p/c?timestamps=true&tailLines=5"[..]
+        )
+    );
     let proxied = admin.get("/api/v1/nodes/n1/proxy/metrics/cadvisor?a=b").await?;
     assert_eq!(&proxied.body[..], b"/metrics/cadvisor?a=b");
     // A log that is followed arrives piece by piece, and its end is the client's.
-    let followed = admin.open("GET", &format!("{DEFAULT}/pods/p/log?follow=true"), &[], "").await?;
+    let followed = admin
+        .open("GET", &format!("{DEFAULT}/pods/p/log?follow=true"), &[], "")
+        .await?;
     let mut body = followed.into_body();
     let mut seen = Vec::new();
     while seen.len() < 8 {
@@ -136,7 +160,13 @@ async fn an_upgrade_is_passed_through_and_bytes_go_both_ways() -> anyhow::Result
     assert_eq!(viewer.open("GET", &path, &headers, "").await?.status(), 403);
     let stranger = cluster.client(Some(&cluster.identity("system:node:n2", &["system:nodes"])?))?;
     let tunnel = [("connection", "Upgrade"), ("upgrade", "skiff-tunnel/1")];
-    assert_eq!(stranger.open("GET", "/skiff/v1/nodes/n1/tunnel", &tunnel, "").await?.status(), 403);
+    assert_eq!(
+        stranger
+            .open("GET", "/skiff/v1/nodes/n1/tunnel", &tunnel, "")
+            .await?
+            .status(),
+        403
+    );
     drop(io);
     cluster.stop().await;
     Ok(())
@@ -146,10 +176,15 @@ async fn an_upgrade_is_passed_through_and_bytes_go_both_ways() -> anyhow::Result
 async fn a_node_without_a_tunnel_is_unavailable() -> anyhow::Result<()> {
     let cluster = Cluster::start().await?;
     let admin = cluster.admin()?;
-    admin.post("/api/v1/nodes", &json!({"metadata": {"name": "n9"}})).await?;
+    admin
+        .post("/api/v1/nodes", &json!({"metadata": {"name": "n9"}}))
+        .await?;
     let answer = admin.get("/api/v1/nodes/n9/proxy/healthz").await?;
     assert_eq!(answer.code, 503);
-    assert_eq!(answer.json()["message"], "node \"n9\" is not connected to this server");
+    assert_eq!(
+        answer.json()["message"],
+        "node \"n9\" is not connected to this server"
+    );
     cluster.stop().await;
     Ok(())
 }

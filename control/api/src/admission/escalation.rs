@@ -34,7 +34,11 @@ pub(super) fn check(
                 // What will be aggregated is not known now: only who holds everything may say so.
                 rules.push(serde_json::json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}));
             }
-            ("escalate", rules, (resource.plural.to_string(), meta::name(new).to_owned()))
+            (
+                "escalate",
+                rules,
+                (resource.plural.to_string(), meta::name(new).to_owned()),
+            )
         }
         _ => {
             let same = |f: &str| old.is_some_and(|old| old[f] == new[f]);

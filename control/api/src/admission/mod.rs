@@ -1,7 +1,7 @@
 //! Admission: what the cluster adds to objects, and what it refuses although the user may do it.
 
-pub(crate) mod namespace;
 mod escalation;
+pub(crate) mod namespace;
 mod node;
 mod pod;
 mod service_account;

@@ -50,7 +50,11 @@ pub(crate) fn guard(
 pub(super) fn check_delete(resource: &Resource, object: &Value) -> Result<(), Status> {
     let name = meta::name(object);
     if is(resource, "", "namespaces") && IMMORTAL.contains(&name) {
-        return Err(Status::forbidden(resource, name, "this namespace may not be deleted"));
+        return Err(Status::forbidden(
+            resource,
+            name,
+            "this namespace may not be deleted",
+        ));
     }
     Ok(())
 }

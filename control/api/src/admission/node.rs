@@ -13,12 +13,16 @@ const RESTRICTED: &str = "node-restriction.kubernetes.io/";
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
 pub(super) fn check_create(ctx: &RequestContext, resource: &Resource, object: &Value) -> Result<(), Status> {
-    let Some(node) = ctx.user.node() else { return Ok(()) };
+    let Some(node) = ctx.user.node() else {
+        return Ok(());
+    };
     let name = meta::name(object);
     let refuse = |why: String| Err(Status::forbidden(resource, name, &why));
     if is(resource, "", "nodes") {
         if name != node {
-            return refuse(format!("node \"{node}\" is not allowed to create node \"{name}\""));
+            return refuse(format!(
+                "node \"{node}\" is not allowed to create node \"{name}\""
+            ));
         }
         if let Some(label) = restricted_labels(object, &Value::Null).first() {
             return refuse(format!("is not allowed to set the following labels: {label}"));
@@ -26,14 +30,20 @@ pub(super) fn check_create(ctx: &RequestContext, resource: &Resource, object: &V
     }
     if is(resource, "", "pods") {
         if object["metadata"]["annotations"].get(MIRROR).is_none() {
-            return refuse(format!("pod does not have \"{MIRROR}\" annotation, node \"{node}\" can only create mirror pods"));
+            return refuse(format!(
+                "pod does not have \"{MIRROR}\" annotation, node \"{node}\" can only create mirror pods"
+            ));
         }
         if meta::text(object, &["spec", "nodeName"]) != node {
-            return refuse(format!("node \"{node}\" can only create pods with spec.nodeName set to itself"));
+            return refuse(format!(
+                "node \"{node}\" can only create pods with spec.nodeName set to itself"
+            ));
         }
     }
     if is(resource, "coordination.k8s.io", "leases") && name != node {
-        return refuse(format!("can only access node lease with the same name as the requesting node: {node}"));
+        return refuse(format!(
+            "can only access node lease with the same name as the requesting node: {node}"
+        ));
     }
     Ok(())
 }
@@ -45,12 +55,16 @@ pub(super) fn check_update(
     new: &Value,
     old: &Value,
 ) -> Result<(), Status> {
-    let Some(node) = ctx.user.node() else { return Ok(()) };
+    let Some(node) = ctx.user.node() else {
+        return Ok(());
+    };
     let name = meta::name(old);
     let refuse = |why: String| Err(Status::forbidden(resource, name, &why));
     if is(resource, "", "nodes") {
         if name != node {
-            return refuse(format!("node \"{node}\" is not allowed to modify node \"{name}\""));
+            return refuse(format!(
+                "node \"{node}\" is not allowed to modify node \"{name}\""
+            ));
         }
         if new["spec"]["taints"] != old["spec"]["taints"] {
             return refuse(format!("node \"{node}\" is not allowed to modify taints"));
@@ -62,7 +76,9 @@ pub(super) fn check_update(
     if is(resource, "", "pods") {
         let bound = meta::text(old, &["spec", "nodeName"]);
         if part == Part::Status && bound != node {
-            return refuse(format!("node \"{node}\" can only update pod status for pods with spec.nodeName set to itself"));
+            return refuse(format!(
+                "node \"{node}\" can only update pod status for pods with spec.nodeName set to itself"
+            ));
         }
         if part == Part::Status && new["metadata"]["labels"] != old["metadata"]["labels"] {
             return refuse(format!("node \"{node}\" cannot update labels through pod status"));
@@ -72,7 +88,9 @@ pub(super) fn check_update(
 }
 
 pub(super) fn check_delete(ctx: &RequestContext, resource: &Resource, old: &Value) -> Result<(), Status> {
-    let Some(node) = ctx.user.node() else { return Ok(()) };
+    let Some(node) = ctx.user.node() else {
+        return Ok(());
+    };
     if is(resource, "", "pods") && meta::text(old, &["spec", "nodeName"]) != node {
         let why = format!("node \"{node}\" can only delete pods with spec.nodeName set to itself");
         return Err(Status::forbidden(resource, meta::name(old), &why));

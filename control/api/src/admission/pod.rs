@@ -15,11 +15,15 @@ const CRITICAL: [(&str, i64); 2] = [
 
 /// Pods leave a node that is gone after five minutes unless they say otherwise.
 pub(super) fn add_default_tolerations(pod: &mut Value) {
-    let tolerations = meta::child(pod, "spec").entry("tolerations").or_insert_with(|| json!([]));
+    let tolerations = meta::child(pod, "spec")
+        .entry("tolerations")
+        .or_insert_with(|| json!([]));
     if !tolerations.is_array() {
         *tolerations = json!([]);
     }
-    let Some(tolerations) = tolerations.as_array_mut() else { return };
+    let Some(tolerations) = tolerations.as_array_mut() else {
+        return;
+    };
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let covered = tolerations.iter().any(|t| {
             let effect = t["effect"].as_str().unwrap_or_default();
@@ -34,18 +38,30 @@ pub(super) fn add_default_tolerations(pod: &mut Value) {
 }
 
 /// Fills in `spec.priority` from the class.
-pub(super) fn resolve_priority(registry: &Registry, resource: &Resource, pod: &mut Value) -> Result<(), Status> {
+pub(super) fn resolve_priority(
+    registry: &Registry,
+    resource: &Resource,
+    pod: &mut Value,
+) -> Result<(), Status> {
     let class = meta::text(pod, &["spec", "priorityClassName"]).to_owned();
     let row = registry.resource("scheduling.k8s.io", "v1", "priorityclasses");
     let (value, policy) = if class.is_empty() {
         let default = match row {
-            Some(row) => registry.all(row, "")?.1.into_iter().find(|c| c["globalDefault"] == true),
+            Some(row) => registry
+                .all(row, "")?
+                .1
+                .into_iter()
+                .find(|c| c["globalDefault"] == true),
             None => None,
         };
         match default {
             Some(class) => {
-                meta::child(pod, "spec").insert("priorityClassName".into(), class["metadata"]["name"].clone());
-                (class["value"].as_i64().unwrap_or(0), class["preemptionPolicy"].clone())
+                meta::child(pod, "spec")
+                    .insert("priorityClassName".into(), class["metadata"]["name"].clone());
+                (
+                    class["value"].as_i64().unwrap_or(0),
+                    class["preemptionPolicy"].clone(),
+                )
             }
             None => (0, Value::Null),
         }
@@ -57,7 +73,10 @@ pub(super) fn resolve_priority(registry: &Registry, resource: &Resource, pod: &m
             let why = format!("no PriorityClass with name {class} was found");
             Status::forbidden(resource, meta::name(pod), &why)
         })?;
-        (found["value"].as_i64().unwrap_or(0), found["preemptionPolicy"].clone())
+        (
+            found["value"].as_i64().unwrap_or(0),
+            found["preemptionPolicy"].clone(),
+        )
     };
     let spec = meta::child(pod, "spec");
     if let Some(given) = spec.get("priority").and_then(Value::as_i64)
@@ -71,7 +90,11 @@ pub(super) fn resolve_priority(registry: &Registry, resource: &Resource, pod: &m
     }
     spec.insert("priority".into(), json!(value));
     if spec.get("preemptionPolicy").is_none_or(Value::is_null) {
-        let policy = if policy.is_null() { json!("PreemptLowerPriority") } else { policy };
+        let policy = if policy.is_null() {
+            json!("PreemptLowerPriority")
+        } else {
+            policy
+        };
         spec.insert("preemptionPolicy".into(), policy);
     }
     Ok(())
@@ -83,7 +106,8 @@ mod tests {
 
     #[test]
     fn tolerations_are_added_once() {
-        let mut pod = json!({"spec": {"tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}]}});
+        let mut pod =
+            json!({"spec": {"tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}]}});
         add_default_tolerations(&mut pod);
         add_default_tolerations(&mut pod);
         let tolerations = pod["spec"]["tolerations"].as_array().unwrap();

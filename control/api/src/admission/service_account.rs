@@ -30,12 +30,19 @@ pub(super) fn admit(registry: &Registry, resource: &Resource, pod: &mut Value) -
     spec.insert("serviceAccountName".into(), json!(name));
     spec.insert("serviceAccount".into(), json!(name));
     let Some(account) = registry.peek("", "serviceaccounts", &namespace, &name) else {
-        let why = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
+        let why = format!(
+            "error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found"
+        );
         return Err(Status::forbidden(resource, meta::name(pod), &why));
     };
     let spec = meta::child(pod, "spec");
-    if spec.get("imagePullSecrets").and_then(Value::as_array).is_none_or(Vec::is_empty)
-        && account["imagePullSecrets"].as_array().is_some_and(|s| !s.is_empty())
+    if spec
+        .get("imagePullSecrets")
+        .and_then(Value::as_array)
+        .is_none_or(Vec::is_empty)
+        && account["imagePullSecrets"]
+            .as_array()
+            .is_some_and(|s| !s.is_empty())
     {
         spec.insert("imagePullSecrets".into(), account["imagePullSecrets"].clone());
     }
@@ -51,22 +58,41 @@ pub(super) fn admit(registry: &Registry, resource: &Resource, pod: &mut Value) -
 }
 
 fn mount_token(pod: &mut Value) {
-    let Some(spec) = pod["spec"].as_object_mut() else { return };
-    let existing = spec.get("volumes").and_then(Value::as_array).into_iter().flatten().find_map(|v| {
-        v["name"].as_str().filter(|n| n.starts_with("kube-api-access-")).map(str::to_owned)
-    });
+    let Some(spec) = pod["spec"].as_object_mut() else {
+        return;
+    };
+    let existing = spec
+        .get("volumes")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find_map(|v| {
+            v["name"]
+                .as_str()
+                .filter(|n| n.starts_with("kube-api-access-"))
+                .map(str::to_owned)
+        });
     let volume = existing
         .clone()
         .unwrap_or_else(|| format!("kube-api-access-{}", meta::random_suffix()));
     let mut mounted = false;
     for list in ["initContainers", "containers"] {
-        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-            let mounts = container.as_object_mut().map(|c| c.entry("volumeMounts").or_insert_with(|| json!([])));
+        for container in spec
+            .get_mut(list)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            let mounts = container
+                .as_object_mut()
+                .map(|c| c.entry("volumeMounts").or_insert_with(|| json!([])));
             let Some(mounts) = mounts else { continue };
             if !mounts.is_array() {
                 *mounts = json!([]);
             }
-            let Some(mounts) = mounts.as_array_mut() else { continue };
+            let Some(mounts) = mounts.as_array_mut() else {
+                continue;
+            };
             if !mounts.iter().any(|m| m["mountPath"] == MOUNT_PATH) {
                 mounts.push(json!({"name": volume, "readOnly": true, "mountPath": MOUNT_PATH}));
                 mounted = true;
@@ -103,7 +129,13 @@ mod tests {
         let volume = pod["spec"]["volumes"][0]["name"].as_str().unwrap();
         assert!(volume.starts_with("kube-api-access-"));
         assert_eq!(pod["spec"]["containers"][0]["volumeMounts"][0]["name"], volume);
-        assert_eq!(pod["spec"]["containers"][1]["volumeMounts"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            pod["spec"]["containers"][1]["volumeMounts"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
     }
 
     #[test]

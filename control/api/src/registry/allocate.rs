@@ -96,7 +96,10 @@ pub(super) fn keep_allocated(resource: &Resource, old: &Value, new: &mut Value) 
             }
         }
     }
-    if kind_of(new) == "ExternalName" && kind_of(old) != "ExternalName" && new["spec"]["clusterIP"] == old["spec"]["clusterIP"] {
+    if kind_of(new) == "ExternalName"
+        && kind_of(old) != "ExternalName"
+        && new["spec"]["clusterIP"] == old["spec"]["clusterIP"]
+    {
         for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
             meta::child(new, "spec").remove(field);
         }
@@ -111,8 +114,9 @@ pub(super) fn keep_allocated(resource: &Resource, old: &Value, new: &mut Value) 
             .collect();
         for port in new["spec"]["ports"].as_array_mut().into_iter().flatten() {
             if port["nodePort"].as_u64().unwrap_or(0) == 0
-                && let Some((_, _, node_port)) =
-                    known.iter().find(|(p, proto, _)| *p == port["port"] && *proto == port["protocol"])
+                && let Some((_, _, node_port)) = known
+                    .iter()
+                    .find(|(p, proto, _)| *p == port["port"] && *proto == port["protocol"])
             {
                 port["nodePort"] = node_port.clone();
             }
@@ -200,7 +204,11 @@ impl Registry {
         for (index, port) in used.iter().filter(|p| !held.contains(p)).enumerate() {
             let range = &self.inner.parts.node_ports;
             let why = if !range.contains(port) {
-                format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end())
+                format!(
+                    "provided port is not in the valid range. The range of valid ports is {}-{}",
+                    range.start(),
+                    range.end()
+                )
             } else if self.store().get(&port_key(*port)).is_some() {
                 "provided port is already allocated".to_owned()
             } else {
@@ -238,7 +246,9 @@ impl Registry {
         allocation.taken.clear();
         allocation.released.clear();
         allocation.released.extend(address_of(object).map(address_key));
-        allocation.released.extend(ports_of(object).into_iter().map(port_key));
+        allocation
+            .released
+            .extend(ports_of(object).into_iter().map(port_key));
     }
 
     fn check_address(&self, resource: &Resource, service: &Value, address: &str) -> Result<(), Status> {
@@ -269,7 +279,11 @@ impl Registry {
         let first = u32::from(cidr.network()) + 1;
         let last = u32::from(cidr.broadcast()).saturating_sub(1);
         let reserved = ((last.saturating_sub(first) + 1) / 16).clamp(0, 256);
-        let free = |ip: &u32| self.store().get(&address_key(&Ipv4Addr::from(*ip).to_string())).is_none();
+        let free = |ip: &u32| {
+            self.store()
+                .get(&address_key(&Ipv4Addr::from(*ip).to_string()))
+                .is_none()
+        };
         let upper = first + reserved;
         let mut rng = rand::rng();
         (0..RANDOM_TRIES)

@@ -6,7 +6,7 @@ use skiff_resources::Part;
 use skiff_store::{Compare, Op, Txn};
 
 use super::{
-    RequestContext, Registry, Target, meta,
+    Registry, RequestContext, Target, meta,
     write::{Preconditions, Tracking},
 };
 use crate::status::Status;
@@ -43,15 +43,22 @@ impl Registry {
             namespace: &binding.namespace,
             name: &binding.name,
         };
-        self.modify(ctx, &target, Part::Other("binding"), Tracking::Needed, &Preconditions::default(), |old| {
-            let mut pod = bound(&target, old, binding)?;
-            for field in ["annotations", "labels"] {
-                for (key, value) in object["metadata"][field].as_object().into_iter().flatten() {
-                    pod["metadata"][field][key] = value.clone();
+        self.modify(
+            ctx,
+            &target,
+            Part::Other("binding"),
+            Tracking::Needed,
+            &Preconditions::default(),
+            |old| {
+                let mut pod = bound(&target, old, binding)?;
+                for field in ["annotations", "labels"] {
+                    for (key, value) in object["metadata"][field].as_object().into_iter().flatten() {
+                        pod["metadata"][field][key] = value.clone();
+                    }
                 }
-            }
-            Ok(pod)
-        })
+                Ok(pod)
+            },
+        )
         .await?;
         Ok(())
     }
@@ -91,7 +98,8 @@ impl Registry {
                     Err(skiff_store::Error::Conflict { .. }) => {}
                     Err(error) => {
                         let status = Status::from(error);
-                        keys.iter().for_each(|(index, _)| results[*index] = Some(Err(status.clone())));
+                        keys.iter()
+                            .for_each(|(index, _)| results[*index] = Some(Err(status.clone())));
                     }
                 }
             }
@@ -120,7 +128,10 @@ impl Registry {
 fn bound(target: &Target<'_>, pod: &Value, binding: &Binding) -> Result<Value, Status> {
     let refused = |why: String| {
         let mut status = Status::conflict(target.resource, target.name, &why);
-        status.message = format!("Operation cannot be fulfilled on pods/binding \"{}\": {why}", target.name);
+        status.message = format!(
+            "Operation cannot be fulfilled on pods/binding \"{}\": {why}",
+            target.name
+        );
         status
     };
     if !binding.uid.is_empty() && binding.uid != meta::uid(pod) {
@@ -134,14 +145,26 @@ fn bound(target: &Target<'_>, pod: &Value, binding: &Binding) -> Result<Value, S
         return Err(Status::bad_request("target.name: Required value"));
     }
     if meta::deleting(pod) {
-        return Err(refused(format!("pod {} is being deleted, cannot be assigned to a host", target.name)));
+        return Err(refused(format!(
+            "pod {} is being deleted, cannot be assigned to a host",
+            target.name
+        )));
     }
     let node = meta::text(pod, &["spec", "nodeName"]);
     if !node.is_empty() {
-        return Err(refused(format!("pod {} is already assigned to node \"{node}\"", target.name)));
+        return Err(refused(format!(
+            "pod {} is already assigned to node \"{node}\"",
+            target.name
+        )));
     }
-    if pod["spec"]["schedulingGates"].as_array().is_some_and(|g| !g.is_empty()) {
-        return Err(refused(format!("pod {} has non-empty .spec.schedulingGates", target.name)));
+    if pod["spec"]["schedulingGates"]
+        .as_array()
+        .is_some_and(|g| !g.is_empty())
+    {
+        return Err(refused(format!(
+            "pod {} has non-empty .spec.schedulingGates",
+            target.name
+        )));
     }
     let mut pod = pod.clone();
     pod["spec"]["nodeName"] = json!(binding.node);

@@ -7,14 +7,17 @@ use skiff_auth::User;
 use skiff_resources::Part;
 use skiff_store::{Compare, Op, Txn};
 
-use super::{RequestContext, Registry, Target, meta};
+use super::{Registry, RequestContext, Target, meta};
 use crate::status::Status;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 
 fn context() -> RequestContext {
-    RequestContext::internal(User::authenticated("system:apiserver", &["system:masters"]), "kube-apiserver")
+    RequestContext::internal(
+        User::authenticated("system:apiserver", &["system:masters"]),
+        "kube-apiserver",
+    )
 }
 
 /// Creates what is missing and brings roles up to date. Tries until it works: at a start without quorum that can
@@ -30,9 +33,9 @@ pub(crate) async fn run(registry: &Registry, advertise: SocketAddr) {
 
 async fn everything(registry: &Registry, advertise: SocketAddr) -> Result<(), Status> {
     registry.fresh(None).await?;
-    let namespaces = NAMESPACES.iter().map(|name| {
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    });
+    let namespaces = NAMESPACES
+        .iter()
+        .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
     ensure_all(registry, namespaces.collect(), false).await?;
     let mut rest = skiff_auth::bootstrap::objects();
     rest.extend(priority_classes());
@@ -41,13 +44,16 @@ async fn everything(registry: &Registry, advertise: SocketAddr) -> Result<(), St
 }
 
 fn priority_classes() -> Vec<Value> {
-    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)]
-        .map(|(name, value)| {
-            json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name},
+    [
+        ("system-cluster-critical", 2_000_000_000),
+        ("system-node-critical", 2_000_001_000),
+    ]
+    .map(|(name, value)| {
+        json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name},
                 "value": value, "preemptionPolicy": "PreemptLowerPriority",
                 "description": format!("Used for system critical pods ({name}).")})
-        })
-        .into()
+    })
+    .into()
 }
 
 /// Creates objects side by side, so that they share log writes.
@@ -169,7 +175,11 @@ async fn put(registry: &Registry, target: &Target<'_>, mut object: Value) -> Res
             Compare::Absent(key.clone())
         }
     };
-    let value = registry.inner.parts.codec.encode(target.resource, &key, &object)?;
+    let value = registry
+        .inner
+        .parts
+        .codec
+        .encode(target.resource, &key, &object)?;
     let txn = Txn {
         compare: vec![compare],
         ops: vec![Op::Put(key, value)],
@@ -182,5 +192,7 @@ async fn put(registry: &Registry, target: &Target<'_>, mut object: Value) -> Res
 }
 
 fn same_addresses(a: &Value, b: &Value) -> bool {
-    ["subsets", "endpoints", "ports"].iter().all(|field| a[*field] == b[*field])
+    ["subsets", "endpoints", "ports"]
+        .iter()
+        .all(|field| a[*field] == b[*field])
 }

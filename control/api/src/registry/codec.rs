@@ -14,7 +14,10 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use aes_gcm::{Aes256Gcm, KeyInit, aead::{Aead, Payload}};
+use aes_gcm::{
+    Aes256Gcm, KeyInit,
+    aead::{Aead, Payload},
+};
 use bytes::{BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -72,10 +75,14 @@ fn load_key(path: &Path) -> Result<[u8; 32], KeyError> {
                 .mode(0o600)
                 .open(&temporary)
                 .map_err(failed)?;
-            file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?;
+            file.write_all(&key)
+                .and_then(|()| file.sync_all())
+                .map_err(failed)?;
             fs::rename(&temporary, path).map_err(failed)?;
             if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-                fs::File::open(parent).and_then(|d| d.sync_all()).map_err(failed)?;
+                fs::File::open(parent)
+                    .and_then(|d| d.sync_all())
+                    .map_err(failed)?;
             }
             Ok(key)
         }
@@ -112,7 +119,10 @@ impl Codec {
             });
         }
         let nonce: [u8; 12] = rand::random();
-        let payload = Payload { msg: &bytes, aad: key };
+        let payload = Payload {
+            msg: &bytes,
+            aad: key,
+        };
         let sealed = self
             .cipher
             .encrypt(&nonce.into(), payload)
@@ -135,7 +145,10 @@ impl Codec {
         }
         let broken = || Status::internal("a stored secret can't be decrypted with this key file");
         let (header, sealed) = entry.value.split_at_checked(HEADER).ok_or_else(broken)?;
-        let (Ok(at), Ok(nonce)) = (<[u8; 4]>::try_from(&header[1..5]), <[u8; 12]>::try_from(&header[5..])) else {
+        let (Ok(at), Ok(nonce)) = (
+            <[u8; 4]>::try_from(&header[1..5]),
+            <[u8; 12]>::try_from(&header[5..]),
+        ) else {
             return Err(broken());
         };
         let at = u32::from_be_bytes(at) as usize;
@@ -143,14 +156,22 @@ impl Codec {
             msg: sealed,
             aad: &entry.key,
         };
-        let plain = self.cipher.decrypt(&nonce.into(), payload).map_err(|_| broken())?;
+        let plain = self
+            .cipher
+            .decrypt(&nonce.into(), payload)
+            .map_err(|_| broken())?;
         let (before, after) = plain.split_at_checked(at).ok_or_else(broken)?;
         let revision = revision.to_string();
         Ok([before, revision.as_bytes(), after].concat().into())
     }
 
     /// The bytes of an entry as they go on the wire for this resource.
-    pub(crate) fn bytes(&self, resource: &Resource, entry: &Entry, revision: Revision) -> Result<Bytes, Status> {
+    pub(crate) fn bytes(
+        &self,
+        resource: &Resource,
+        entry: &Entry,
+        revision: Revision,
+    ) -> Result<Bytes, Status> {
         let plain = self.plain(entry, revision)?;
         if resource.strategy.is_storage_form() {
             return Ok(plain);
@@ -179,7 +200,8 @@ pub(crate) fn wire(resource: &Resource, mut object: Value) -> Bytes {
 }
 
 fn parse_stored(bytes: &[u8]) -> Result<Value, Status> {
-    serde_json::from_slice(bytes).map_err(|e| Status::internal(format!("a stored object does not parse: {e}")))
+    serde_json::from_slice(bytes)
+        .map_err(|e| Status::internal(format!("a stored object does not parse: {e}")))
 }
 
 fn is_secret(resource: &Resource) -> bool {
@@ -251,16 +273,19 @@ impl Parsed {
 
     fn put(&self, key: Bytes, revision: Revision, value: &Arc<Value>, size: usize) {
         let mut inner = self.inner.lock();
-        let newer = inner.known.get(&key).is_some_and(|(known, value)| {
-            *known > revision && value.strong_count() > 0
-        });
+        let newer = inner
+            .known
+            .get(&key)
+            .is_some_and(|(known, value)| *known > revision && value.strong_count() > 0);
         if !newer {
             inner.known.insert(key, (revision, Arc::downgrade(value)));
         }
         inner.recent.push_back((size, value.clone()));
         inner.recent_bytes += size;
         while inner.recent_bytes > RECENT_BYTES {
-            let Some((size, _)) = inner.recent.pop_front() else { break };
+            let Some((size, _)) = inner.recent.pop_front() else {
+                break;
+            };
             inner.recent_bytes -= size;
         }
         if inner.known.len() >= inner.sweep_at.max(256) {

@@ -7,7 +7,9 @@ use skiff_resources::{FieldError, Resource};
 use skiff_store::{Compare, Entry, Op, Txn};
 
 use super::{
-    RequestContext, Registry, Target, allocate::Allocation, meta,
+    Registry, RequestContext, Target,
+    allocate::Allocation,
+    meta,
     write::{Preconditions, is_to_be_removed},
 };
 use crate::{
@@ -52,7 +54,10 @@ impl DeleteOptions {
             };
             Status::invalid_kind("meta.k8s.io", "DeleteOptions", "", &[error])
         };
-        let propagation = match (value.get("propagationPolicy").and_then(Value::as_str), &value["orphanDependents"]) {
+        let propagation = match (
+            value.get("propagationPolicy").and_then(Value::as_str),
+            &value["orphanDependents"],
+        ) {
             (Some("Orphan"), _) => Some(Propagation::Orphan),
             (Some("Background"), _) => Some(Propagation::Background),
             (Some("Foreground"), _) => Some(Propagation::Foreground),
@@ -92,8 +97,14 @@ fn returns_object(resource: &Resource) -> bool {
     resource.group.is_empty()
         && matches!(
             &*resource.plural,
-            "pods" | "services" | "serviceaccounts" | "replicationcontrollers" | "resourcequotas" | "podtemplates"
-                | "persistentvolumes" | "persistentvolumeclaims"
+            "pods"
+                | "services"
+                | "serviceaccounts"
+                | "replicationcontrollers"
+                | "resourcequotas"
+                | "podtemplates"
+                | "persistentvolumes"
+                | "persistentvolumeclaims"
         )
 }
 
@@ -128,11 +139,20 @@ impl Registry {
             mark(resource, &mut new, options);
             let gone = is_to_be_removed(resource, &new);
             if !gone && new == *old {
-                let bytes = self.inner.parts.codec.bytes(resource, &entry, entry.mod_revision)?;
+                let bytes = self
+                    .inner
+                    .parts
+                    .codec
+                    .bytes(resource, &entry, entry.mod_revision)?;
                 return Ok(Deleted { bytes, gone: false });
             }
             if ctx.dry_run {
-                return Ok(answer(resource, &old, super::wire(resource, (*old).clone()), gone));
+                return Ok(answer(
+                    resource,
+                    &old,
+                    super::wire(resource, (*old).clone()),
+                    gone,
+                ));
             }
             let mut txn = Txn {
                 compare: vec![Compare::At(object_key.clone(), entry.mod_revision)],
@@ -181,7 +201,9 @@ impl Registry {
     ) -> Result<Bytes, Status> {
         let page = self.list(resource, namespace, list).await?;
         for some in page.items.chunks(SIDE_BY_SIDE) {
-            let deletes = some.iter().map(|item| self.delete_listed(ctx, resource, &item.entry, options));
+            let deletes = some
+                .iter()
+                .map(|item| self.delete_listed(ctx, resource, &item.entry, options));
             futures::future::try_join_all(deletes).await?;
         }
         Ok(page.to_bytes(&super::api_version_of(resource), &resource.kind))
@@ -297,7 +319,10 @@ mod tests {
     use super::*;
 
     fn row(kind: &str) -> &'static Resource {
-        skiff_resources::table().iter().find(|r| r.kind == kind).expect("a row")
+        skiff_resources::table()
+            .iter()
+            .find(|r| r.kind == kind)
+            .expect("a row")
     }
 
     #[test]

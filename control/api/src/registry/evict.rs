@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use skiff_resources::Part;
 
 use super::{
-    DeleteOptions, RequestContext, Registry, Target, meta,
+    DeleteOptions, Registry, RequestContext, Target, meta,
     write::{Preconditions, Tracking},
 };
 use crate::{

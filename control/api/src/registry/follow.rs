@@ -95,7 +95,10 @@ impl Follower {
             prefix: prefix(self.resource, ""),
             ..Range::default()
         })?;
-        let watch = self.registry.store().watch(&prefix(self.resource, ""), page.revision)?;
+        let watch = self
+            .registry
+            .store()
+            .watch(&prefix(self.resource, ""), page.revision)?;
         let mut gone = std::mem::take(&mut self.known);
         let mut changes = Vec::new();
         for entry in page.entries {

@@ -39,17 +39,23 @@ pub(crate) fn child<'a>(object: &'a mut Value, key: &str) -> &'a mut Map<String,
     if !object.is_object() {
         *object = Value::Object(Map::new());
     }
-    let map = object.as_object_mut().unwrap_or_else(|| unreachable!("made an object above"));
+    let map = object
+        .as_object_mut()
+        .unwrap_or_else(|| unreachable!("made an object above"));
     let field = map.entry(key).or_insert_with(|| Value::Object(Map::new()));
     if !field.is_object() {
         *field = Value::Object(Map::new());
     }
-    field.as_object_mut().unwrap_or_else(|| unreachable!("made an object above"))
+    field
+        .as_object_mut()
+        .unwrap_or_else(|| unreachable!("made an object above"))
 }
 
 /// Whether deletion has begun.
 pub(crate) fn deleting(object: &Value) -> bool {
-    object["metadata"].get("deletionTimestamp").is_some_and(|v| !v.is_null())
+    object["metadata"]
+        .get("deletionTimestamp")
+        .is_some_and(|v| !v.is_null())
 }
 
 /// `metadata.finalizers`.

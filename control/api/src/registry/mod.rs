@@ -27,15 +27,15 @@ use skiff_resources::Resource;
 use skiff_store::{Entry, Store};
 
 pub use bind::Binding;
+pub(crate) use bootstrap::run as bootstrap;
 pub use codec::KeyError;
+pub(crate) use codec::{Codec, wire};
 pub use delete::{DeleteOptions, Propagation};
 pub use follow::{Change, Follower};
 pub use patch::{Patch, PatchFormat};
+pub(crate) use read::narrowed;
 pub use read::{List, Object};
 pub use write::Preconditions;
-pub(crate) use bootstrap::run as bootstrap;
-pub(crate) use codec::{Codec, wire};
-pub(crate) use read::narrowed;
 
 use crate::{authz::Authorizer, metrics::Metrics, request::query::FieldValidation, status::Status};
 

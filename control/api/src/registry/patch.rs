@@ -8,7 +8,7 @@ use skiff_resources::{FieldError, Part};
 use skiff_schema::Writer;
 
 use super::{
-    RequestContext, Registry, Target, Written, api_version_of, meta,
+    Registry, RequestContext, Target, Written, api_version_of, meta,
     write::{Preconditions, Tracking, part_name, to_storage},
 };
 use crate::{
@@ -99,21 +99,32 @@ impl Registry {
         let ty = skiff_schema::lookup(&api_version_of(resource), &resource.kind);
         let mut warnings = Vec::new();
         let mut written = self
-            .modify(ctx, target, part, Tracking::Needed, &Preconditions::default(), |old| {
-                let failed = |e| Status::patch(resource, target.name, e);
-                let old = from_storage(target, old);
-                let mut new = match (patch.format, ty) {
-                    (PatchFormat::Json, _) => skiff_schema::json_patch(&old, &parsed).map_err(failed)?,
-                    (PatchFormat::Strategic, Some(ty)) => {
-                        skiff_schema::strategic_merge_patch(&old, &parsed, ty).map_err(failed)?
-                    }
-                    (PatchFormat::Strategic, None) => return Err(Status::unsupported_media_type(ACCEPTED)),
-                    (PatchFormat::Merge | PatchFormat::Apply, _) => skiff_schema::merge_patch(&old, &parsed),
-                };
-                warnings = self.check_fields(ctx, target, &mut new)?;
-                to_storage(resource, &mut new)?;
-                Ok(new)
-            })
+            .modify(
+                ctx,
+                target,
+                part,
+                Tracking::Needed,
+                &Preconditions::default(),
+                |old| {
+                    let failed = |e| Status::patch(resource, target.name, e);
+                    let old = from_storage(target, old);
+                    let mut new = match (patch.format, ty) {
+                        (PatchFormat::Json, _) => skiff_schema::json_patch(&old, &parsed).map_err(failed)?,
+                        (PatchFormat::Strategic, Some(ty)) => {
+                            skiff_schema::strategic_merge_patch(&old, &parsed, ty).map_err(failed)?
+                        }
+                        (PatchFormat::Strategic, None) => {
+                            return Err(Status::unsupported_media_type(ACCEPTED));
+                        }
+                        (PatchFormat::Merge | PatchFormat::Apply, _) => {
+                            skiff_schema::merge_patch(&old, &parsed)
+                        }
+                    };
+                    warnings = self.check_fields(ctx, target, &mut new)?;
+                    to_storage(resource, &mut new)?;
+                    Ok(new)
+                },
+            )
             .await?;
         written.warnings.splice(0..0, warnings);
         Ok(written)
@@ -129,14 +140,19 @@ impl Registry {
         let Some(ty) = skiff_schema::lookup(&api_version_of(resource), &resource.kind) else {
             return Ok(Vec::new());
         };
-        let problems = skiff_schema::prune(object, ty).map_err(|e| Status::patch(resource, target.name, e))?;
+        let problems =
+            skiff_schema::prune(object, ty).map_err(|e| Status::patch(resource, target.name, e))?;
         let problems: Vec<String> = problems.into_iter().map(|p| p.0).collect();
         body::strict(problems, ctx.field_validation, &|why| {
-            let mut status = Status::invalid(resource, target.name, &[FieldError {
-                reason: "FieldValueInvalid",
-                field: "patch".into(),
-                message: format!("Invalid value: {why}"),
-            }]);
+            let mut status = Status::invalid(
+                resource,
+                target.name,
+                &[FieldError {
+                    reason: "FieldValueInvalid",
+                    field: "patch".into(),
+                    message: format!("Invalid value: {why}"),
+                }],
+            );
             if ctx.field_validation == FieldValidation::Strict {
                 status.code = 422;
             }
@@ -210,13 +226,20 @@ impl Registry {
             };
             let failed = |e| Status::patch(resource, target.name, e);
             let result = if self.store().get(&target.key()).is_some() {
-                self.modify(ctx, target, part, Tracking::Done, &Preconditions::default(), |live| {
-                    let live = from_storage(target, live);
-                    let mut new =
-                        skiff_schema::apply(Some(&live), &applied, ty, &writer, patch.force).map_err(failed)?;
-                    to_storage(resource, &mut new)?;
-                    Ok(new)
-                })
+                self.modify(
+                    ctx,
+                    target,
+                    part,
+                    Tracking::Done,
+                    &Preconditions::default(),
+                    |live| {
+                        let live = from_storage(target, live);
+                        let mut new = skiff_schema::apply(Some(&live), &applied, ty, &writer, patch.force)
+                            .map_err(failed)?;
+                        to_storage(resource, &mut new)?;
+                        Ok(new)
+                    },
+                )
                 .await
             } else if part != Part::Main {
                 Err(Status::not_found(resource, target.name))
@@ -224,16 +247,28 @@ impl Registry {
                 Err(Status::conflict(
                     resource,
                     target.name,
-                    &format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found"),
+                    &format!(
+                        "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                    ),
                 ))
             } else {
                 let object = skiff_schema::apply(None, &applied, ty, &writer, patch.force).map_err(failed)?;
-                self.create_tracked(ctx, resource, target.namespace, object, Tracking::Done).await
+                self.create_tracked(ctx, resource, target.namespace, object, Tracking::Done)
+                    .await
             };
             match result {
                 // Created or deleted by somebody else in between: what is to be done has changed.
                 Err(status) if status.reason == "AlreadyExists" => continue,
-                Err(status) if status.code == 404 && part == Part::Main && status.details.as_ref().is_some_and(|d| d.name == target.name && d.kind == resource.plural) => continue,
+                Err(status)
+                    if status.code == 404
+                        && part == Part::Main
+                        && status
+                            .details
+                            .as_ref()
+                            .is_some_and(|d| d.name == target.name && d.kind == resource.plural) =>
+                {
+                    continue;
+                }
                 Ok(mut written) => {
                     written.warnings.splice(0..0, warnings);
                     return Ok(written);

@@ -55,7 +55,9 @@ impl Continue {
         let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).ok();
         bytes
             .and_then(|b| serde_json::from_slice(&b).ok())
-            .ok_or_else(|| Status::bad_request("continue key is not valid: encoded token could not be decoded"))
+            .ok_or_else(|| {
+                Status::bad_request("continue key is not valid: encoded token could not be decoded")
+            })
     }
 }
 
@@ -73,7 +75,11 @@ impl Registry {
             .store()
             .get(&target.key())
             .ok_or_else(|| Status::not_found(target.resource, target.name))?;
-        let bytes = self.inner.parts.codec.bytes(target.resource, &entry, entry.mod_revision)?;
+        let bytes = self
+            .inner
+            .parts
+            .codec
+            .bytes(target.resource, &entry, entry.mod_revision)?;
         Ok(Object { entry, bytes })
     }
 
@@ -163,12 +169,19 @@ impl Registry {
                 (limit, true) => limit,
                 (limit, false) => (limit - items.len()).max(500),
             };
-            let page = self.store().range(&range).map_err(|error| expired_page(error, &range, &prefix, options))?;
+            let page = self
+                .store()
+                .range(&range)
+                .map_err(|error| expired_page(error, &range, &prefix, options))?;
             let revision = page.revision;
             let more = page.remaining;
             let total = page.entries.len();
             for (index, entry) in page.entries.into_iter().enumerate() {
-                let bytes = self.inner.parts.codec.bytes(resource, &entry, entry.mod_revision)?;
+                let bytes = self
+                    .inner
+                    .parts
+                    .codec
+                    .bytes(resource, &entry, entry.mod_revision)?;
                 let parsed = || self.parse(&entry).unwrap_or_default();
                 if !selector.matches(resource, &bytes, parsed) {
                     range.after = Some(entry.key);
@@ -201,7 +214,11 @@ impl Registry {
     }
 
     /// Every object of a resource as applied here, parsed.
-    pub(crate) fn all(&self, resource: &'static Resource, namespace: &str) -> Result<(Revision, Vec<Arc<Value>>), Status> {
+    pub(crate) fn all(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+    ) -> Result<(Revision, Vec<Arc<Value>>), Status> {
         let page = self.store().range(&Range {
             prefix: prefix(resource, namespace),
             ..Range::default()
@@ -236,7 +253,11 @@ fn expired_page(error: skiff_store::Error, range: &Range, prefix: &[u8], options
     if options.continue_token.is_none() {
         return Status::expired("The resourceVersion for the provided list is too old.");
     }
-    let start = range.after.as_deref().map(|k| &k[prefix.len()..]).unwrap_or_default();
+    let start = range
+        .after
+        .as_deref()
+        .map(|k| &k[prefix.len()..])
+        .unwrap_or_default();
     let mut status = Status::expired(
         "The provided continue parameter is too old to display a consistent list result. You can start a new list \
          without the continue parameter, or use the continue token in this response to retrieve the remainder of \

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use skiff_resources::{FieldError, Part, ScalePaths};
 
 use super::{
-    Patch, PatchFormat, RequestContext, Registry, Target, Written, meta,
+    Patch, PatchFormat, Registry, RequestContext, Target, Written, meta,
     write::{Preconditions, Tracking},
 };
 use crate::{request::body, selector::LabelSelector, status::Status};
@@ -30,7 +30,10 @@ pub(crate) fn of(object: &Value, paths: &ScalePaths) -> Value {
     if replicas != 0 {
         scale["spec"]["replicas"] = json!(replicas);
     }
-    if let Some(selector) = object.pointer(paths.selector).and_then(LabelSelector::from_object) {
+    if let Some(selector) = object
+        .pointer(paths.selector)
+        .and_then(LabelSelector::from_object)
+    {
         scale["status"]["selector"] = json!(selector.to_text());
     }
     scale
@@ -94,29 +97,41 @@ impl Registry {
     ) -> Result<Value, Status> {
         let paths = Self::scale_paths(target)?;
         let written: Written = self
-            .modify(ctx, target, Part::Main, Tracking::Needed, &Preconditions::default(), |old| {
-                let scale = change(&of(old, &paths))?;
-                let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-                if replicas < 0 || i32::try_from(replicas).is_err() {
-                    let error = FieldError {
-                        reason: "FieldValueInvalid",
-                        field: "spec.replicas".into(),
-                        message: format!("Invalid value: {replicas}: must be greater than or equal to 0"),
-                    };
-                    return Err(Status::invalid_kind("autoscaling", "Scale", target.name, &[error]));
-                }
-                let mut new = (**old).clone();
-                set(&mut new, paths.spec_replicas, json!(replicas));
-                let version = meta::text(&scale, &["metadata", "resourceVersion"]);
-                if !version.is_empty() {
-                    new["metadata"]["resourceVersion"] = json!(version);
-                }
-                let uid = meta::uid(&scale);
-                if !uid.is_empty() {
-                    new["metadata"]["uid"] = json!(uid);
-                }
-                Ok(new)
-            })
+            .modify(
+                ctx,
+                target,
+                Part::Main,
+                Tracking::Needed,
+                &Preconditions::default(),
+                |old| {
+                    let scale = change(&of(old, &paths))?;
+                    let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+                    if replicas < 0 || i32::try_from(replicas).is_err() {
+                        let error = FieldError {
+                            reason: "FieldValueInvalid",
+                            field: "spec.replicas".into(),
+                            message: format!("Invalid value: {replicas}: must be greater than or equal to 0"),
+                        };
+                        return Err(Status::invalid_kind(
+                            "autoscaling",
+                            "Scale",
+                            target.name,
+                            &[error],
+                        ));
+                    }
+                    let mut new = (**old).clone();
+                    set(&mut new, paths.spec_replicas, json!(replicas));
+                    let version = meta::text(&scale, &["metadata", "resourceVersion"]);
+                    if !version.is_empty() {
+                        new["metadata"]["resourceVersion"] = json!(version);
+                    }
+                    let uid = meta::uid(&scale);
+                    if !uid.is_empty() {
+                        new["metadata"]["uid"] = json!(uid);
+                    }
+                    Ok(new)
+                },
+            )
             .await?;
         Ok(of(&written.value, &paths))
     }

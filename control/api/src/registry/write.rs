@@ -7,7 +7,7 @@ use skiff_resources::{FieldError, Part, Resource};
 use skiff_schema::Writer;
 use skiff_store::{Compare, Entry, Op, Txn};
 
-use super::{RequestContext, Registry, Target, Written, allocate::Allocation, api_version_of, key, meta};
+use super::{Registry, RequestContext, Target, Written, allocate::Allocation, api_version_of, key, meta};
 use crate::{admission, status::Status};
 
 /// How often a write is tried again when somebody else was faster and the client did not ask for a revision.
@@ -93,7 +93,8 @@ impl Registry {
         namespace: &str,
         object: Value,
     ) -> Result<Written, Status> {
-        self.create_tracked(ctx, resource, namespace, object, Tracking::Needed).await
+        self.create_tracked(ctx, resource, namespace, object, Tracking::Needed)
+            .await
     }
 
     pub(super) async fn create_tracked(
@@ -104,7 +105,8 @@ impl Registry {
         mut object: Value,
         tracking: Tracking,
     ) -> Result<Written, Status> {
-        let Prepared { warnings, generated } = self.prepare_create(ctx, resource, namespace, &mut object, tracking)?;
+        let Prepared { warnings, generated } =
+            self.prepare_create(ctx, resource, namespace, &mut object, tracking)?;
         let prefix = meta::text(&object, &["metadata", "generateName"]).to_owned();
         let mut names_left = if generated { NAME_TRIES } else { 1 };
         let mut tries = RETRIES;
@@ -164,12 +166,21 @@ impl Registry {
         fill_namespace(resource, namespace, object)?;
         let now = meta::now();
         let metadata = meta::metadata(object);
-        if metadata.get("resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty()) {
+        if metadata
+            .get("resourceVersion")
+            .and_then(Value::as_str)
+            .is_some_and(|v| !v.is_empty())
+        {
             return Err(Status::bad_request(
                 "resourceVersion should not be set on objects to be created",
             ));
         }
-        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
+        for field in [
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "selfLink",
+            "resourceVersion",
+        ] {
             metadata.remove(field);
         }
         metadata.insert("uid".into(), json!(uuid::Uuid::new_v4().to_string()));
@@ -247,11 +258,22 @@ impl Registry {
         let mut object = object;
         to_storage(resource, &mut object)?;
         let mut object = Some(object);
-        self.modify(ctx, target, part, Tracking::Needed, &Preconditions::default(), |_| {
-            // A second try happens only for updates without a revision, which then need their own copy.
-            let next = if unconditional { object.clone() } else { object.take() };
-            next.ok_or_else(|| Status::modified(resource, target.name))
-        })
+        self.modify(
+            ctx,
+            target,
+            part,
+            Tracking::Needed,
+            &Preconditions::default(),
+            |_| {
+                // A second try happens only for updates without a revision, which then need their own copy.
+                let next = if unconditional {
+                    object.clone()
+                } else {
+                    object.take()
+                };
+                next.ok_or_else(|| Status::modified(resource, target.name))
+            },
+        )
         .await
     }
 
@@ -279,7 +301,11 @@ impl Registry {
             let mut allocation = Allocation::default();
             self.allocate(resource, Some(&old), &mut new, &mut allocation)?;
             if is_same(&old, &new) {
-                let bytes = self.inner.parts.codec.bytes(resource, &entry, entry.mod_revision)?;
+                let bytes = self
+                    .inner
+                    .parts
+                    .codec
+                    .bytes(resource, &entry, entry.mod_revision)?;
                 return Ok(Written {
                     bytes,
                     value: old,
@@ -469,7 +495,10 @@ fn fill_type(resource: &Resource, object: &mut Value) -> Result<(), Status> {
 
 fn fill_namespace(resource: &Resource, namespace: &str, object: &mut Value) -> Result<(), Status> {
     let metadata = meta::metadata(object);
-    let given = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
+    let given = metadata
+        .get("namespace")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if !resource.namespaced {
         metadata.remove("namespace");
         return Ok(());
@@ -600,7 +629,10 @@ fn is_same_managers(old: &Value, new: &Value) -> bool {
         return old == new;
     };
     let fields = ["manager", "operation", "subresource", "apiVersion", "fieldsV1"];
-    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| fields.iter().all(|f| x.get(f) == y.get(f)))
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .all(|(x, y)| fields.iter().all(|f| x.get(f) == y.get(f)))
 }
 
 /// Whether nothing keeps a deleted object any more: no finalizer, no grace to wait for, and for a namespace no
@@ -611,7 +643,9 @@ pub(super) fn is_to_be_removed(resource: &Resource, object: &Value) -> bool {
         && meta::finalizers(object).is_empty()
         && metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
         && !(resource.kind == "Namespace"
-            && object["spec"]["finalizers"].as_array().is_some_and(|f| !f.is_empty()))
+            && object["spec"]["finalizers"]
+                .as_array()
+                .is_some_and(|f| !f.is_empty()))
 }
 
 #[cfg(test)]
@@ -636,8 +670,12 @@ mod tests {
 
     #[test]
     fn a_deleted_object_stays_while_something_holds_it() {
-        let row = skiff_resources::table().iter().find(|r| r.kind == "Namespace").expect("a row");
-        let mut namespace = json!({"metadata": {"deletionTimestamp": "x"}, "spec": {"finalizers": ["kubernetes"]}});
+        let row = skiff_resources::table()
+            .iter()
+            .find(|r| r.kind == "Namespace")
+            .expect("a row");
+        let mut namespace =
+            json!({"metadata": {"deletionTimestamp": "x"}, "spec": {"finalizers": ["kubernetes"]}});
         assert!(!is_to_be_removed(row, &namespace));
         namespace["spec"]["finalizers"] = json!([]);
         assert!(is_to_be_removed(row, &namespace));

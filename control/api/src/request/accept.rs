@@ -132,12 +132,18 @@ mod tests {
     fn protobuf_falls_back_to_json_and_alone_is_refused() {
         let got = accept("application/vnd.kubernetes.protobuf,application/json");
         assert_eq!(got.unwrap(), Accepted::default());
-        assert_eq!(accept("application/vnd.kubernetes.protobuf").unwrap_err().code, 406);
+        assert_eq!(
+            accept("application/vnd.kubernetes.protobuf").unwrap_err().code,
+            406
+        );
     }
 
     #[test]
     fn quality_orders_the_ranges() {
-        assert_eq!(accept("application/yaml;q=0.1, */*;q=0.9").unwrap().format, Format::Json);
+        assert_eq!(
+            accept("application/yaml;q=0.1, */*;q=0.9").unwrap().format,
+            Format::Json
+        );
         assert_eq!(accept("application/yaml").unwrap().format, Format::Yaml);
     }
 }

@@ -112,7 +112,9 @@ pub fn parse(
         Syntax::Json => skiff_schema::decode(bytes, ty).map_err(text)?,
         Syntax::Yaml | Syntax::Protobuf => {
             let mut value = match syntax {
-                Syntax::Protobuf => protobuf::decode(bytes, api_version, kind).map_err(|e| cannot(&e.to_string()))?,
+                Syntax::Protobuf => {
+                    protobuf::decode(bytes, api_version, kind).map_err(|e| cannot(&e.to_string()))?
+                }
                 _ => yaml(bytes)?,
             };
             let problems = match ty {
@@ -148,8 +150,8 @@ pub fn strict(
 /// # Errors
 /// 400 when it does not parse.
 pub fn yaml(bytes: &[u8]) -> Result<Value, Status> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|e| Status::bad_request(format!("error decoding YAML: {e}")))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|e| Status::bad_request(format!("error decoding YAML: {e}")))?;
     serde_saphyr::from_str(text).map_err(|e| Status::bad_request(format!("error decoding YAML: {e}")))
 }
 

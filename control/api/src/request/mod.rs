@@ -106,7 +106,11 @@ impl RequestInfo {
                 resource: &self.resource,
                 subresource: &self.subresource,
                 namespace: &self.namespace,
-                name: if self.name.is_empty() { &self.selected_name } else { &self.name },
+                name: if self.name.is_empty() {
+                    &self.selected_name
+                } else {
+                    &self.name
+                },
                 path: "",
             }
         } else {
@@ -146,27 +150,46 @@ mod tests {
 
     #[test]
     fn paths_name_resource_namespace_and_subresource() {
-        let info = parse(Method::GET, "/api/v1/namespaces/kube-system/pods/dns/log", "follow=true");
+        let info = parse(
+            Method::GET,
+            "/api/v1/namespaces/kube-system/pods/dns/log",
+            "follow=true",
+        );
         assert!(info.is_resource);
         assert_eq!((info.verb, info.namespace.as_str()), ("get", "kube-system"));
-        assert_eq!((info.resource.as_str(), info.subresource.as_str()), ("pods", "log"));
+        assert_eq!(
+            (info.resource.as_str(), info.subresource.as_str()),
+            ("pods", "log")
+        );
         assert_eq!(info.name, "dns");
 
         let info = parse(Method::PUT, "/api/v1/namespaces/x/finalize", "");
         assert_eq!((info.resource.as_str(), info.name.as_str()), ("namespaces", "x"));
-        assert_eq!((info.subresource.as_str(), info.namespace.as_str()), ("finalize", "x"));
+        assert_eq!(
+            (info.subresource.as_str(), info.namespace.as_str()),
+            ("finalize", "x")
+        );
 
         let info = parse(Method::GET, "/apis/apps/v1/deployments", "watch=1");
         assert_eq!((info.group.as_str(), info.version.as_str()), ("apps", "v1"));
         assert_eq!((info.verb, info.namespace.as_str()), ("watch", ""));
 
         let info = parse(Method::GET, "/api/v1/nodes/n1/proxy/metrics/cadvisor", "");
-        assert_eq!((info.subresource.as_str(), info.rest.as_str()), ("proxy", "metrics/cadvisor"));
+        assert_eq!(
+            (info.subresource.as_str(), info.rest.as_str()),
+            ("proxy", "metrics/cadvisor")
+        );
     }
 
     #[test]
     fn paths_without_a_resource_keep_the_method() {
-        for path in ["/version", "/api", "/api/v1", "/apis/apps/v1", "/openapi/v3/apis/apps/v1"] {
+        for path in [
+            "/version",
+            "/api",
+            "/api/v1",
+            "/apis/apps/v1",
+            "/openapi/v3/apis/apps/v1",
+        ] {
             let info = parse(Method::GET, path, "");
             assert!(!info.is_resource, "{path}");
             assert_eq!(info.verb, "get");

@@ -31,7 +31,10 @@ impl Query {
 
     /// All values of a parameter.
     pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(k, _)| k == key).map(|(_, v)| v.as_str())
+        self.0
+            .iter()
+            .filter(move |(k, _)| k == key)
+            .map(|(_, v)| v.as_str())
     }
 
     /// Whether a boolean parameter is on: present and neither `false` nor `0` (as Kubernetes reads them).
@@ -181,7 +184,9 @@ impl ListOptions {
                 return Err(invalid_option(
                     "FieldValueNotSupported",
                     "resourceVersionMatch",
-                    format!("Unsupported value: \"{other}\": supported values: \"Exact\", \"NotOlderThan\", \"\""),
+                    format!(
+                        "Unsupported value: \"{other}\": supported values: \"Exact\", \"NotOlderThan\", \"\""
+                    ),
                 ));
             }
         };
@@ -203,8 +208,13 @@ impl ListOptions {
     }
 
     fn check(&self, watch: bool) -> Result<(), Status> {
-        let forbidden =
-            |field: &str, why: &str| Err(invalid_option("FieldValueForbidden", field, format!("Forbidden: {why}")));
+        let forbidden = |field: &str, why: &str| {
+            Err(invalid_option(
+                "FieldValueForbidden",
+                field,
+                format!("Forbidden: {why}"),
+            ))
+        };
         if watch {
             match (self.send_initial_events, self.version_match) {
                 (Some(_), Some(VersionMatch::NotOlderThan)) | (None, None) => {}
@@ -281,8 +291,11 @@ fn invalid_option(reason: &'static str, field: &str, message: String) -> Status 
 /// 400 when it is not a number.
 pub fn parse_version(text: Option<&str>) -> Result<Option<u64>, Status> {
     text.map(|text| {
-        text.parse()
-            .map_err(|_| Status::bad_request(format!("Invalid value: \"{text}\": resourceVersion: must be a number")))
+        text.parse().map_err(|_| {
+            Status::bad_request(format!(
+                "Invalid value: \"{text}\": resourceVersion: must be a number"
+            ))
+        })
     })
     .transpose()
 }
@@ -308,6 +321,9 @@ mod tests {
         let exact = parse("sendInitialEvents=true&resourceVersionMatch=Exact", true);
         assert_eq!(exact.unwrap_err().code, 422);
         assert_eq!(parse("resourceVersionMatch=Exact", false).unwrap_err().code, 422);
-        assert_eq!(parse("continue=x&resourceVersion=5", false).unwrap_err().code, 400);
+        assert_eq!(
+            parse("continue=x&resourceVersion=5", false).unwrap_err().code,
+            400
+        );
     }
 }

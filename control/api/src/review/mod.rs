@@ -25,7 +25,11 @@ pub(crate) fn answer(
 ) -> Result<Value, Status> {
     let group = &resource.group;
     let version = &resource.version;
-    object["apiVersion"] = json!(if group.is_empty() { version.to_string() } else { format!("{group}/{version}") });
+    object["apiVersion"] = json!(if group.is_empty() {
+        version.to_string()
+    } else {
+        format!("{group}/{version}")
+    });
     object["kind"] = json!(resource.kind);
     let metadata = meta::metadata(&mut object);
     metadata.entry("creationTimestamp").or_insert(Value::Null);
@@ -33,7 +37,12 @@ pub(crate) fn answer(
         "selfsubjectreviews" => json!({"userInfo": user}),
         "tokenreviews" => token::review(app, &object["spec"]),
         "selfsubjectaccessreviews" => access(app, resource, user, &object["spec"])?,
-        "subjectaccessreviews" => access(app, resource, &subject(resource, &object["spec"])?, &object["spec"])?,
+        "subjectaccessreviews" => access(
+            app,
+            resource,
+            &subject(resource, &object["spec"])?,
+            &object["spec"],
+        )?,
         "localsubjectaccessreviews" => {
             let asked = meta::text(&object, &["spec", "resourceAttributes", "namespace"]);
             if asked != namespace {
@@ -43,7 +52,12 @@ pub(crate) fn answer(
                     &format!("Invalid value: \"{asked}\": must match metadata.namespace"),
                 ));
             }
-            access(app, resource, &subject(resource, &object["spec"])?, &object["spec"])?
+            access(
+                app,
+                resource,
+                &subject(resource, &object["spec"])?,
+                &object["spec"],
+            )?
         }
         "selfsubjectrulesreviews" => {
             let namespace = meta::text(&object, &["spec", "namespace"]);
@@ -74,7 +88,11 @@ fn invalid(resource: &Resource, field: &str, message: &str) -> Status {
 /// The user a SubjectAccessReview asks about.
 fn subject(resource: &Resource, spec: &Value) -> Result<User, Status> {
     let strings = |v: &Value| -> Vec<String> {
-        v.as_array().into_iter().flatten().filter_map(|g| g.as_str().map(str::to_owned)).collect()
+        v.as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|g| g.as_str().map(str::to_owned))
+            .collect()
     };
     let user = User {
         name: meta::text(spec, &["user"]).to_owned(),

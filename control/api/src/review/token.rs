@@ -16,7 +16,12 @@ const DEFAULT: i64 = 3600;
 const LONGEST: i64 = 1 << 32;
 
 fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|v| v.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// The status of a TokenReview.
@@ -65,7 +70,8 @@ pub(crate) fn request(
         return Err(invalid("spec.expirationSeconds", message));
     }
     if seconds > LONGEST {
-        let message = format!("Invalid value: {seconds}: may not specify a duration larger than 2^32 seconds");
+        let message =
+            format!("Invalid value: {seconds}: may not specify a duration larger than 2^32 seconds");
         return Err(invalid("spec.expirationSeconds", message));
     }
     let mut request = token::Request {
@@ -77,7 +83,10 @@ pub(crate) fn request(
         ..token::Request::default()
     };
     bind(registry, user, target, &spec["boundObjectRef"], &mut request)?;
-    let (token, expires) = registry.tokens().issue(&request, meta::now()).map_err(Status::internal)?;
+    let (token, expires) = registry
+        .tokens()
+        .issue(&request, meta::now())
+        .map_err(Status::internal)?;
     object["apiVersion"] = json!("authentication.k8s.io/v1");
     object["kind"] = json!("TokenRequest");
     let metadata = meta::metadata(&mut object);
@@ -110,8 +119,12 @@ fn bind(
         return Err(refuse(&format!("node {node} requested token not bound to a pod")));
     }
     let find = |plural: &str, namespace: &str| {
-        let row = registry.any_version("", plural).ok_or_else(Status::no_such_path)?;
-        let found = registry.peek("", plural, namespace, name).ok_or_else(|| Status::not_found(row, name))?;
+        let row = registry
+            .any_version("", plural)
+            .ok_or_else(Status::no_such_path)?;
+        let found = registry
+            .peek("", plural, namespace, name)
+            .ok_or_else(|| Status::not_found(row, name))?;
         if !uid.is_empty() && uid != meta::uid(&found) {
             let why = format!(
                 "the UID in the bound object reference ({uid}) does not match the UID in record. The object might \
@@ -135,7 +148,9 @@ fn bind(
             if let Some(asking) = user.node()
                 && asking != node
             {
-                return Err(refuse("node requested token bound to a pod scheduled on a different node"));
+                return Err(refuse(
+                    "node requested token bound to a pod scheduled on a different node",
+                ));
             }
             request.pod = Some((name.to_owned(), meta::uid(&pod).to_owned()));
             if let Some(found) = registry.peek("", "nodes", "", node) {
@@ -153,6 +168,8 @@ fn bind(
             request.node = Some((name.to_owned(), meta::uid(&node).to_owned()));
             Ok(())
         }
-        other => Err(Status::bad_request(format!("cannot bind token to object of type {other}"))),
+        other => Err(Status::bad_request(format!(
+            "cannot bind token to object of type {other}"
+        ))),
     }
 }

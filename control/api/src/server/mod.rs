@@ -196,14 +196,20 @@ async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, 
         }
         Err(_) => return,
     };
-    let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let certificate = tls
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first());
     // A certificate that verified but names nobody is no identity, and no reason to treat its owner as anonymous.
     let user: Arc<Result<Option<User>, Status>> = Arc::new(match certificate {
         None => Ok(None),
-        Some(leaf) => skiff_auth::authn::from_certificate(leaf).map(Some).map_err(|error| {
-            tracing::debug!(%peer, %error, "client certificate without a user");
-            Status::unauthorized()
-        }),
+        Some(leaf) => skiff_auth::authn::from_certificate(leaf)
+            .map(Some)
+            .map_err(|error| {
+                tracing::debug!(%peer, %error, "client certificate without a user");
+                Status::unauthorized()
+            }),
     });
     let stop = app.stop.clone();
     let service = service_fn(move |request| {
@@ -211,7 +217,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, 
         async move { Ok::<_, std::convert::Infallible>(route::handle(app, request, &user).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(30));
     builder
         .http2()
         .timer(TokioTimer::new())

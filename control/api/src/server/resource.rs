@@ -9,7 +9,9 @@ use skiff_resources::{Part, Resource};
 
 use super::{App, body::Body, respond::Answer, route::Call};
 use crate::{
-    registry::{self, Binding, DeleteOptions, Patch, PatchFormat, RequestContext, Target, Written, api_version_of},
+    registry::{
+        self, Binding, DeleteOptions, Patch, PatchFormat, RequestContext, Target, Written, api_version_of,
+    },
     request::{
         accept::{self, Accepted, Format},
         body::{self, Syntax},
@@ -66,7 +68,11 @@ pub(super) async fn answer(app: &Arc<App>, call: Call) -> Result<Response<Body>,
 fn target<'a>(call: &'a Call, resource: &'static Resource) -> Target<'a> {
     Target {
         resource,
-        namespace: if resource.namespaced { &call.info.namespace } else { "" },
+        namespace: if resource.namespaced {
+            &call.info.namespace
+        } else {
+            ""
+        },
         name: &call.info.name,
     }
 }
@@ -78,7 +84,11 @@ fn context(call: &Call) -> Result<RequestContext, Status> {
             "Invalid value: \"{manager}\": fieldManager: may not be more than {MANAGER_MAX} bytes"
         )));
     }
-    let agent = call.request.headers().get(header::USER_AGENT).and_then(|v| v.to_str().ok());
+    let agent = call
+        .request
+        .headers()
+        .get(header::USER_AGENT)
+        .and_then(|v| v.to_str().ok());
     Ok(RequestContext {
         user: call.user.clone(),
         field_manager: manager.to_owned(),
@@ -98,10 +108,17 @@ fn view(call: &Call) -> Result<(Accepted, View), Status> {
 }
 
 /// The response for a written object.
-fn written(call_parts: &Parts, resource: &'static Resource, written: Written, warnings: Vec<String>) -> Response<Body> {
+fn written(
+    call_parts: &Parts,
+    resource: &'static Resource,
+    written: Written,
+    warnings: Vec<String>,
+) -> Response<Body> {
     let code = if written.created { 201 } else { 200 };
     let value = written.value;
-    let bytes = call_parts.view.object(resource, &written.bytes, || (*value).clone(), true);
+    let bytes = call_parts
+        .view
+        .object(resource, &written.bytes, || (*value).clone(), true);
     let mut answer = Answer::new(code, bytes, call_parts.accepted);
     answer.warnings = warnings;
     answer.warnings.extend(written.warnings);
@@ -142,7 +159,10 @@ async fn get(app: &App, call: Call, resource: &'static Resource) -> Result<Respo
 async fn list(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
     let (accepted, view) = view(&call)?;
     let options = ListOptions::from_query(&call.query, false)?;
-    let list = app.registry.list(resource, &call.info.namespace, &options).await?;
+    let list = app
+        .registry
+        .list(resource, &call.info.namespace, &options)
+        .await?;
     let bytes = view.list(&app.registry, resource, &list)?;
     Ok(Answer::new(200, bytes, accepted).into_response(call.request.headers(), &call.query))
 }
@@ -157,7 +177,11 @@ async fn watch(app: &App, call: Call, resource: &'static Resource) -> Result<Res
     if !call.info.name.is_empty() && resource.plural != "namespaces" {
         options.field_selector = format!("metadata.name={}", call.info.name);
     }
-    let namespace = if resource.namespaced { call.info.namespace.clone() } else { String::new() };
+    let namespace = if resource.namespaced {
+        call.info.namespace.clone()
+    } else {
+        String::new()
+    };
     let request = watch::Request {
         resource,
         namespace,
@@ -168,7 +192,10 @@ async fn watch(app: &App, call: Call, resource: &'static Resource) -> Result<Res
     let mut response = Response::new(Body::stream(frames));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, private"),
+    );
     Ok(response)
 }
 
@@ -180,16 +207,17 @@ fn parse(
     bytes: &[u8],
 ) -> Result<(Value, Vec<String>), Status> {
     let syntax = Syntax::of(body::media_type(headers))?;
-    body::parse(bytes, syntax, &api_version_of(resource), &resource.kind, ctx.field_validation)
+    body::parse(
+        bytes,
+        syntax,
+        &api_version_of(resource),
+        &resource.kind,
+        ctx.field_validation,
+    )
 }
 
 /// Parses the body of a sub-resource, which has a type of its own; an empty body is an empty object.
-fn parse_as(
-    api_version: &str,
-    kind: &str,
-    headers: &http::HeaderMap,
-    bytes: &[u8],
-) -> Result<Value, Status> {
+fn parse_as(api_version: &str, kind: &str, headers: &http::HeaderMap, bytes: &[u8]) -> Result<Value, Status> {
     if bytes.is_empty() {
         return Ok(Value::Object(serde_json::Map::new()));
     }
@@ -199,7 +227,11 @@ fn parse_as(
 
 async fn create(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
     let ctx = context(&call)?;
-    let namespace = if resource.namespaced { call.info.namespace.clone() } else { String::new() };
+    let namespace = if resource.namespaced {
+        call.info.namespace.clone()
+    } else {
+        String::new()
+    };
     let (parts, bytes) = split(call).await?;
     let (object, warnings) = parse(&ctx, resource, &parts.headers, &bytes)?;
     drop(bytes);
@@ -207,9 +239,17 @@ async fn create(app: &App, call: Call, resource: &'static Resource) -> Result<Re
     Ok(written(&parts, resource, done, warnings))
 }
 
-async fn update(app: &App, call: Call, resource: &'static Resource, part: Part) -> Result<Response<Body>, Status> {
+async fn update(
+    app: &App,
+    call: Call,
+    resource: &'static Resource,
+    part: Part,
+) -> Result<Response<Body>, Status> {
     let ctx = context(&call)?;
-    let (namespace, name) = (target(&call, resource).namespace.to_owned(), call.info.name.clone());
+    let (namespace, name) = (
+        target(&call, resource).namespace.to_owned(),
+        call.info.name.clone(),
+    );
     let (parts, bytes) = split(call).await?;
     let (object, warnings) = parse(&ctx, resource, &parts.headers, &bytes)?;
     drop(bytes);
@@ -222,7 +262,11 @@ async fn update(app: &App, call: Call, resource: &'static Resource, part: Part) 
     Ok(written(&parts, resource, done, warnings))
 }
 
-fn patch_of(headers: &http::HeaderMap, query: &crate::request::query::Query, body: Bytes) -> Result<Patch, Status> {
+fn patch_of(
+    headers: &http::HeaderMap,
+    query: &crate::request::query::Query,
+    body: Bytes,
+) -> Result<Patch, Status> {
     Ok(Patch {
         format: PatchFormat::of(body::media_type(headers))?,
         body,
@@ -230,9 +274,17 @@ fn patch_of(headers: &http::HeaderMap, query: &crate::request::query::Query, bod
     })
 }
 
-async fn patch(app: &App, call: Call, resource: &'static Resource, part: Part) -> Result<Response<Body>, Status> {
+async fn patch(
+    app: &App,
+    call: Call,
+    resource: &'static Resource,
+    part: Part,
+) -> Result<Response<Body>, Status> {
     let ctx = context(&call)?;
-    let (namespace, name) = (target(&call, resource).namespace.to_owned(), call.info.name.clone());
+    let (namespace, name) = (
+        target(&call, resource).namespace.to_owned(),
+        call.info.name.clone(),
+    );
     let (parts, bytes) = split(call).await?;
     let patch = patch_of(&parts.headers, &parts.query, bytes)?;
     let target = Target {
@@ -270,13 +322,18 @@ fn delete_options(parts: &Parts, bytes: &[u8]) -> Result<(DeleteOptions, bool), 
     if let Some(orphan) = parts.query.get("orphanDependents") {
         value["orphanDependents"] = (orphan == "true" || orphan == "1").into();
     }
-    let dry = value["dryRun"].as_array().is_some_and(|d| d.iter().any(|v| v == "All"));
+    let dry = value["dryRun"]
+        .as_array()
+        .is_some_and(|d| d.iter().any(|v| v == "All"));
     Ok((DeleteOptions::from_value(&value)?, dry))
 }
 
 async fn delete(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
     let mut ctx = context(&call)?;
-    let (namespace, name) = (target(&call, resource).namespace.to_owned(), call.info.name.clone());
+    let (namespace, name) = (
+        target(&call, resource).namespace.to_owned(),
+        call.info.name.clone(),
+    );
     let (parts, bytes) = split(call).await?;
     let (options, dry) = delete_options(&parts, &bytes)?;
     ctx.dry_run |= dry;
@@ -288,18 +345,36 @@ async fn delete(app: &App, call: Call, resource: &'static Resource) -> Result<Re
     let deleted = app.registry.delete(&ctx, &target, &options).await?;
     let waits = !deleted.gone && options.propagation == Some(registry::Propagation::Foreground);
     let code = if waits { 202 } else { 200 };
-    let answer = Answer::new(code, deleted.bytes, Accepted { format: parts.accepted.format, ..Accepted::default() });
+    let answer = Answer::new(
+        code,
+        deleted.bytes,
+        Accepted {
+            format: parts.accepted.format,
+            ..Accepted::default()
+        },
+    );
     Ok(answer.into_response(&parts.headers, &parts.query))
 }
 
-async fn delete_collection(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
+async fn delete_collection(
+    app: &App,
+    call: Call,
+    resource: &'static Resource,
+) -> Result<Response<Body>, Status> {
     let mut ctx = context(&call)?;
     let list = ListOptions::from_query(&call.query, false)?;
-    let namespace = if resource.namespaced { call.info.namespace.clone() } else { String::new() };
+    let namespace = if resource.namespaced {
+        call.info.namespace.clone()
+    } else {
+        String::new()
+    };
     let (parts, bytes) = split(call).await?;
     let (options, dry) = delete_options(&parts, &bytes)?;
     ctx.dry_run |= dry;
-    let bytes = app.registry.delete_collection(&ctx, resource, &namespace, &list, &options).await?;
+    let bytes = app
+        .registry
+        .delete_collection(&ctx, resource, &namespace, &list, &options)
+        .await?;
     Ok(Answer::new(200, bytes, parts.accepted).into_response(&parts.headers, &parts.query))
 }
 
@@ -314,13 +389,21 @@ async fn review_answer(app: &App, call: Call, resource: &'static Resource) -> Re
     Ok(answer.into_response(&parts.headers, &parts.query))
 }
 
-async fn subresource(app: &Arc<App>, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
+async fn subresource(
+    app: &Arc<App>,
+    call: Call,
+    resource: &'static Resource,
+) -> Result<Response<Body>, Status> {
     let info = &call.info;
     let name = info.subresource.as_str();
     if stream::is_stream(resource, name) {
         return stream::answer(app, call, resource).await;
     }
-    let row = resource.subresources.iter().find(|s| s.name == name).ok_or_else(Status::no_such_path)?;
+    let row = resource
+        .subresources
+        .iter()
+        .find(|s| s.name == name)
+        .ok_or_else(Status::no_such_path)?;
     if !row.verbs.contains(&info.verb) {
         return Err(Status::method_not_allowed());
     }
@@ -329,6 +412,14 @@ async fn subresource(app: &Arc<App>, call: Call, resource: &'static Resource) ->
         ("binding", "create") => bind(app, call).await,
         ("eviction", "create") => evict(app, call, resource).await,
         ("token", "create") => token(app, call, resource).await,
+        ("proxy", _) => Err(Status::new(
+            501,
+            "",
+            format!(
+                "the proxy of {} is not served yet; use port-forward",
+                resource.plural
+            ),
+        )),
         (_, "get") => get(app, call, resource).await,
         ("status", "update") => update(app, call, resource, Part::Status).await,
         ("status", "patch") => patch(app, call, resource, Part::Status).await,
@@ -380,7 +471,8 @@ async fn bind(app: &App, call: Call) -> Result<Response<Body>, Status> {
         node: registry::meta::text(&object, &["target", "name"]).to_owned(),
     };
     app.registry.bind(&ctx, &binding, &object).await?;
-    Ok(Answer::new(201, success(201, None).to_string(), parts.accepted).into_response(&parts.headers, &parts.query))
+    Ok(Answer::new(201, success(201, None).to_string(), parts.accepted)
+        .into_response(&parts.headers, &parts.query))
 }
 
 async fn evict(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
@@ -390,10 +482,14 @@ async fn evict(app: &App, call: Call, resource: &'static Resource) -> Result<Res
     let object = parse_as("policy/v1", "Eviction", &parts.headers, &bytes)?;
     let given = registry::meta::name(&object);
     if !given.is_empty() && given != name {
-        return Err(Status::bad_request("name in URL does not match name in Eviction object"));
+        return Err(Status::bad_request(
+            "name in URL does not match name in Eviction object",
+        ));
     }
     let options = &object["deleteOptions"];
-    ctx.dry_run |= options["dryRun"].as_array().is_some_and(|d| d.iter().any(|v| v == "All"));
+    ctx.dry_run |= options["dryRun"]
+        .as_array()
+        .is_some_and(|d| d.iter().any(|v| v == "All"));
     let options = DeleteOptions::from_value(options)?;
     let target = Target {
         resource,
@@ -401,7 +497,8 @@ async fn evict(app: &App, call: Call, resource: &'static Resource) -> Result<Res
         name: &name,
     };
     app.registry.evict(&ctx, &target, &options).await?;
-    Ok(Answer::new(201, success(201, None).to_string(), parts.accepted).into_response(&parts.headers, &parts.query))
+    Ok(Answer::new(201, success(201, None).to_string(), parts.accepted)
+        .into_response(&parts.headers, &parts.query))
 }
 
 async fn token(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {

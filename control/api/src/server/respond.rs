@@ -59,18 +59,29 @@ fn quote(text: &str) -> String {
 }
 
 /// A response of some type, compressed if that pays.
-pub(crate) fn with_type(code: u16, bytes: Bytes, content_type: &'static str, headers: &HeaderMap) -> Response<Body> {
+pub(crate) fn with_type(
+    code: u16,
+    bytes: Bytes,
+    content_type: &'static str,
+    headers: &HeaderMap,
+) -> Response<Body> {
     let gzip = bytes.len() >= GZIP_FROM
         && headers
             .get(header::ACCEPT_ENCODING)
             .and_then(|v| v.to_str().ok())
-            .is_some_and(|v| v.split(',').any(|e| e.split(';').next().unwrap_or_default().trim() == "gzip"));
+            .is_some_and(|v| {
+                v.split(',')
+                    .any(|e| e.split(';').next().unwrap_or_default().trim() == "gzip")
+            });
     let (bytes, encoded) = if gzip { compress(bytes) } else { (bytes, false) };
     let mut response = Response::new(Body::full(bytes));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let out = response.headers_mut();
     out.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    out.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, private"),
+    );
     if encoded {
         out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         out.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
@@ -80,7 +91,8 @@ pub(crate) fn with_type(code: u16, bytes: Bytes, content_type: &'static str, hea
 
 fn compress(bytes: Bytes) -> (Bytes, bool) {
     // The lowest level: it is for links that are slower than memory, and the server has better things to do.
-    let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(bytes.len() / 4), flate2::Compression::fast());
+    let mut encoder =
+        flate2::write::GzEncoder::new(Vec::with_capacity(bytes.len() / 4), flate2::Compression::fast());
     match encoder.write_all(&bytes).and_then(|()| encoder.finish()) {
         Ok(out) => (out.into(), true),
         Err(_) => (bytes, false),
@@ -92,7 +104,10 @@ fn wants_pretty(headers: &HeaderMap, query: &Query) -> bool {
         return query.flag("pretty");
     }
     // As Kubernetes does for people with a plain HTTP client.
-    let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     agent.starts_with("curl") || agent.starts_with("Wget")
 }
 
@@ -115,7 +130,9 @@ pub(crate) fn failure(status: &Status, headers: &HeaderMap) -> Response<Body> {
     let mut response = with_type(status.code, status.to_bytes(), "application/json", headers);
     let seconds = status.details.as_ref().map_or(0, |d| d.retry_after_seconds);
     if seconds > 0 {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if status.code == 401 {
         let realm = HeaderValue::from_static("Basic realm=\"kubernetes-master\"");

@@ -37,7 +37,11 @@ pub(super) async fn handle(
     let info = RequestInfo::parse(request.method(), request.uri().path(), &query);
     let headers = request.headers().clone();
     let is_head = request.method() == Method::HEAD;
-    let known = info.is_resource && app.registry.resource(&info.group, &info.version, &info.resource).is_some();
+    let known = info.is_resource
+        && app
+            .registry
+            .resource(&info.group, &info.version, &info.resource)
+            .is_some();
     let call_info = info.clone();
     let mut response = match answer(&app, request, call_info, query, certificate).await {
         Ok(response) => response,
@@ -49,7 +53,9 @@ pub(super) async fn handle(
     {
         response.headers_mut().insert("audit-id", id);
     }
-    app.registry.metrics().answered(&info, known, code, begun.elapsed());
+    app.registry
+        .metrics()
+        .answered(&info, known, code, begun.elapsed());
     tracing::debug!(verb = info.verb, path = info.path, code, "request");
     if is_head {
         *response.body_mut() = Body::empty();
@@ -65,7 +71,12 @@ async fn answer(
     certificate: &Result<Option<User>, Status>,
 ) -> Result<Response<Body>, Status> {
     let certificate = certificate.as_ref().map_err(Clone::clone)?;
-    let user = authn::authenticate(&app.registry, &app.tokens, request.headers(), certificate.as_ref())?;
+    let user = authn::authenticate(
+        &app.registry,
+        &app.tokens,
+        request.headers(),
+        certificate.as_ref(),
+    )?;
     let user = authn::impersonate(&app.registry, user, request.headers())?;
     // Joining nodes have no identity yet: the join token in the body is theirs.
     if !join::is_open(&info) {
@@ -87,7 +98,11 @@ fn authorize(app: &App, user: &User, info: &RequestInfo) -> Result<(), Status> {
     if let Some(node) = stream::tunnel_node(info) {
         return match user.node() {
             Some(name) if name == node => Ok(()),
-            _ => Err(authz::refusal(user, info, "only the node itself may open its tunnel")),
+            _ => Err(authz::refusal(
+                user,
+                info,
+                "only the node itself may open its tunnel",
+            )),
         };
     }
     if join::is_renewal(info) && user.node().is_some() {
@@ -132,7 +147,12 @@ async fn plain(app: &Arc<App>, call: Call) -> Result<Response<Body>, Status> {
         "/.well-known/openid-configuration" => json(app.registry.tokens().discovery().to_string().into()),
         "/openid/v1/jwks" => {
             let text = app.registry.tokens().jwks().to_string();
-            Ok(respond::with_type(200, text.into(), "application/jwk-set+json", headers))
+            Ok(respond::with_type(
+                200,
+                text.into(),
+                "application/jwk-set+json",
+                headers,
+            ))
         }
         _ if path.starts_with("/openapi/") => app.openapi.answer(&path, headers, &call.query),
         _ if health::is_health(&path) => Ok(health::answer(app, &path, &call.query, headers)),

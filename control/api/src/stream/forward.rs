@@ -43,7 +43,11 @@ pub(super) async fn send(
     path: &str,
 ) -> Result<Response<Body>, Status> {
     let unreachable = |why: &dyn std::fmt::Display| {
-        Status::new(502, "InternalError", format!("error dialing node \"{node}\": {why}"))
+        Status::new(
+            502,
+            "InternalError",
+            format!("error dialing node \"{node}\": {why}"),
+        )
     };
     let stream = app.tunnels.open(node).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -70,12 +74,20 @@ pub(super) async fn send(
     let (head, body) = request.into_parts();
     let mut onward = Request::new(Body::Incoming(body));
     *onward.method_mut() = head.method;
-    *onward.uri_mut() = path.parse().map_err(|e| Status::bad_request(format!("invalid path: {e}")))?;
+    *onward.uri_mut() = path
+        .parse()
+        .map_err(|e| Status::bad_request(format!("invalid path: {e}")))?;
     *onward.headers_mut() = headers;
     let answered = tokio::time::timeout(PATIENCE, sender.send_request(onward)).await;
     let mut response = match answered {
         Ok(response) => response.map_err(|e| unreachable(&e))?,
-        Err(_) => return Err(Status::new(504, "Timeout", format!("node \"{node}\" did not answer in time"))),
+        Err(_) => {
+            return Err(Status::new(
+                504,
+                "Timeout",
+                format!("node \"{node}\" did not answer in time"),
+            ));
+        }
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let (mut head, body) = response.into_parts();

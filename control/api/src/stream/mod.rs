@@ -48,7 +48,11 @@ pub(crate) async fn answer(
         return forward::send(app, &node, call.request, &path).await;
     }
     let connect = info.subresource != "log";
-    let fits = if connect { matches!(*method, Method::GET | Method::POST) } else { *method == Method::GET };
+    let fits = if connect {
+        matches!(*method, Method::GET | Method::POST)
+    } else {
+        *method == Method::GET
+    };
     if !fits {
         return Err(Status::method_not_allowed());
     }
@@ -75,7 +79,10 @@ pub(crate) async fn answer(
             // Nothing has run, so nothing was logged.
             return Ok(Response::new(Body::empty()));
         }
-        return Err(Status::bad_request(format!("pod {} does not have a host assigned", info.name)));
+        return Err(Status::bad_request(format!(
+            "pod {} does not have a host assigned",
+            info.name
+        )));
     }
     forward::send(app, &node, call.request, &path).await
 }
@@ -101,9 +108,16 @@ fn path(target: &Target<'_>, subresource: &str, pod: &Value, query: &Query) -> R
     }
     let container = container(target, pod, query.get("container"))?;
     if subresource == "log" {
-        for key in
-            ["follow", "previous", "timestamps", "sinceSeconds", "sinceTime", "tailLines", "limitBytes", "stream"]
-        {
+        for key in [
+            "follow",
+            "previous",
+            "timestamps",
+            "sinceSeconds",
+            "sinceTime",
+            "tailLines",
+            "limitBytes",
+            "stream",
+        ] {
             if let Some(value) = query.get(key) {
                 out.add(key, value);
             }
@@ -111,7 +125,12 @@ fn path(target: &Target<'_>, subresource: &str, pod: &Value, query: &Query) -> R
         return Ok(out.after(format!("/containerLogs/{namespace}/{name}/{container}")));
     }
     // The kubelet calls the streams input, output and error; clients of the API stdin, stdout and stderr.
-    for (key, kubelet) in [("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty")] {
+    for (key, kubelet) in [
+        ("stdin", "input"),
+        ("stdout", "output"),
+        ("stderr", "error"),
+        ("tty", "tty"),
+    ] {
         if query.flag(key) {
             out.add(key, "1");
             if kubelet != key {
@@ -129,16 +148,25 @@ fn path(target: &Target<'_>, subresource: &str, pod: &Value, query: &Query) -> R
 fn container(target: &Target<'_>, pod: &Value, asked: Option<&str>) -> Result<String, Status> {
     let names = |list: &str| -> Vec<String> {
         let containers = pod["spec"][list].as_array().into_iter().flatten();
-        containers.filter_map(|c| c["name"].as_str().map(str::to_owned)).collect()
+        containers
+            .filter_map(|c| c["name"].as_str().map(str::to_owned))
+            .collect()
     };
     let (containers, init) = (names("containers"), names("initContainers"));
     match asked {
         Some(name) => {
-            let known = containers.iter().chain(&init).chain(&names("ephemeralContainers")).any(|n| n == name);
+            let known = containers
+                .iter()
+                .chain(&init)
+                .chain(&names("ephemeralContainers"))
+                .any(|n| n == name);
             if known {
                 return Ok(name.to_owned());
             }
-            Err(Status::bad_request(format!("container {name} is not valid for pod {}", target.name)))
+            Err(Status::bad_request(format!(
+                "container {name} is not valid for pod {}",
+                target.name
+            )))
         }
         None => match containers.as_slice() {
             [one] => Ok(one.clone()),
@@ -206,7 +234,11 @@ mod tests {
     #[test]
     fn commands_arrive_as_they_were_sent() {
         let pod = json!({"spec": {"containers": [{"name": "c"}]}});
-        let path = path_of("exec", &pod, "command=sh&command=-c&command=echo%20a%26b&stdout=true&tty=false");
+        let path = path_of(
+            "exec",
+            &pod,
+            "command=sh&command=-c&command=echo%20a%26b&stdout=true&tty=false",
+        );
         let expected = "/exec/ns/web/c?stdout=1&output=1&command=sh&command=-c&command=echo%20a%26b";
         assert_eq!(path.unwrap(), expected);
     }
@@ -215,7 +247,10 @@ mod tests {
     fn a_pod_with_two_containers_needs_a_name() {
         let mut pod = json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}});
         let error = path_of("log", &pod, "").unwrap_err();
-        assert_eq!(error.message, "a container name must be specified for pod web, choose one of: [a b]");
+        assert_eq!(
+            error.message,
+            "a container name must be specified for pod web, choose one of: [a b]"
+        );
         let path = path_of("log", &pod, "container=b&follow=true").unwrap();
         assert_eq!(path, "/containerLogs/ns/web/b?follow=true");
         assert_eq!(path_of("log", &pod, "container=x").unwrap_err().code, 400);

@@ -35,10 +35,13 @@ pub(crate) type NodeStream = Compat<yamux::Stream>;
 
 type Open = oneshot::Sender<Result<yamux::Stream, yamux::ConnectionError>>;
 
+/// A live tunnel: its number, and where to ask for streams.
+type Tunnel = (u64, mpsc::Sender<Open>);
+
 /// The live tunnels.
 #[derive(Default)]
 pub(crate) struct Tunnels {
-    by_node: Mutex<HashMap<String, Vec<(u64, mpsc::Sender<Open>)>>>,
+    by_node: Mutex<HashMap<String, Vec<Tunnel>>>,
     next: AtomicU64,
 }
 
@@ -68,7 +71,11 @@ impl Tunnels {
     fn add(&self, node: &str) -> (u64, mpsc::Receiver<Open>) {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = mpsc::channel(16);
-        self.by_node.lock().entry(node.to_owned()).or_default().push((id, sender));
+        self.by_node
+            .lock()
+            .entry(node.to_owned())
+            .or_default()
+            .push((id, sender));
         (id, receiver)
     }
 
@@ -93,10 +100,18 @@ pub(crate) fn tunnel_node(info: &RequestInfo) -> Option<&str> {
 
 /// Answers 101 and keeps the tunnel until either side ends it. The caller has checked who asks.
 pub(crate) fn accept_tunnel(app: &Arc<App>, mut call: Call) -> Result<Response<Body>, Status> {
-    let node = tunnel_node(&call.info).ok_or_else(Status::no_such_path)?.to_owned();
-    let upgrade = call.request.headers().get(header::UPGRADE).and_then(|v| v.to_str().ok());
+    let node = tunnel_node(&call.info)
+        .ok_or_else(Status::no_such_path)?
+        .to_owned();
+    let upgrade = call
+        .request
+        .headers()
+        .get(header::UPGRADE)
+        .and_then(|v| v.to_str().ok());
     if !upgrade.is_some_and(|u| u.eq_ignore_ascii_case(PROTOCOL)) {
-        return Err(Status::bad_request(format!("this path needs an upgrade to {PROTOCOL}")));
+        return Err(Status::bad_request(format!(
+            "this path needs an upgrade to {PROTOCOL}"
+        )));
     }
     let upgraded = hyper::upgrade::on(&mut call.request);
     let app = app.clone();
@@ -124,8 +139,11 @@ pub(crate) fn accept_tunnel(app: &Arc<App>, mut call: Call) -> Result<Response<B
 }
 
 /// Runs a connection: nothing moves on its streams unless it is polled.
-async fn drive<T>(mut connection: yamux::Connection<T>, mut requests: mpsc::Receiver<Open>, stop: &CancellationToken)
-where
+async fn drive<T>(
+    mut connection: yamux::Connection<T>,
+    mut requests: mpsc::Receiver<Open>,
+    stop: &CancellationToken,
+) where
     T: futures::AsyncRead + futures::AsyncWrite + Unpin,
 {
     let mut waiting: Option<Open> = None;

@@ -114,14 +114,17 @@ pub(crate) async fn start(
         Ok(watch) => running.watch = Some(watch),
         Err(error) => first = Some(error_frame(&error.into())),
     }
-    Ok(futures::stream::unfold((running, first), |(mut running, first)| async move {
-        if let Some(frame) = first {
-            running.ended = true;
-            return Some((frame, (running, None)));
-        }
-        let frame = running.next().await?;
-        Some((frame, (running, None)))
-    }))
+    Ok(futures::stream::unfold(
+        (running, first),
+        |(mut running, first)| async move {
+            if let Some(frame) = first {
+                running.ended = true;
+                return Some((frame, (running, None)));
+            }
+            let frame = running.next().await?;
+            Some((frame, (running, None)))
+        },
+    ))
 }
 
 impl Running {
@@ -134,7 +137,11 @@ impl Running {
         }
         loop {
             let watch = self.watch.as_mut()?;
-            let wake = if self.bookmarks { self.deadline.min(self.next_bookmark) } else { self.deadline };
+            let wake = if self.bookmarks {
+                self.deadline.min(self.next_bookmark)
+            } else {
+                self.deadline
+            };
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return None,
@@ -177,7 +184,9 @@ impl Running {
         while out.len() < PIECE {
             let Some(entry) = self.initial.next() else { break };
             let codec = &self.registry.inner.parts.codec;
-            let Ok(bytes) = codec.bytes(self.resource, &entry, entry.mod_revision) else { continue };
+            let Ok(bytes) = codec.bytes(self.resource, &entry, entry.mod_revision) else {
+                continue;
+            };
             let parsed = || self.registry.parse(&entry).unwrap_or_default();
             if self.selector.matches(self.resource, &bytes, parsed) {
                 let value = || (*parsed()).clone();
@@ -230,12 +239,18 @@ impl Running {
                 let Some(entry) = before else { return Ok(()) };
                 let mut value = (*codec.value(entry, entry.mod_revision)?).clone();
                 value["metadata"]["resourceVersion"] = event.revision.to_string().into();
-                ("DELETED", crate::registry::wire(self.resource, value.clone()), Some(Arc::new(value)))
+                (
+                    "DELETED",
+                    crate::registry::wire(self.resource, value.clone()),
+                    Some(Arc::new(value)),
+                )
             }
             (false, false) => return Ok(()),
         };
         let parsed = || (*value.unwrap_or_else(parse_now)).clone();
-        let object = self.view.object(self.resource, &bytes, parsed, !self.headers_sent);
+        let object = self
+            .view
+            .object(self.resource, &bytes, parsed, !self.headers_sent);
         self.headers_sent = true;
         push_frame(out, kind, &object);
         Ok(())

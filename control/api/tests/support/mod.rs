@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use skiff_api::{Config, Server};
@@ -108,7 +109,9 @@ impl Cluster {
         let builder = rustls::ClientConfig::builder().with_root_certificates(roots);
         let tls = match identity {
             Some(identity) => builder.with_client_auth_cert(
-                vec![CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes())?],
+                vec![CertificateDer::from_pem_slice(
+                    identity.certificate_pem.as_bytes(),
+                )?],
                 PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes())?,
             )?,
             None => builder.with_no_client_auth(),
@@ -165,12 +168,12 @@ impl Answer {
 }
 
 impl Client {
-    pub async fn connect(
-        &self,
-    ) -> anyhow::Result<hyper::client::conn::http1::SendRequest<Full<Bytes>>> {
+    pub async fn connect(&self) -> anyhow::Result<hyper::client::conn::http1::SendRequest<Full<Bytes>>> {
         let tcp = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await?;
         let name = "127.0.0.1".try_into()?;
-        let tls = tokio_rustls::TlsConnector::from(self.tls.clone()).connect(name, tcp).await?;
+        let tls = tokio_rustls::TlsConnector::from(self.tls.clone())
+            .connect(name, tcp)
+            .await?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await?;
         tokio::spawn(connection.with_upgrades());
         Ok(sender)
@@ -183,7 +186,10 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> anyhow::Result<http::Response<hyper::body::Incoming>> {
-        let mut request = http::Request::builder().method(method).uri(path).header("host", "127.0.0.1");
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "127.0.0.1");
         for (key, value) in headers {
             request = request.header(*key, *value);
         }
@@ -212,20 +218,39 @@ impl Client {
     }
 
     pub async fn post(&self, path: &str, body: &serde_json::Value) -> anyhow::Result<Answer> {
-        self.send("POST", path, &[("content-type", "application/json")], body.to_string()).await
+        self.send(
+            "POST",
+            path,
+            &[("content-type", "application/json")],
+            body.to_string(),
+        )
+        .await
     }
 
     pub async fn put(&self, path: &str, body: &serde_json::Value) -> anyhow::Result<Answer> {
-        self.send("PUT", path, &[("content-type", "application/json")], body.to_string()).await
+        self.send(
+            "PUT",
+            path,
+            &[("content-type", "application/json")],
+            body.to_string(),
+        )
+        .await
     }
 
     pub async fn patch(&self, path: &str, kind: &str, body: &serde_json::Value) -> anyhow::Result<Answer> {
         let kind = format!("application/{kind}");
-        self.send("PATCH", path, &[("content-type", &kind)], body.to_string()).await
+        self.send("PATCH", path, &[("content-type", &kind)], body.to_string())
+            .await
     }
 
     pub async fn delete(&self, path: &str, body: &serde_json::Value) -> anyhow::Result<Answer> {
-        self.send("DELETE", path, &[("content-type", "application/json")], body.to_string()).await
+        self.send(
+            "DELETE",
+            path,
+            &[("content-type", "application/json")],
+            body.to_string(),
+        )
+        .await
     }
 }
 
@@ -253,7 +278,10 @@ impl Frames {
                 return Ok(Some(serde_json::from_slice(&line)?));
             }
             let wait = std::time::Duration::from_secs(20);
-            match tokio::time::timeout(wait, self.body.frame()).await.context("no frame")? {
+            match tokio::time::timeout(wait, self.body.frame())
+                .await
+                .context("no frame")?
+            {
                 Some(frame) => {
                     if let Ok(data) = frame?.into_data() {
                         self.buffer.extend_from_slice(&data);

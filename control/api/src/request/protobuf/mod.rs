@@ -42,7 +42,6 @@ enum Kind {
     String,
     Bool,
     Int,
-    Double,
     Bytes,
     Time,
     MicroTime,
@@ -119,8 +118,9 @@ fn find(api_version: &str, kind: &str) -> Option<&'static Message> {
 /// One value on the wire.
 enum Wire<'a> {
     Varint(u64),
-    Fixed64(u64),
     Fixed32(u32),
+    /// 64 bits that no type in the table has.
+    Skipped,
     Bytes(&'a [u8]),
 }
 
@@ -156,7 +156,10 @@ impl<'a> Reader<'a> {
         let fixed = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |all, b| all << 8 | u64::from(*b));
         let wire = match key & 7 {
             0 => Wire::Varint(self.varint()?),
-            1 => Wire::Fixed64(fixed(self.take(8)?)),
+            1 => {
+                self.take(8)?;
+                Wire::Skipped
+            }
             2 => {
                 let length = usize::try_from(self.varint()?).map_err(|_| Error::Malformed)?;
                 Wire::Bytes(self.take(length)?)
@@ -177,7 +180,9 @@ fn read(message: &Message, bytes: &[u8], object: &mut Map<String, Value>) -> Res
     let mut reader = Reader(bytes);
     while let Some((number, wire)) = reader.field()? {
         // Fields that came after the table was made are left out, as an older server would.
-        let Ok(at) = message.fields.binary_search_by_key(&number, |f| f.0) else { continue };
+        let Ok(at) = message.fields.binary_search_by_key(&number, |f| f.0) else {
+            continue;
+        };
         let Field(_, name, kind, shape, absent_when_zero) = &message.fields[at];
         match (shape, wire) {
             (Shape::One, Wire::Bytes(inner)) if name.is_empty() => {
@@ -187,7 +192,8 @@ fn read(message: &Message, bytes: &[u8], object: &mut Map<String, Value>) -> Res
             }
             (Shape::One, wire) => {
                 let value = value(*kind, wire)?;
-                if !value.is_null() && !(*absent_when_zero && is_zero(&value)) {
+                let absent = value.is_null() || (*absent_when_zero && is_zero(&value));
+                if !absent {
                     object.insert((*name).to_owned(), value);
                 }
             }
@@ -236,7 +242,6 @@ fn push(object: &mut Map<String, Value>, name: &str, item: Value) {
 fn empty(kind: Kind) -> Wire<'static> {
     match kind {
         Kind::Bool | Kind::Int => Wire::Varint(0),
-        Kind::Double => Wire::Fixed64(0),
         _ => Wire::Bytes(&[]),
     }
 }
@@ -257,7 +262,6 @@ fn value(kind: Kind, wire: Wire<'_>) -> Result<Value, Error> {
         // Negative numbers are sent as 64-bit two's complement.
         (Kind::Int, Wire::Varint(number)) => json!(number as i64),
         (Kind::Int, Wire::Fixed32(number)) => json!(number as i32),
-        (Kind::Double, Wire::Fixed64(bits)) => json!(f64::from_bits(bits)),
         (Kind::Bytes, Wire::Bytes(bytes)) => Value::String(STANDARD.encode(bytes)),
         (Kind::Time, Wire::Bytes(bytes)) => time(bytes, "%Y-%m-%dT%H:%M:%SZ")?,
         (Kind::MicroTime, Wire::Bytes(bytes)) => time(bytes, "%Y-%m-%dT%H:%M:%S.%6fZ")?,
@@ -282,7 +286,11 @@ fn value(kind: Kind, wire: Wire<'_>) -> Result<Value, Error> {
                     _ => {}
                 }
             }
-            if is_text { Value::String(text) } else { json!(number) }
+            if is_text {
+                Value::String(text)
+            } else {
+                json!(number)
+            }
         }
         (Kind::Raw, Wire::Bytes(bytes)) => {
             let mut value = Value::Null;
@@ -326,7 +334,9 @@ fn time(bytes: &[u8], format: &str) -> Result<Value, Error> {
             _ => {}
         }
     }
-    let Some(seconds) = seconds else { return Ok(Value::Null) };
+    let Some(seconds) = seconds else {
+        return Ok(Value::Null);
+    };
     let time = jiff::Timestamp::new(seconds, nanos).map_err(|_| Error::Malformed)?;
     Ok(Value::String(time.strftime(format).to_string()))
 }
@@ -337,7 +347,10 @@ mod tests {
 
     /// A field of bytes.
     fn bytes(number: u8, inner: &[u8]) -> Vec<u8> {
-        let mut out = vec![number << 3 | 2, u8::try_from(inner.len()).expect("a short message")];
+        let mut out = vec![
+            number << 3 | 2,
+            u8::try_from(inner.len()).expect("a short message"),
+        ];
         out.extend_from_slice(inner);
         out
     }
@@ -351,8 +364,13 @@ mod tests {
     fn a_config_map_is_read() {
         let metadata = [bytes(1, b"a"), bytes(2, b""), bytes(8, b"")].concat();
         let entry = [bytes(1, b"k"), bytes(2, b"v")].concat();
-        let body = envelope("v1", "ConfigMap", &[bytes(1, &metadata), bytes(2, &entry)].concat());
-        let expected = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v"}});
+        let body = envelope(
+            "v1",
+            "ConfigMap",
+            &[bytes(1, &metadata), bytes(2, &entry)].concat(),
+        );
+        let expected =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v"}});
         assert_eq!(decode(&body, "v1", "ConfigMap").unwrap(), expected);
     }
 
@@ -360,7 +378,10 @@ mod tests {
     fn zero_replicas_are_a_value_and_zero_min_ready_seconds_are_not() {
         let spec = [1 << 3, 0, 5 << 3, 0];
         let body = envelope("apps/v1", "Deployment", &bytes(2, &spec));
-        assert_eq!(decode(&body, "apps/v1", "Deployment").unwrap()["spec"], json!({"replicas": 0}));
+        assert_eq!(
+            decode(&body, "apps/v1", "Deployment").unwrap()["spec"],
+            json!({"replicas": 0})
+        );
     }
 
     #[test]
@@ -380,7 +401,13 @@ mod tests {
             // Whatever is cut off, nothing panics.
             let _ = decode(&body[..end], "v1", "Pod");
         }
-        assert_eq!(decode(&[MAGIC, &[0x12, 0x7f]].concat(), "v1", "Pod"), Err(Error::Malformed));
-        assert!(matches!(decode(&envelope("v1", "Nothing", b""), "v1", "Pod"), Err(Error::Kind(_))));
+        assert_eq!(
+            decode(&[MAGIC, &[0x12, 0x7f]].concat(), "v1", "Pod"),
+            Err(Error::Malformed)
+        );
+        assert!(matches!(
+            decode(&envelope("v1", "Nothing", b""), "v1", "Pod"),
+            Err(Error::Kind(_))
+        ));
     }
 }
