@@ -1,0 +1,75 @@
+//! What a cluster may have left on the machine.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use crate::process::{self, Process};
+
+/// What there is of a cluster outside its folder while it runs, to be looked for when it has stopped.
+#[derive(Debug, Default)]
+pub(crate) struct Traces {
+    /// Links of the host, tables of its firewall and named network namespaces that came with it.
+    pub names: BTreeSet<String>,
+    /// Its pods' ids, which are in the names of their cgroups.
+    pub pods: BTreeSet<String>,
+    /// Everything that ran.
+    pub processes: Vec<Process>,
+}
+
+/// The names of links, firewall tables and network namespaces of this machine that skiff may have given.
+pub(crate) fn names() -> BTreeSet<String> {
+    let entries = |dir: &str| {
+        let found = fs::read_dir(dir).into_iter().flatten().flatten();
+        let dir = dir.to_owned();
+        found.map(move |entry| format!("{dir}/{}", entry.file_name().to_string_lossy())).collect::<Vec<_>>()
+    };
+    let tables = std::process::Command::new("nft").args(["list", "tables"]).output();
+    let tables = tables.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let mut names: BTreeSet<String> = tables.lines().map(|line| format!("nftables {line}")).collect();
+    names.extend(entries("/sys/class/net"));
+    names.extend(entries("/run/netns"));
+    names.into_iter().filter(|name| name.contains("skiff") || name.starts_with("/run/netns")).collect()
+}
+
+impl Traces {
+    /// Of these, what is still there; a line each.
+    pub fn left(&self, dir: &Path) -> Vec<String> {
+        let mut left = Vec::new();
+        let mut running = process::of_cluster(dir);
+        running.extend(self.processes.iter().filter(|p| p.is_alive() || p.is_zombie()).cloned());
+        running.sort();
+        running.dedup();
+        left.extend(running.iter().map(|p| format!("process {} ({:?}): {}", p.pid, p.role, p.command)));
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let folder = dir.to_string_lossy();
+        left.extend(mounts.lines().filter(|line| line.contains(&*folder)).map(|line| format!("mount {line}")));
+        left.extend(names().intersection(&self.names).cloned());
+        left.extend(cgroups(&self.pods));
+        left.extend(files(&dir.join("state")).into_iter().map(|path| format!("file {path}")));
+        left
+    }
+}
+
+/// Cgroups of these pods.
+fn cgroups(pods: &BTreeSet<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut below = vec![std::path::PathBuf::from("/sys/fs/cgroup")];
+    while let Some(dir) = below.pop() {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if pods.iter().any(|uid| name.contains(uid.as_str())) {
+                found.push(format!("cgroup {}", entry.path().display()));
+            } else {
+                below.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+fn files(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path().display().to_string()).collect()
+}

@@ -1,0 +1,118 @@
+//! A registry with the images of the tests.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{cluster::free_port, eventually, need, user::target_dir};
+
+/// A `docker-registry` on loopback; it ends with its last user.
+#[derive(Debug)]
+pub struct Registry {
+    process: Child,
+    port: u16,
+    _dir: tempfile::TempDir,
+}
+
+/// What changes the images: they are made again when it changes.
+const RECIPE: &str = include_str!("../lib/hello-image.sh");
+
+impl Registry {
+    /// The registry of this test run. The images are made once and kept under Cargo's target folder.
+    ///
+    /// # Errors
+    /// [`Unmet`](crate::Unmet) when a program it takes is not installed.
+    pub fn shared() -> Result<Arc<Self>> {
+        static SHARED: Mutex<Weak<Registry>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(registry) = shared.upgrade() {
+            return Ok(registry);
+        }
+        let registry = Arc::new(Self::start()?);
+        *shared = Arc::downgrade(&registry);
+        Ok(registry)
+    }
+
+    fn start() -> Result<Self> {
+        let program = need("docker-registry")?;
+        for other in ["umoci", "skopeo"] {
+            need(other)?;
+        }
+        let recipe = RECIPE.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let store = target_dir().join(format!("test-images/{recipe:x}"));
+        fs::create_dir_all(&store).with_context(|| format!("make {store:?}"))?;
+        let store = fs::canonicalize(store)?;
+        let dir = tempfile::Builder::new().prefix("skiff-registry-").tempdir()?;
+        let port = free_port()?;
+        let config = dir.path().join("config.yml");
+        let text = format!(
+            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
+             storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n",
+            store.join("registry").display()
+        );
+        fs::write(&config, text)?;
+        let process = Command::new(program)
+            .arg("serve")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(dir.path().join("log"))?)
+            .spawn()
+            .context("start docker-registry")?;
+        let registry = Self { process, port, _dir: dir };
+        eventually("the registry", || registry.ask("/v2/"))?;
+        registry.fill(&store)?;
+        Ok(registry)
+    }
+
+    /// Pushes the images unless an earlier run did.
+    fn fill(&self, store: &Path) -> Result<()> {
+        let lock = fs::File::create(store.join("lock"))?;
+        lock.lock()?;
+        let done = store.join("done");
+        if done.exists() {
+            return Ok(());
+        }
+        let work = tempfile::tempdir()?;
+        for (tag, text) in [("v1", "Hello"), ("v2", "Bye")] {
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("lib/hello-image.sh");
+            let mut command = Command::new("bash");
+            command.arg(script).arg(work.path()).arg(self.reference(tag)).arg(text);
+            crate::run(&mut command)?.ok().context("make the image")?;
+        }
+        fs::write(done, "")?;
+        Ok(())
+    }
+
+    fn ask(&self, path: &str) -> Result<()> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        ensure!(answer.contains(" 200 "), "{answer}");
+        Ok(())
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Name of the image with this tag.
+    pub fn reference(&self, tag: &str) -> String {
+        format!("{}/hello:{tag}", self.address())
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,3 @@
+//! What a user of skiff relies on, end to end.
+
+mod lifecycle;
