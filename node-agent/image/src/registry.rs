@@ -60,12 +60,14 @@ async fn pull_from(
         ClientProtocol::Https
     };
     let first = Puller::new(store, reference, source.clone(), protocol, credentials)
+        .await?
         .pull()
         .await;
     match first {
         // Nobody can listen in on the loopback interface: a registry there needs no TLS.
         Err(Error::Pull { .. }) if !insecure && is_loopback(&host) => {
             Puller::new(store, reference, source, ClientProtocol::Http, credentials)
+                .await?
                 .pull()
                 .await
         }
