@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     os::unix::fs::DirBuilderExt,
     path::PathBuf,
     sync::Mutex,
@@ -69,6 +69,12 @@ impl Spawner {
     /// The spawner's process id.
     pub fn pid(&self) -> u32 {
         self.child.pid
+    }
+
+    /// Becomes readable when the spawner has ended. It can't be replaced in a process that has threads by now: whoever
+    /// owns it must start anew.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.child.pidfd.as_fd()
     }
 }
 

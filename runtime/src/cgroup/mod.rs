@@ -183,28 +183,28 @@ fn find_v2(v2: &Hierarchy) -> io::Result<Base> {
             group.display()
         )));
     }
+    // An inner cgroup with processes in it hands nothing down, and others are not ours to move.
+    let own = std::process::id().to_string();
+    let members = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    let others: Vec<_> = members.split_whitespace().filter(|pid| *pid != own).collect();
+    if !others.is_empty() {
+        return Err(io::Error::other(format!(
+            "limits cannot be enforced: processes {} share cgroup {}; start it in a scope of its own with \
+             `systemd-run --user --scope -p Delegate=yes`",
+            others.join(", "),
+            group.display()
+        )));
+    }
     let leaf = group.join(OWN);
     make(&leaf)?;
     fs::write(leaf.join("cgroup.procs"), "0").context(|| format!("move into {leaf:?}"))?;
     enable(&group);
     let available = v2_available(&group)?;
     if available.controllers.is_empty() {
-        // An inner cgroup with processes in it hands nothing down.
-        let others = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-        let others: Vec<_> = others.split_whitespace().collect();
-        return Err(io::Error::other(if others.is_empty() {
-            format!(
-                "limits cannot be enforced: cgroup {} has no controllers delegated",
-                group.display()
-            )
-        } else {
-            format!(
-                "limits cannot be enforced: processes {} share cgroup {}; start it in a scope of its own with \
-                 `systemd-run --user --scope -p Delegate=yes`",
-                others.join(", "),
-                group.display()
-            )
-        }));
+        return Err(io::Error::other(format!(
+            "limits cannot be enforced: cgroup {} has no controllers delegated",
+            group.display()
+        )));
     }
     Ok(Base {
         available,

@@ -13,6 +13,7 @@ mod output;
 mod pod;
 mod protocol;
 mod server;
+mod task;
 mod tasks;
 
 pub use self::pod::{Pod, clean};

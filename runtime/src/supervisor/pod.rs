@@ -27,7 +27,7 @@ pub struct Pod {
     pid: u32,
     pidfd: OwnedFd,
     requests: Mutex<OwnedFd>,
-    events: OwnedFd,
+    events: Mutex<OwnedFd>,
 }
 
 /// A path a Unix socket address has room for: a short link to the directory while `dir` is open.
@@ -80,7 +80,7 @@ impl Pod {
             pid,
             pidfd,
             requests: Mutex::new(requests),
-            events,
+            events: Mutex::new(events),
         })
     }
 
@@ -209,7 +209,11 @@ impl Pod {
 
     /// A descriptor that becomes readable when [`Pod::next_event`] has something (for epoll).
     pub fn events(&self) -> io::Result<OwnedFd> {
-        Ok(rustix::io::fcntl_dupfd_cloexec(&self.events, 3)?)
+        let events = self
+            .events
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        Ok(rustix::io::fcntl_dupfd_cloexec(&*events, 3)?)
     }
 
     /// The next event, `None` when there is none now.
@@ -218,12 +222,16 @@ impl Pod {
     /// `UnexpectedEof` when the supervisor is gone, or when so many events were not fetched that it has hung up:
     /// [`Pod::adopt`] tells which, and [`Pod::list`] then has the state.
     pub fn next_event(&self) -> io::Result<Option<Event>> {
+        let events = self
+            .events
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut header = [0; 4];
         let peek = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        match rustix::net::recv(&self.events, &mut header[..], peek) {
+        match rustix::net::recv(&*events, &mut header[..], peek) {
             Ok((0, _)) => Err(io::ErrorKind::UnexpectedEof.into()),
             // Events are sent whole: behind the first byte the rest is there.
-            Ok(_) => Ok(Some(wire::receive::<Event>(&self.events)?.0)),
+            Ok(_) => Ok(Some(wire::receive::<Event>(&*events)?.0)),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
             Err(rustix::io::Errno::CONNRESET) => Err(io::ErrorKind::UnexpectedEof.into()),
             Err(e) => Err(e.into()),

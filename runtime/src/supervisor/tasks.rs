@@ -18,13 +18,14 @@ use skiff_sys::process::{Child, Forked, pidfd_signal};
 use super::{
     Container, ContainerState, Event, Exec, Exit, Sandbox,
     log::Log,
-    output::{Read, Sink, Stream, duplicate, pipe, pump},
+    output::{Stream, duplicate},
     protocol::{STATE, StreamKinds},
     server::{Poll, Source},
+    task::{Task, streams},
 };
 use crate::{
     cgroup::Cgroup,
-    container::{self, Join, Plan, Stdio, create, exec, hooks},
+    container::{self, Join, Plan, create, exec, hooks},
     error::{Context, invalid},
     seccomp::Filter,
     state::{PodState, SavedContainer},
@@ -38,30 +39,6 @@ const ROUNDS: usize = 4;
 
 /// Bytes read from a stream at once.
 const CHUNK: usize = 16 * 1024;
-
-/// One container.
-struct Task {
-    state: ContainerState,
-    start_time: u64,
-    child: Option<Child>,
-    /// Set until it is started.
-    gate: Option<OwnedFd>,
-    cgroup: Option<Cgroup>,
-    seccomp: Option<Filter>,
-    /// For hooks and for exec.
-    spec_hooks: Option<Box<oci_spec::runtime::Hooks>>,
-    annotations: Option<std::collections::HashMap<String, String>>,
-    terminal: bool,
-    streams: Vec<(u64, Stream)>,
-    stdin: Option<OwnedFd>,
-    stdin_once: bool,
-    log: Option<Log>,
-    sinks: Vec<Sink>,
-    /// Ends of attached terminals, by number.
-    inputs: BTreeMap<u64, OwnedFd>,
-    /// Typed, but not yet taken by the terminal.
-    typed: Vec<u8>,
-}
 
 /// A process started in a container.
 struct Started {
@@ -413,7 +390,7 @@ impl<'a> Tasks<'a> {
             cgroup.remove(reap_orphans)?;
         }
         let mut task = self.tasks.remove(id).expect("looked up above");
-        close(poll, &mut task);
+        task.close(poll);
         if let Some(all) = &task.spec_hooks {
             let state = hooks::state(id, "stopped", None, &self.sandbox.dir, &task.annotations);
             let _ = hooks::run("poststop", all.poststop(), &state);
@@ -518,51 +495,7 @@ impl<'a> Tasks<'a> {
 
     /// Attaches somebody.
     pub fn attach(&mut self, poll: &mut Poll, id: &str) -> io::Result<(StreamKinds, Vec<OwnedFd>)> {
-        let task = self.get(id)?;
-        if task.child.is_none() {
-            return Err(invalid(format!("container {id:?} has exited")));
-        }
-        let name = id.to_owned();
-        if task.terminal {
-            // Both directions over one socket: what we read there is typed, what the terminal shows is written there.
-            let (ours, theirs) = crate::wire::pair()?;
-            let input = duplicate(&ours)?;
-            rustix::io::ioctl_fionbio(&input, true)?;
-            let token = poll.add(
-                &input,
-                Source::Input(name.clone()),
-                EventFlags::IN | EventFlags::RDHUP,
-            )?;
-            task.inputs.insert(token, input);
-            let token = poll.add(&ours, Source::Sink(name), EventFlags::empty())?;
-            task.sinks.push(Sink::new(ours, false, token)?);
-            return Ok((
-                StreamKinds {
-                    stdout: true,
-                    ..Default::default()
-                },
-                vec![theirs],
-            ));
-        }
-        let mut kinds = StreamKinds::default();
-        let mut fds = Vec::new();
-        if let Some(stdin) = &task.stdin {
-            fds.push(duplicate(stdin)?);
-            kinds.stdin = true;
-        }
-        if kinds.stdin && task.stdin_once {
-            // From now on only those attached hold it open.
-            task.stdin = None;
-        }
-        for stderr in [false, true] {
-            let (read, write) = pipe()?;
-            // Nothing to wait for but the reader's end (EPOLLERR, which is always told).
-            let token = poll.add(&write, Source::Sink(name.clone()), EventFlags::empty())?;
-            task.sinks.push(Sink::new(write, stderr, token)?);
-            fds.push(read);
-        }
-        (kinds.stdout, kinds.stderr) = (true, true);
-        Ok((kinds, fds))
+        self.get(id)?.attach(poll)
     }
 
     /// Sets the size of a terminal.
@@ -604,41 +537,15 @@ impl<'a> Tasks<'a> {
 
     /// An attached reader can take more, or is gone.
     pub fn sink(&mut self, poll: &mut Poll, id: &str, token: u64, flags: EventFlags) {
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
-        let Some(at) = task.sinks.iter().position(|s| s.token == token) else {
-            return;
-        };
-        if flags.intersects(EventFlags::ERR | EventFlags::HUP) || !task.sinks[at].flush() {
-            let sink = task.sinks.remove(at);
-            poll.remove(sink.fd.as_fd(), token);
-        } else {
-            let sink = &task.sinks[at];
-            let flags = if sink.is_behind() {
-                EventFlags::OUT
-            } else {
-                EventFlags::empty()
-            };
-            let _ = poll.change(&sink.fd, token, flags);
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.sink(poll, token, flags);
         }
     }
 
     /// Somebody attached to a terminal types, or is gone.
     pub fn input(&mut self, poll: &mut Poll, id: &str, token: u64) {
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
-        let Some(fd) = task.inputs.get(&token) else { return };
-        let mut bytes = [0; 4096];
-        match rustix::io::read(fd, &mut bytes) {
-            Ok(0) => task.drop_input(poll, token),
-            Ok(n) => {
-                task.typed.extend_from_slice(&bytes[..n]);
-                task.type_on(poll);
-            }
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => (),
-            Err(_) => task.drop_input(poll, token),
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.input(poll, token);
         }
     }
 
@@ -683,9 +590,13 @@ impl<'a> Tasks<'a> {
         task.stdin = None;
         task.state.pid = 0;
         task.state.exit = Some(exit(status, oom));
-        for sink in task.sinks.drain(..) {
-            poll.remove(sink.fd.as_fd(), sink.token);
-        }
+        // Readers that have everything are told the end; the others when they have.
+        task.sinks.retain(|sink| {
+            if !sink.is_behind() {
+                poll.remove(sink.fd.as_fd(), sink.token);
+            }
+            sink.is_behind()
+        });
         let inputs: Vec<u64> = task.inputs.keys().copied().collect();
         for token in inputs {
             task.drop_input(poll, token);
@@ -724,80 +635,6 @@ impl<'a> Tasks<'a> {
     }
 }
 
-impl Task {
-    /// Reads a stream.
-    fn read(&mut self, poll: &mut Poll, token: u64, buffer: &mut [u8], rounds: usize) {
-        let Some(at) = self.streams.iter().position(|(t, _)| *t == token) else {
-            return;
-        };
-        let known: Vec<u64> = self.sinks.iter().map(|s| s.token).collect();
-        let stderr = self.streams[at].1.stderr;
-        if pump(
-            &mut self.streams[at].1,
-            &mut self.log,
-            &mut self.sinks,
-            buffer,
-            rounds,
-        ) == Read::End
-        {
-            let (token, stream) = self.streams.remove(at);
-            poll.remove(stream.fd.as_fd(), token);
-            self.sinks.retain(|sink| {
-                let keep = sink.stderr != stderr || sink.is_behind();
-                if !keep {
-                    poll.remove(sink.fd.as_fd(), sink.token);
-                }
-                keep
-            });
-        }
-        for sink in self.sinks.iter().filter(|s| s.is_behind()) {
-            let _ = poll.change(&sink.fd, sink.token, EventFlags::OUT);
-        }
-        for token in known {
-            if !self.sinks.iter().any(|s| s.token == token) {
-                poll.forget(token);
-            }
-        }
-    }
-
-    /// Gives the terminal what was typed; while it takes no more, nobody is listened to.
-    fn type_on(&mut self, poll: &mut Poll) {
-        let Some((token, stream)) = self.streams.first() else {
-            self.typed.clear();
-            return;
-        };
-        while !self.typed.is_empty() {
-            match rustix::io::write(&stream.fd, &self.typed) {
-                Ok(n) => drop(self.typed.drain(..n)),
-                Err(rustix::io::Errno::INTR) => (),
-                Err(rustix::io::Errno::AGAIN) => break,
-                Err(_) => self.typed.clear(),
-            }
-        }
-        let full = !self.typed.is_empty();
-        let flags = if full {
-            EventFlags::IN | EventFlags::OUT
-        } else {
-            EventFlags::IN
-        };
-        let _ = poll.change(&stream.fd, *token, flags);
-        let flags = if full {
-            EventFlags::empty()
-        } else {
-            EventFlags::IN | EventFlags::RDHUP
-        };
-        for (token, input) in &self.inputs {
-            let _ = poll.change(input, *token, flags);
-        }
-    }
-
-    fn drop_input(&mut self, poll: &mut Poll, token: u64) {
-        if let Some(fd) = self.inputs.remove(&token) {
-            poll.remove(fd.as_fd(), token);
-        }
-    }
-}
-
 fn apply(cgroup: Option<&Cgroup>, resources: Option<&LinuxResources>) -> io::Result<()> {
     match (cgroup, resources) {
         (Some(cgroup), Some(resources)) => cgroup.apply(resources, false),
@@ -812,49 +649,6 @@ fn signal(child: Option<&Child>, number: i32) -> io::Result<()> {
     }
 }
 
-/// Our ends of a process's streams.
-struct Ours {
-    stdin: Option<OwnedFd>,
-    stdout: Option<OwnedFd>,
-    stderr: Option<OwnedFd>,
-}
-
-fn streams(terminal: bool, stdin: bool, size: Option<oci_spec::runtime::Box>) -> io::Result<(Stdio, Ours)> {
-    if terminal {
-        let size = size
-            .map(|s| (s.width() as u16, s.height() as u16))
-            .filter(|s| *s != (0, 0));
-        return Ok((
-            Stdio::Terminal { size },
-            Ours {
-                stdin: None,
-                stdout: None,
-                stderr: None,
-            },
-        ));
-    }
-    let (theirs_in, ours_in) = if stdin {
-        let (read, write) = pipe()?;
-        (Some(read), Some(write))
-    } else {
-        (None, None)
-    };
-    let (ours_out, theirs_out) = pipe()?;
-    let (ours_err, theirs_err) = pipe()?;
-    Ok((
-        Stdio::Files {
-            stdin: theirs_in,
-            stdout: Some(theirs_out),
-            stderr: Some(theirs_err),
-        },
-        Ours {
-            stdin: ours_in,
-            stdout: Some(ours_out),
-            stderr: Some(ours_err),
-        },
-    ))
-}
-
 fn exit(status: WaitStatus, oom_killed: bool) -> Exit {
     let signal = status.terminating_signal();
     let code = status.exit_status().or(signal.map(|s| 128 + s)).unwrap_or(255);
@@ -863,18 +657,6 @@ fn exit(status: WaitStatus, oom_killed: bool) -> Exit {
         signal,
         oom_killed,
         finished_at: now(),
-    }
-}
-
-fn close(poll: &mut Poll, task: &mut Task) {
-    for (token, stream) in task.streams.drain(..) {
-        poll.remove(stream.fd.as_fd(), token);
-    }
-    for sink in task.sinks.drain(..) {
-        poll.remove(sink.fd.as_fd(), sink.token);
-    }
-    for (token, fd) in std::mem::take(&mut task.inputs) {
-        poll.remove(fd.as_fd(), token);
     }
 }
 
