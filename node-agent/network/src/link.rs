@@ -1,8 +1,11 @@
 //! Interfaces, addresses, routes and rules as netlink requests, and the few odd ends of a namespace (sysctls).
+//!
+//! The messages are rtnetlink's; they are sent by `netlink`, many in one datagram from a thread inside the namespace,
+//! because connecting a pod one answered message at a time takes several times as long.
 
 use std::{
     fs, io,
-    net::{IpAddr, Ipv4Addr},
+    net::Ipv4Addr,
     os::fd::{AsRawFd, BorrowedFd},
     time::{Duration, Instant},
 };
@@ -11,12 +14,13 @@ use ipnet::Ipv4Net;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
-    address::{AddressAttribute, AddressMessage, AddressScope},
-    link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
-    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType},
+    address::AddressScope,
+    link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage},
+    route::{RouteScope, RouteType},
     rule::{RuleAction, RuleAttribute, RuleMessage},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
+use rtnetlink::{AddressMessageBuilder, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use skiff_netns_proxy::netns::Namespace;
 
 use crate::netlink::{Netlink, Refused, Request, attribute};
@@ -38,29 +42,17 @@ pub(crate) fn ensure(requests: &[Request]) -> Result<(), Refused> {
     netlink.execute(requests, |error| error.raw_os_error() == Some(libc::EEXIST))
 }
 
-fn up(header_index: u32, message: &mut LinkMessage) {
-    message.header.index = header_index;
-    message.header.flags = LinkFlags::Up;
-    message.header.change_mask = LinkFlags::Up;
-}
-
 /// A veth pair: `name` here and up, `peer` in the namespace behind `netns` (still down: the kernel makes that end first,
 /// and an end without the other can't be up).
 pub(crate) fn add_veth(name: &str, peer: &str, netns: BorrowedFd<'_>) -> Request {
-    let mut other = LinkMessage::default();
-    other.attributes = vec![
-        LinkAttribute::IfName(peer.into()),
-        LinkAttribute::NetNsFd(netns.as_raw_fd()),
-    ];
-    let mut message = LinkMessage::default();
-    up(0, &mut message);
-    message.attributes = vec![
-        LinkAttribute::IfName(name.into()),
-        LinkAttribute::LinkInfo(vec![
-            LinkInfo::Kind(InfoKind::Veth),
-            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(other))),
-        ]),
-    ];
+    let other = LinkUnspec::new_with_name(peer)
+        .setns_by_fd(netns.as_raw_fd())
+        .build();
+    let message = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth)
+        .name(name)
+        .up()
+        .set_info_data(InfoData::Veth(InfoVeth::Peer(other)))
+        .build();
     Request::route(
         format!("make veth pair {name}"),
         NLM_F_CREATE | NLM_F_EXCL,
@@ -69,8 +61,7 @@ pub(crate) fn add_veth(name: &str, peer: &str, netns: BorrowedFd<'_>) -> Request
 }
 
 pub(crate) fn set_up(index: u32) -> Request {
-    let mut message = LinkMessage::default();
-    up(index, &mut message);
+    let message = LinkUnspec::new_with_index(index).up().build();
     Request::route(
         format!("set interface {index} up"),
         0,
@@ -80,9 +71,7 @@ pub(crate) fn set_up(index: u32) -> Request {
 
 /// Leaves a note at an interface, for whoever finds it.
 pub(crate) fn set_alias(index: u32, alias: &str) -> Request {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.attributes = vec![LinkAttribute::IfAlias(alias.into())];
+    let message = LinkUnspec::new_with_index(index).alias(alias).build();
     Request::route(
         format!("set alias of interface {index}"),
         0,
@@ -92,8 +81,7 @@ pub(crate) fn set_alias(index: u32, alias: &str) -> Request {
 
 /// Deletes the interface `name` of the calling thread's namespace, and with it its peer. Idempotent.
 pub(crate) fn delete(name: &str) -> Result<(), Refused> {
-    let mut message = LinkMessage::default();
-    message.attributes = vec![LinkAttribute::IfName(name.into())];
+    let message = LinkUnspec::new_with_name(name).build();
     let request = Request::route(
         format!("delete interface {name}"),
         0,
@@ -199,16 +187,11 @@ fn interfaces(request: &Request) -> io::Result<Vec<Interface>> {
 }
 
 pub(crate) fn add_address(index: u32, address: Ipv4Addr, prefix: u8, scope: AddressScope) -> Request {
-    let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
-    message.header.prefix_len = prefix;
+    let mut message = AddressMessageBuilder::<Ipv4Addr>::new()
+        .index(index)
+        .address(address, prefix)
+        .build();
     message.header.scope = scope;
-    message.header.index = index;
-    let address = IpAddr::V4(address);
-    message.attributes = vec![
-        AddressAttribute::Local(address),
-        AddressAttribute::Address(address),
-    ];
     Request::route(
         format!("add address {address}/{prefix}"),
         NLM_F_CREATE | NLM_F_REPLACE,
@@ -247,34 +230,29 @@ impl Route {
 
     /// Adds the route, or replaces the one to the same destination with the same metric.
     pub fn request(&self) -> Request {
-        let mut message = RouteMessage::default();
-        message.header.address_family = AddressFamily::Inet;
-        message.header.destination_prefix_length = self.to.prefix_len();
-        message.header.table = self.table;
-        message.header.protocol = RouteProtocol::Static;
-        message.header.kind = self.kind;
-        message.header.scope = match (self.kind, self.via) {
+        let scope = match (self.kind, self.via) {
             (RouteType::Local, _) => RouteScope::Host,
             (RouteType::Unicast, None) => RouteScope::Link,
             _ => RouteScope::Universe,
         };
-        let address = |address: Ipv4Addr| RouteAddress::Inet(address);
-        if self.to.prefix_len() > 0 {
-            message
-                .attributes
-                .push(RouteAttribute::Destination(address(self.to.network())));
+        let mut message = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(self.to.network(), self.to.prefix_len())
+            .kind(self.kind)
+            .scope(scope)
+            .table_id(self.table.into());
+        if let Some(via) = self.via {
+            message = message.gateway(via);
         }
-        message
-            .attributes
-            .extend(self.via.map(|via| RouteAttribute::Gateway(address(via))));
-        message.attributes.extend(
-            self.source
-                .map(|source| RouteAttribute::PrefSource(address(source))),
-        );
-        message.attributes.extend(self.device.map(RouteAttribute::Oif));
-        message
-            .attributes
-            .extend(self.metric.map(RouteAttribute::Priority));
+        if let Some(source) = self.source {
+            message = message.pref_source(source);
+        }
+        if let Some(device) = self.device {
+            message = message.output_interface(device);
+        }
+        if let Some(metric) = self.metric {
+            message = message.priority(metric);
+        }
+        let message = message.build();
         Request::route(
             format!("add route to {}", self.to),
             NLM_F_CREATE | NLM_F_REPLACE,
