@@ -39,9 +39,9 @@ pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
         .trim_end_matches('/');
     let key = rcgen::KeyPair::generate()?;
     let csr = rcgen::CertificateParams::default().serialize_request(&key)?.pem()?;
-    let body = serde_json::json!({"node": node, "csr": csr}).to_string();
+    let body = serde_json::json!({"token": token, "node": node, "csr": csr}).to_string();
     let (ca_pem, certificate_pem) =
-        server::runtime()?.block_on(request(authority, &pin, token, body)).with_context(|| format!("join {url}"))?;
+        server::runtime()?.block_on(request(authority, &pin, body)).with_context(|| format!("join {url}"))?;
     let identity = pki::Identity { certificate_pem, key_pem: key.serialize_pem() };
     let kubeconfig = pki::kubeconfig(&ca_pem, &format!("https://{authority}"), &format!("system:node:{node}"), &identity);
     pki::write_private(&paths.node_kubeconfig(), &kubeconfig)?;
@@ -49,7 +49,7 @@ pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
 }
 
 /// `POST /skiff/v1/join`; returns the CA and our certificate.
-async fn request(authority: &str, pin: &str, token: &str, body: String) -> Result<(String, String)> {
+async fn request(authority: &str, pin: &str, body: String) -> Result<(String, String)> {
     let address: SocketAddr = tokio::net::lookup_host(authority)
         .await
         .with_context(|| format!("look up {authority}"))?
@@ -68,7 +68,6 @@ async fn request(authority: &str, pin: &str, token: &str, body: String) -> Resul
     tokio::spawn(connection);
     let request = Request::post("/skiff/v1/join")
         .header("host", authority)
-        .header("authorization", format!("Bearer {token}"))
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body)))?;
     let response = sender.send_request(request).await?;
