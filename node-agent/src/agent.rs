@@ -17,6 +17,7 @@ use skiff_netns_proxy::{Proxy, dns};
 use skiff_pod_network::PodNetwork;
 use skiff_runtime::spawner::Spawner;
 use tokio::{
+    io::{Interest, unix::AsyncFd},
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
@@ -123,6 +124,12 @@ pub(crate) async fn run(
         Some(ip) => ip,
         None => route_to(&api.cluster_url)?,
     };
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe for types that may close early; OwnedFd does not"
+    )]
+    let spawner_end = AsyncFd::with_interest(spawner.pidfd().try_clone_to_owned()?, Interest::READABLE)
+        .context("watch the spawner")?;
     let client = Client::try_from(api.clone()).context("make the API client")?;
     let images = ImageStore::open(crate::image_config(&config, entered)).context("open the image store")?;
     let agent = Arc::new(Agent {
@@ -157,14 +164,16 @@ pub(crate) async fn run(
         stop.clone(),
     ));
 
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let outcome = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        // Forking is over for a process with threads: the next agent makes a new one and adopts the pods.
+        _ = spawner_end.readable() => Err(anyhow::anyhow!("the spawner has ended")),
+    };
     info!("node agent ends; pods keep running");
     network.abort();
     stop.cancel();
-    Ok(())
+    outcome
 }
 
 /// The network, the proxy and DNS; the node is ready after them.

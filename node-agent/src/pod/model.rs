@@ -13,6 +13,9 @@ pub(crate) struct View {
     /// Namespaces, supervisor and network.
     #[serde(skip)]
     pub sandbox: Sandbox,
+    /// Address of the pod, once it had one.
+    #[serde(default)]
+    pub ip: Option<Ipv4Addr>,
     /// Volumes and the files beside them.
     #[serde(skip)]
     pub volumes: Step,

@@ -26,6 +26,32 @@ pub(crate) struct Wanted {
     pub finalize: bool,
 }
 
+/// How long a status of a pod that is just starting is held back for a better one.
+const PASSING: Duration = Duration::from_millis(150);
+
+impl Wanted {
+    /// The pod is on its way up and nothing is wrong with it.
+    fn is_passing(&self) -> bool {
+        let Some((_, status)) = self.status.as_ref().filter(|_| !self.finalize) else {
+            return false;
+        };
+        let all = status
+            .container_statuses
+            .iter()
+            .chain(&status.init_container_statuses)
+            .flatten();
+        status.phase.as_deref() == Some("Pending")
+            && all.filter_map(|container| container.state.as_ref()).all(|state| {
+                state.waiting.as_ref().is_some_and(|waiting| {
+                    matches!(
+                        waiting.reason.as_deref(),
+                        Some("ContainerCreating" | "PodInitializing")
+                    )
+                })
+            })
+    }
+}
+
 /// Starts the publisher of one pod. It ends with the sender, or after the object is deleted (then it says so).
 pub(crate) fn start(agent: Arc<Agent>, worker: mpsc::UnboundedSender<Msg>) -> watch::Sender<Wanted> {
     let (sender, mut receiver) = watch::channel(Wanted::default());
@@ -34,6 +60,13 @@ pub(crate) fn start(agent: Arc<Agent>, worker: mpsc::UnboundedSender<Msg>) -> wa
         let mut delay = Duration::from_millis(100);
         while receiver.changed().await.is_ok() {
             loop {
+                if receiver.borrow_and_update().is_passing() {
+                    // Most containers run a moment later: one patch then says it all.
+                    let _ = tokio::time::timeout(PASSING, async {
+                        while receiver.changed().await.is_ok() && receiver.borrow_and_update().is_passing() {}
+                    })
+                    .await;
+                }
                 let wanted = receiver.borrow_and_update().clone();
                 let Some((pod, status)) = wanted.status else { break };
                 match send(&agent, &pod, &status, &mut sent, wanted.finalize).await {

@@ -17,7 +17,15 @@ use super::{
 };
 
 /// The status to publish. Conditions of others in `pod.status` are kept as they are.
-pub(crate) fn status(pod: &Pod, view: &View, plan: &Plan, host_ip: IpAddr, now: Timestamp) -> PodStatus {
+/// `sent` is the status published last: it may be newer than the one in `pod`.
+pub(crate) fn status(
+    pod: &Pod,
+    sent: Option<&PodStatus>,
+    view: &View,
+    plan: &Plan,
+    host_ip: IpAddr,
+    now: Timestamp,
+) -> PodStatus {
     let containers = model::containers(pod);
     let statuses = |wanted: &[Kind]| -> Vec<ContainerStatus> {
         containers
@@ -31,7 +39,7 @@ pub(crate) fn status(pod: &Pod, view: &View, plan: &Plan, host_ip: IpAddr, now: 
     let ephemeral = statuses(&[Kind::Ephemeral]);
     let terminal = plan.finished;
     let phase = phase(pod, view, &containers, terminal);
-    let conditions = conditions(pod, view, &containers, &init, &main, phase, now);
+    let conditions = conditions(pod, sent, view, &containers, &init, &main, phase, now);
     let ip = match view.sandbox {
         Sandbox::Ready(Some(ip)) => Some(IpAddr::V4(ip)),
         Sandbox::Ready(None) => Some(host_ip),
@@ -256,8 +264,10 @@ fn previous_phase(pod: &Pod) -> &'static str {
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "a condition is made from all there is")]
 fn conditions(
     pod: &Pod,
+    sent: Option<&PodStatus>,
     view: &View,
     containers: &[(Kind, Container)],
     init: &[ContainerStatus],
@@ -268,6 +278,7 @@ fn conditions(
     let old: BTreeMap<&str, &PodCondition> = pod
         .status
         .iter()
+        .chain(sent)
         .flat_map(|status| status.conditions.iter().flatten())
         .map(|condition| (condition.type_.as_str(), condition))
         .collect();

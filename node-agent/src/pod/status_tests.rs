@@ -56,6 +56,7 @@ fn exited(code: i32) -> State {
 fn run(pod: &Pod, view: &View, now: Timestamp) -> PodStatus {
     status(
         pod,
+        None,
         view,
         &plan(pod, view, now),
         IpAddr::from([192, 0, 2, 1]),

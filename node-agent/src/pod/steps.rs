@@ -117,12 +117,59 @@ async fn connect(
             .attach(uid(pod), netns)
             .await
             .map_err(|error| chain(&error))?;
+        open_host_ports(agent, pod, ip).await;
         Some(ip)
     };
     agent
         .write_etc(&places, pod, ip.map(IpAddr::V4))
         .map_err(|error| format!("{:?}: {error}", places.data))?;
     Ok(ip)
+}
+
+/// Listens on the host ports of a pod: a service of the proxy with one backend.
+async fn open_host_ports(agent: &Agent, pod: &Pod, ip: std::net::Ipv4Addr) {
+    let Some(proxy) = agent.proxy() else { return };
+    for service in host_ports(pod, ip) {
+        if let Err(error) = proxy.set(service).await {
+            agent.events.pod(pod, None, true, "FailedHostPort", chain(&error));
+        }
+    }
+}
+
+/// The host ports of a pod as services without a cluster address.
+fn host_ports(pod: &Pod, ip: std::net::Ipv4Addr) -> Vec<skiff_netns_proxy::Service> {
+    let containers = model::containers(pod);
+    let ports = containers
+        .iter()
+        .flat_map(|(_, container)| container.ports.iter().flatten());
+    ports
+        .filter_map(|port| {
+            let number = u16::try_from(port.container_port).ok()?;
+            let host_port = u16::try_from(port.host_port?).ok().filter(|port| *port != 0)?;
+            let protocol = match port.protocol.as_deref().unwrap_or("TCP") {
+                "TCP" => skiff_netns_proxy::Protocol::Tcp,
+                "UDP" => skiff_netns_proxy::Protocol::Udp,
+                _ => return None,
+            };
+            let address = port.host_ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok());
+            Some(skiff_netns_proxy::Service {
+                name: format!("hostport:{}:{host_port}:{protocol:?}", uid(pod)),
+                addresses: Vec::new(),
+                ports: vec![skiff_netns_proxy::Port {
+                    name: String::new(),
+                    protocol,
+                    port: number,
+                    node_port: Some(host_port),
+                    backends: vec![skiff_netns_proxy::Backend {
+                        address: (ip, number).into(),
+                        terminating: false,
+                    }],
+                }],
+                affinity: None,
+                host_addresses: address.filter(|ip| !ip.is_unspecified()).into_iter().collect(),
+            })
+        })
+        .collect()
 }
 
 /// Takes the sandbox and the volumes down, then reports.
@@ -147,6 +194,11 @@ pub(crate) fn teardown(
                         continue;
                     }
                     break;
+                }
+            }
+            if let Some(proxy) = agent.proxy() {
+                for service in host_ports(&pod, std::net::Ipv4Addr::UNSPECIFIED) {
+                    proxy.remove(&service.name).await;
                 }
             }
             if !model::host_network(&pod)
@@ -348,6 +400,20 @@ pub(crate) async fn hook(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn host_ports_become_services_of_the_host() {
+        let pod: Pod = serde_json::from_value(serde_json::json!({
+            "metadata": {"uid": "u"},
+            "spec": {"containers": [{"name": "a", "ports": [
+                {"containerPort": 80, "hostPort": 8080, "hostIP": "127.0.0.1"}, {"containerPort": 81}]}]}
+        }))
+        .expect("pod");
+        let services = host_ports(&pod, [10, 1, 0, 5].into());
+        assert_eq!(services.len(), 1);
+        assert_eq!(services[0].ports[0].node_port, Some(8080));
+        assert_eq!(services[0].host_addresses, [IpAddr::from([127, 0, 0, 1])]);
+    }
 
     #[test]
     fn signals_have_many_names() {

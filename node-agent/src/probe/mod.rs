@@ -76,6 +76,10 @@ pub(crate) fn start(target: Target) -> Vec<AbortHandle> {
     let span = tracing::info_span!("probe", container = target.container.name);
     let task = tokio::spawn(
         async move {
+            // Without the network every probe would fail, and a container must not be killed for that.
+            if !model::host_network(&target.pod) {
+                target.agent.network().await;
+            }
             if let Some(probe) = target.container.startup_probe.clone().filter(|_| !target.started) {
                 watch(&target, &probe, "startup").await;
             }

@@ -92,6 +92,7 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
     let mut listing_slices: Vec<EndpointSlice> = Vec::new();
     let mut dirty: BTreeSet<String> = BTreeSet::new();
     let mut set: BTreeSet<String> = BTreeSet::new();
+    let mut waiting = true;
     loop {
         tokio::select! {
             Some(event) = services.next() => match event {
@@ -152,9 +153,7 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
                     tokio::time::sleep(Duration::from_millis(300)).await;
                 }
             },
-            changed = outputs.changed() => if changed.is_err() && outputs.borrow().is_none() {
-                return;
-            },
+            changed = outputs.changed(), if waiting => waiting = changed.is_ok() && outputs.borrow().is_none(),
         }
         let ready = known.services_listed && known.slices_listed;
         let Some(outputs) = outputs.borrow_and_update().clone().filter(|_| ready) else {

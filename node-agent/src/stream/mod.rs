@@ -113,7 +113,10 @@ impl Node for Streams {
                 _ => instance.hold.as_ref(),
             };
             match hold {
-                Some(hold) => failed(400, format!("{text}: {}", hold.message)),
+                Some(hold) if hold.reason.contains("ImagePull") => {
+                    failed(400, format!("{text}: trying and failing to pull image"))
+                }
+                Some(hold) => failed(400, format!("{text}: {}", hold.reason)),
                 None => failed(400, format!("{text}: ContainerCreating")),
             }
         };

@@ -119,7 +119,8 @@ async fn one(agent: &Arc<Agent>, pod: &Arc<Pod>, volume: &Volume, path: PathBuf)
 }
 
 /// Keeps volumes made from objects as these objects are, until dropped.
-pub(crate) fn refresh(agent: &Arc<Agent>, pod: &Arc<Pod>) -> Option<tokio::task::AbortHandle> {
+/// With `now` it begins at once.
+pub(crate) fn refresh(agent: &Arc<Agent>, pod: &Arc<Pod>, mut now: bool) -> Option<tokio::task::AbortHandle> {
     let (agent, pod) = (Arc::clone(agent), Arc::clone(pod));
     let volumes: Vec<Volume> = pod
         .spec
@@ -134,7 +135,9 @@ pub(crate) fn refresh(agent: &Arc<Agent>, pod: &Arc<Pod>) -> Option<tokio::task:
     let places = Places::of(&agent.config, &pod);
     let task = tokio::spawn(async move {
         loop {
-            tokio::time::sleep(REFRESH).await;
+            if !std::mem::take(&mut now) {
+                tokio::time::sleep(REFRESH).await;
+            }
             for volume in &volumes {
                 let path = places.data.join("volumes").join(&volume.name);
                 match payload::collect(&agent, &pod, volume).await {
