@@ -708,6 +708,7 @@ fn degrades(world: &World) -> Outcome {
 fn quick(world: &World) -> Outcome {
     let spawner = Spawner::start()?;
     let mut times = Vec::new();
+    world.layer();
     for n in 0..5 {
         let began = std::time::Instant::now();
         let pod = spawner.create_pod(&world.sandbox())?;
