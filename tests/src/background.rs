@@ -45,7 +45,11 @@ impl Background {
                 }
             });
         }
-        Ok(Self { child, lines, seen: Vec::new() })
+        Ok(Self {
+            child,
+            lines,
+            seen: Vec::new(),
+        })
     }
 
     /// The next line that fulfils a condition.
@@ -55,16 +59,25 @@ impl Background {
     pub fn line(&mut self, is_it: impl Fn(&str) -> bool) -> Result<String> {
         let end = Instant::now() + DEADLINE;
         loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => {
                     self.seen.push(line.clone());
                     if is_it(&line) {
                         return Ok(line);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => bail!("the line did not come in time; until now:\n{}", self.text()),
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("the line did not come in time; until now:\n{}", self.text())
+                }
                 Err(RecvTimeoutError::Disconnected) => {
-                    bail!("it ended with {:?} before the line came:\n{}", self.child.wait(), self.text())
+                    bail!(
+                        "it ended with {:?} before the line came:\n{}",
+                        self.child.wait(),
+                        self.text()
+                    )
                 }
             }
         }
@@ -77,7 +90,10 @@ impl Background {
     pub fn end(mut self) -> Result<(i32, String)> {
         let end = Instant::now() + DEADLINE;
         loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => self.seen.push(line),
                 Err(RecvTimeoutError::Disconnected) => {
                     let code = self.child.wait()?.code().unwrap_or(-1);

@@ -9,19 +9,25 @@ pub type Outcome = Result<()>;
 
 /// Runs a test that starts its own cluster.
 pub fn own(user: User, name: &str, test: impl FnOnce(User) -> Outcome) {
-    finish(name, user.available().map_err(Into::into).and_then(|()| test(user)));
+    finish(
+        name,
+        user.available().map_err(Into::into).and_then(|()| test(user)),
+    );
 }
 
 /// Runs a test on the cluster it shares with others of the same user.
 pub fn shared(user: User, name: &str, test: impl FnOnce(&Cluster) -> Outcome) {
-    let started = user.available().map_err(Into::into).and_then(|()| Cluster::shared(user));
+    let started = user
+        .available()
+        .map_err(Into::into)
+        .and_then(|()| Cluster::shared(user));
     let outcome = started.and_then(|cluster| {
         let outcome = test(&cluster);
         // While the cluster still has its logs.
         if let Err(error) = &outcome
             && !error.is::<Unmet>()
         {
-            eprintln!("{name}: {error:?}\n{}", cluster.last_words());
+            eprintln!("{name}: {error:#}\n{}", cluster.last_words());
         }
         outcome
     });
@@ -38,7 +44,7 @@ fn finish(name: &str, outcome: Outcome) {
     match error.downcast_ref::<Unmet>() {
         Some(unmet) if !is_ci() => println!("{name}: skipped: {unmet}"),
         Some(unmet) => panic!("{name}: {unmet}, and with CI=true that must not be"),
-        None => panic!("{name}: {error:?}"),
+        None => panic!("{name}: {error:#}"),
     }
 }
 

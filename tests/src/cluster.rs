@@ -50,7 +50,10 @@ pub struct Cluster {
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cluster").field("user", &self.user).field("dir", &self.dir).finish_non_exhaustive()
+        f.debug_struct("Cluster")
+            .field("user", &self.user)
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
     }
 }
 
@@ -88,13 +91,19 @@ impl Cluster {
         user.available()?;
         let kubectl = need("kubectl")?;
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let dir = tempfile::Builder::new().prefix("skiff-").tempdir_in("/tmp").context("make a folder")?;
+        let dir = tempfile::Builder::new()
+            .prefix("skiff-")
+            .tempdir_in("/tmp")
+            .context("make a folder")?;
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
         for name in ["state", "home"] {
             fs::create_dir(dir.path().join(name))?;
             user.own(&dir.path().join(name))?;
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
         Ok(Self {
             user,
             program: Program::find(user)?,
@@ -134,7 +143,10 @@ impl Cluster {
 
     /// Runs `skiff` with these words, as the cluster's user and for its folders.
     pub fn skiff(&self, words: impl Words) -> Output {
-        finished(self.skiff_command(words).and_then(|mut command| crate::run(&mut command)))
+        finished(
+            self.skiff_command(words)
+                .and_then(|mut command| crate::run(&mut command)),
+        )
     }
 
     /// [`Self::skiff`] as a command that is not started yet.
@@ -160,7 +172,10 @@ impl Cluster {
 
     /// As [`Self::kubectl`], with standard input.
     pub fn kubectl_with_input(&self, words: impl Words, input: impl AsRef<[u8]>) -> Output {
-        finished(crate::run_with_input(&mut self.kubectl_command(words), input.as_ref()))
+        finished(crate::run_with_input(
+            &mut self.kubectl_command(words),
+            input.as_ref(),
+        ))
     }
 
     /// [`Self::kubectl`] as a command that is not started yet.
@@ -186,7 +201,10 @@ impl Cluster {
 
     /// A client with the administrator's rights; use it inside [`Self::block_on`].
     pub fn client(&self) -> Client {
-        let client = self.client.get_or_init(|| self.block_on(self.connect()).expect("connect with the kubeconfig"));
+        let client = self.client.get_or_init(|| {
+            self.block_on(self.connect())
+                .expect("connect with the kubeconfig")
+        });
         client.clone()
     }
 
@@ -203,7 +221,9 @@ impl Cluster {
 
     /// The runtime of the cluster's clients.
     pub fn runtime(&self) -> &Runtime {
-        self.runtime.as_ref().expect("the runtime is there until the cluster is dropped")
+        self.runtime
+            .as_ref()
+            .expect("the runtime is there until the cluster is dropped")
     }
 
     /// Makes a namespace for a test; its service account is there already when this returns.
@@ -232,7 +252,10 @@ impl Cluster {
 
     /// The processes with this role.
     pub fn processes_with(&self, role: Role) -> Vec<Process> {
-        self.processes().into_iter().filter(|process| process.role == role).collect()
+        self.processes()
+            .into_iter()
+            .filter(|process| process.role == role)
+            .collect()
     }
 
     /// Whom it belongs to.
@@ -272,7 +295,10 @@ impl Cluster {
             let log = fs::read(self.data_dir().join(format!("logs/{role}.log"))).unwrap_or_default();
             let log = String::from_utf8_lossy(&log).into_owned();
             let lines: Vec<&str> = log.lines().collect();
-            text.push_str(&format!("--- {role}\n{}\n", lines[lines.len().saturating_sub(15)..].join("\n")));
+            text.push_str(&format!(
+                "--- {role}\n{}\n",
+                lines[lines.len().saturating_sub(15)..].join("\n")
+            ));
         }
         text
     }
@@ -280,11 +306,18 @@ impl Cluster {
     /// What there is of it on the machine, to be looked for after its end.
     pub(crate) fn traces(&self) -> Traces {
         let mut pods = locked(&self.pods).clone();
-        for dir in [self.run_dir().join("agent/pods"), self.data_dir().join("agent/pods")] {
+        for dir in [
+            self.run_dir().join("agent/pods"),
+            self.data_dir().join("agent/pods"),
+        ] {
             let entries = fs::read_dir(dir).into_iter().flatten().flatten();
             pods.extend(entries.map(|entry| entry.file_name().to_string_lossy().into_owned()));
         }
-        Traces { names: locked(&self.names).clone(), pods, processes: self.processes() }
+        Traces {
+            names: locked(&self.names).clone(),
+            pods,
+            processes: self.processes(),
+        }
     }
 
     /// What is left of it after `skiff down --purge`, a line each. `traces` were taken before.
@@ -332,7 +365,10 @@ impl Drop for Cluster {
         if left.is_empty() {
             return;
         }
-        let text = format!("left after `skiff down --purge`:\n{}\n{last_words}", left.join("\n"));
+        let text = format!(
+            "left after `skiff down --purge`:\n{}\n{last_words}",
+            left.join("\n")
+        );
         // Not to disturb the tests that follow, and the machine.
         for process in process::of_cluster(self.dir.path()) {
             process.kill();
@@ -366,8 +402,9 @@ pub(crate) fn free_port() -> Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Other test runs on this machine start elsewhere.
     let start = u16::try_from(std::process::id() * 37 % u32::from(COUNT))?;
-    let port = std::iter::repeat_with(|| (NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(start)) % COUNT + FIRST)
-        .take(usize::from(COUNT))
-        .find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok());
+    let port =
+        std::iter::repeat_with(|| (NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(start)) % COUNT + FIRST)
+            .take(usize::from(COUNT))
+            .find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok());
     port.context("no free port")
 }

@@ -52,7 +52,11 @@ impl Output {
 
 impl std::fmt::Display for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: exit code {}\n{}{}", self.command, self.code, self.stdout, self.stderr)
+        write!(
+            f,
+            "{}: exit code {}\n{}{}",
+            self.command, self.code, self.stdout, self.stderr
+        )
     }
 }
 
@@ -70,7 +74,10 @@ pub fn run(command: &mut Command) -> Result<Output> {
 /// As [`run`].
 pub fn run_with_input(command: &mut Command, input: &[u8]) -> Result<Output> {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let text = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let text = words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -94,16 +101,31 @@ pub fn run_with_input(command: &mut Command, input: &[u8]) -> Result<Output> {
         };
         let stdout = scope.spawn(move || read_all(&mut stdout));
         let stderr = scope.spawn(move || read_all(&mut stderr));
-        let limit = Timespec { tv_sec: LONGEST.as_secs() as i64, tv_nsec: 0 };
-        let in_time = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&limit)).is_ok_and(|ready| ready > 0);
+        let limit = Timespec {
+            tv_sec: LONGEST.as_secs() as i64,
+            tv_nsec: 0,
+        };
+        let in_time =
+            poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&limit)).is_ok_and(|ready| ready > 0);
         if !in_time {
             let _ = child.kill();
         }
-        (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default(), in_time)
+        (
+            stdout.join().unwrap_or_default(),
+            stderr.join().unwrap_or_default(),
+            in_time,
+        )
     });
     let status = child.wait()?;
-    let code = status.code().or_else(|| std::os::unix::process::ExitStatusExt::signal(&status).map(|s| 128 + s));
-    let output = Output { command: text, code: code.unwrap_or(-1), stdout, stderr };
+    let code = status
+        .code()
+        .or_else(|| std::os::unix::process::ExitStatusExt::signal(&status).map(|s| 128 + s));
+    let output = Output {
+        command: text,
+        code: code.unwrap_or(-1),
+        stdout,
+        stderr,
+    };
     ensure!(in_time, "did not end within {LONGEST:?}: {output}");
     Ok(output)
 }

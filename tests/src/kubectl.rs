@@ -40,13 +40,21 @@ pub fn kubectl_versions() -> Vec<(String, PathBuf)> {
     let mut found: Vec<(u32, PathBuf)> = folders.flat_map(|folder| versions_in(&folder)).collect();
     found.sort();
     found.dedup_by_key(|(minor, _)| *minor);
-    found.into_iter().map(|(minor, path)| (format!("1.{minor}"), path)).collect()
+    found
+        .into_iter()
+        .map(|(minor, path)| (format!("1.{minor}"), path))
+        .collect()
 }
 
 fn versions_in(folder: &Path) -> Vec<(u32, PathBuf)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let versions = entries.filter_map(|entry| {
-        let minor = entry.file_name().to_str()?.strip_prefix("kubectl.1.")?.parse().ok()?;
+        let minor = entry
+            .file_name()
+            .to_str()?
+            .strip_prefix("kubectl.1.")?
+            .parse()
+            .ok()?;
         Some((minor, entry.path()))
     });
     versions.collect()

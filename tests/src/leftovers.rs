@@ -20,14 +20,23 @@ pub(crate) fn names() -> BTreeSet<String> {
     let entries = |dir: &str| {
         let found = fs::read_dir(dir).into_iter().flatten().flatten();
         let dir = dir.to_owned();
-        found.map(move |entry| format!("{dir}/{}", entry.file_name().to_string_lossy())).collect::<Vec<_>>()
+        found
+            .map(move |entry| format!("{dir}/{}", entry.file_name().to_string_lossy()))
+            .collect::<Vec<_>>()
     };
-    let tables = std::process::Command::new("nft").args(["list", "tables"]).output();
-    let tables = tables.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let tables = std::process::Command::new("nft")
+        .args(["list", "tables"])
+        .output();
+    let tables = tables
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
     let mut names: BTreeSet<String> = tables.lines().map(|line| format!("nftables {line}")).collect();
     names.extend(entries("/sys/class/net"));
     names.extend(entries("/run/netns"));
-    names.into_iter().filter(|name| name.contains("skiff") || name.starts_with("/run/netns")).collect()
+    names
+        .into_iter()
+        .filter(|name| name.contains("skiff") || name.starts_with("/run/netns"))
+        .collect()
 }
 
 impl Traces {
@@ -35,16 +44,29 @@ impl Traces {
     pub fn left(&self, dir: &Path) -> Vec<String> {
         let mut left = Vec::new();
         let mut running = process::of_cluster(dir);
-        running.extend(self.processes.iter().filter(|p| p.is_alive() || p.is_zombie()).cloned());
+        running.extend(self.processes.iter().filter(|p| p.is_alive()).cloned());
         running.sort();
         running.dedup();
-        left.extend(running.iter().map(|p| format!("process {} ({:?}): {}", p.pid, p.role, p.command)));
+        left.extend(
+            running
+                .iter()
+                .map(|p| format!("process {} ({:?}): {}", p.pid, p.role, p.command)),
+        );
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let folder = dir.to_string_lossy();
-        left.extend(mounts.lines().filter(|line| line.contains(&*folder)).map(|line| format!("mount {line}")));
+        left.extend(
+            mounts
+                .lines()
+                .filter(|line| line.contains(&*folder))
+                .map(|line| format!("mount {line}")),
+        );
         left.extend(names().intersection(&self.names).cloned());
         left.extend(cgroups(&self.pods));
-        left.extend(files(&dir.join("state")).into_iter().map(|path| format!("file {path}")));
+        left.extend(
+            files(&dir.join("state"))
+                .into_iter()
+                .map(|path| format!("file {path}")),
+        );
         left
     }
 }

@@ -1,12 +1,6 @@
 //! A namespace of a test.
 
-use std::{
-    fmt::Debug,
-    net::SocketAddr,
-    path::PathBuf,
-    process::Command,
-    sync::Mutex,
-};
+use std::{fmt::Debug, net::SocketAddr, path::PathBuf, process::Command, sync::Mutex};
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::{
@@ -36,11 +30,23 @@ pub struct Namespace<'c> {
 
 impl<'c> Namespace<'c> {
     pub(crate) fn create(cluster: &'c Cluster, name: String) -> Result<Self> {
-        let namespace = Self { cluster, kubectl: cluster.kubectl_path().to_owned(), name };
+        let namespace = Self {
+            cluster,
+            kubectl: cluster.kubectl_path().to_owned(),
+            name,
+        };
         let all: Api<NamespaceObject> = Api::all(cluster.client());
-        let metadata = ObjectMeta { name: Some(namespace.name.clone()), ..Default::default() };
-        let object = NamespaceObject { metadata, ..Default::default() };
-        cluster.block_on(all.create(&PostParams::default(), &object)).context("create the namespace")?;
+        let metadata = ObjectMeta {
+            name: Some(namespace.name.clone()),
+            ..Default::default()
+        };
+        let object = NamespaceObject {
+            metadata,
+            ..Default::default()
+        };
+        cluster
+            .block_on(all.create(&PostParams::default(), &object))
+            .context("create the namespace")?;
         namespace.wait::<ServiceAccount>("default", "to exist", |account| account.is_some())?;
         Ok(namespace)
     }
@@ -67,7 +73,10 @@ impl<'c> Namespace<'c> {
 
     /// As [`Self::kubectl`], with standard input.
     pub fn kubectl_with_input(&self, words: impl Words, input: impl AsRef<[u8]>) -> Output {
-        finished(crate::run_with_input(&mut self.kubectl_command(words), input.as_ref()))
+        finished(crate::run_with_input(
+            &mut self.kubectl_command(words),
+            input.as_ref(),
+        ))
     }
 
     /// [`Self::kubectl`] as a command that is not started yet.
@@ -118,7 +127,13 @@ impl<'c> Namespace<'c> {
     /// With the object as it was last, when that does not happen within [`DEADLINE`].
     pub fn wait<K>(&self, name: &str, what: &str, condition: impl Fn(Option<&K>) -> bool) -> Result<Option<K>>
     where
-        K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned + Send + 'static,
+        K: Resource<Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + Serialize
+            + DeserializeOwned
+            + Send
+            + 'static,
         K::DynamicType: Default,
     {
         let last: Mutex<Option<K>> = Mutex::new(None);
@@ -172,16 +187,25 @@ impl<'c> Namespace<'c> {
     /// Waits until an object is gone.
     pub fn wait_gone<K>(&self, name: &str) -> Result<()>
     where
-        K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned + Send + 'static,
+        K: Resource<Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + Serialize
+            + DeserializeOwned
+            + Send
+            + 'static,
         K::DynamicType: Default,
     {
-        self.wait::<K>(name, "to be gone", |object| object.is_none()).map(|_| ())
+        self.wait::<K>(name, "to be gone", |object| object.is_none())
+            .map(|_| ())
     }
 
     /// Waits until a deployment has as many available replicas of its newest template as it wants, and no others.
     pub fn wait_rolled_out(&self, name: &str) -> Result<Deployment> {
         let is_complete = |deployment: Option<&Deployment>| {
-            let Some(deployment) = deployment else { return false };
+            let Some(deployment) = deployment else {
+                return false;
+            };
             let wanted = deployment.spec.replicas;
             deployment.status.as_ref().is_some_and(|status| {
                 status.observed_generation == deployment.metadata.generation
@@ -190,7 +214,8 @@ impl<'c> Namespace<'c> {
                     && status.replicas.unwrap_or(0) == wanted.unwrap_or(1)
             })
         };
-        self.wait(name, "to be rolled out", is_complete)?.context("the deployment")
+        self.wait(name, "to be rolled out", is_complete)?
+            .context("the deployment")
     }
 
     /// Address and first port of a service inside the cluster.
@@ -205,14 +230,27 @@ impl<'c> Namespace<'c> {
     /// First node port of a service, on loopback.
     pub fn node_address(&self, service: &str) -> Result<SocketAddr> {
         let service: Service = self.get(service)?;
-        let port = service.spec.context("spec")?.ports.context("ports")?.first().context("a port")?.node_port;
-        Ok(SocketAddr::from(([127, 0, 0, 1], u16::try_from(port.context("a node port")?)?)))
+        let port = service
+            .spec
+            .context("spec")?
+            .ports
+            .context("ports")?
+            .first()
+            .context("a port")?
+            .node_port;
+        Ok(SocketAddr::from((
+            [127, 0, 0, 1],
+            u16::try_from(port.context("a node port")?)?,
+        )))
     }
 
     /// Names of the pods with this label selector, sorted.
     pub fn pods(&self, selector: &str) -> Result<Vec<String>> {
         let names = self.kubectl(["get", "pods", "-l", selector, "-o", "name"]).ok()?;
-        let mut names: Vec<String> = names.lines().map(|name| name.trim_start_matches("pod/").to_owned()).collect();
+        let mut names: Vec<String> = names
+            .lines()
+            .map(|name| name.trim_start_matches("pod/").to_owned())
+            .collect();
         names.sort();
         Ok(names)
     }
@@ -224,7 +262,12 @@ impl Drop for Namespace<'_> {
         // The cluster may be stopped or gone by now: it takes everything along then.
         let _ = self.cluster.block_on(async {
             let at_once = DeleteParams::default();
-            tokio::time::timeout(std::time::Duration::from_secs(2), all.delete(&self.name, &at_once)).await.map(drop)
+            tokio::time::timeout(
+                std::time::Duration::from_secs(2),
+                all.delete(&self.name, &at_once),
+            )
+            .await
+            .map(drop)
         });
     }
 }

@@ -11,7 +11,10 @@ pub fn pod(name: &str, spec: Value) -> Value {
 /// A pod with one container `main` that runs a shell script once.
 pub fn shell_pod(name: &str, image: &str, script: &str) -> Value {
     let container = json!({"name": "main", "image": image, "command": ["sh", "-c", script]});
-    pod(name, json!({"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [container]}))
+    pod(
+        name,
+        json!({"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [container]}),
+    )
 }
 
 /// A deployment of the test's web server with a readiness probe; pods are labelled `app: NAME`.
@@ -52,8 +55,14 @@ pub fn web_service(name: &str) -> Value {
 
 /// Whether a condition of a pod is true.
 pub fn has_condition(pod: &Pod, kind: &str) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == kind && condition.status == "True")
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref())
+        .unwrap_or_default();
+    conditions
+        .iter()
+        .any(|condition| condition.type_ == kind && condition.status == "True")
 }
 
 /// Whether a pod is ready and is to stay.
@@ -64,6 +73,10 @@ pub fn is_ready(pod: &Pod) -> bool {
 /// Status of a container, init containers included.
 pub fn container_status<'p>(pod: &'p Pod, name: &str) -> Option<&'p ContainerStatus> {
     let status = pod.status.as_ref()?;
-    let all = status.container_statuses.iter().chain(&status.init_container_statuses).flatten();
+    let all = status
+        .container_statuses
+        .iter()
+        .chain(&status.init_container_statuses)
+        .flatten();
     all.into_iter().find(|container| container.name == name)
 }

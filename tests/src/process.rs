@@ -82,7 +82,9 @@ fn stat(pid: i32) -> Option<Stat> {
 
 fn pids() -> Vec<i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 /// All processes of the cluster with this folder: those started with it, what descends from them, and what has mounts
@@ -96,17 +98,20 @@ pub(crate) fn of_cluster(dir: &Path) -> Vec<Process> {
         let Some(stat) = stat(pid) else { continue };
         children.entry(stat.parent).or_default().push(pid);
         let command = command_line(pid);
-        let role = command.split_once(" --data-dir ").filter(|_| command.contains(&dir)).and_then(|(_, rest)| {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            match (name.trim(), rest.split(' ').nth(3)?) {
-                ("skiff-spawner", _) => Some(Role::Spawner),
-                ("skiff-pod", _) => Some(Role::Supervisor),
-                (_, "monitor") => Some(Role::Monitor),
-                (_, "server") => Some(Role::Server),
-                (_, "agent") => Some(Role::Agent),
-                _ => None,
-            }
-        });
+        let role = command
+            .split_once(" --data-dir ")
+            .filter(|_| command.contains(&dir))
+            .and_then(|(_, rest)| {
+                let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                match (name.trim(), rest.split(' ').nth(3)?) {
+                    ("skiff-spawner", _) => Some(Role::Spawner),
+                    ("skiff-pod", _) => Some(Role::Supervisor),
+                    (_, "monitor") => Some(Role::Monitor),
+                    (_, "server") => Some(Role::Server),
+                    (_, "agent") => Some(Role::Agent),
+                    _ => None,
+                }
+            });
         let mounts_from_it = || {
             fs::read_link(format!("/proc/{pid}/ns/mnt")).ok() != own_mounts
                 && fs::read_to_string(format!("/proc/{pid}/mountinfo")).is_ok_and(|text| text.contains(&dir))
@@ -117,8 +122,11 @@ pub(crate) fn of_cluster(dir: &Path) -> Vec<Process> {
             None => false,
         };
     }
-    let mut below: Vec<i32> =
-        found.iter().filter(|(_, _, role, _)| *role == Role::Supervisor).map(|(pid, ..)| *pid).collect();
+    let mut below: Vec<i32> = found
+        .iter()
+        .filter(|(_, _, role, _)| *role == Role::Supervisor)
+        .map(|(pid, ..)| *pid)
+        .collect();
     while let Some(parent) = below.pop() {
         for child in children.get(&parent).into_iter().flatten() {
             below.push(*child);
@@ -129,7 +137,12 @@ pub(crate) fn of_cluster(dir: &Path) -> Vec<Process> {
             }
         }
     }
-    let list = found.into_iter().map(|(pid, start_time, role, command)| Process { role, pid, start_time, command });
+    let list = found.into_iter().map(|(pid, start_time, role, command)| Process {
+        role,
+        pid,
+        start_time,
+        command,
+    });
     let mut list: Vec<_> = list.collect();
     list.sort();
     list
@@ -137,5 +150,7 @@ pub(crate) fn of_cluster(dir: &Path) -> Vec<Process> {
 
 fn command_line(pid: i32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).trim_end_matches('\0').replace('\0', " ")
+    String::from_utf8_lossy(&bytes)
+        .trim_end_matches('\0')
+        .replace('\0', " ")
 }

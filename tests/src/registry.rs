@@ -45,7 +45,9 @@ impl Registry {
         for other in ["umoci", "skopeo"] {
             need(other)?;
         }
-        let recipe = RECIPE.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let recipe = RECIPE
+            .bytes()
+            .fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         let store = target_dir().join(format!("test-images/{recipe:x}"));
         fs::create_dir_all(&store).with_context(|| format!("make {store:?}"))?;
         let store = fs::canonicalize(store)?;
@@ -65,7 +67,11 @@ impl Registry {
             .stderr(fs::File::create(dir.path().join("log"))?)
             .spawn()
             .context("start docker-registry")?;
-        let registry = Self { process, port, _dir: dir };
+        let registry = Self {
+            process,
+            port,
+            _dir: dir,
+        };
         eventually("the registry", || registry.ask("/v2/"))?;
         registry.fill(&store)?;
         Ok(registry)
@@ -83,7 +89,11 @@ impl Registry {
         for (tag, text) in [("v1", "Hello"), ("v2", "Bye")] {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("lib/hello-image.sh");
             let mut command = Command::new("bash");
-            command.arg(script).arg(work.path()).arg(self.reference(tag)).arg(text);
+            command
+                .arg(script)
+                .arg(work.path())
+                .arg(self.reference(tag))
+                .arg(text);
             crate::run(&mut command)?.ok().context("make the image")?;
         }
         fs::write(done, "")?;

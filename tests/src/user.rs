@@ -61,7 +61,9 @@ impl User {
         let mut command = if self == Self::Ordinary && geteuid().is_root() {
             let name = self.name()?;
             let mut command = Command::new(need("setpriv")?);
-            command.args(["--reuid", &name, "--regid", &name, "--init-groups", "--"]).arg(program);
+            command
+                .args(["--reuid", &name, "--regid", &name, "--init-groups", "--"])
+                .arg(program);
             command
         } else {
             Command::new(program)
@@ -93,27 +95,47 @@ fn ordinary_user() -> Result<String, Unmet> {
         });
         known.map(str::to_owned).or_else(|| make_user().ok())
     });
-    name.clone().ok_or_else(|| Unmet("there is no ordinary user with a range in /etc/subuid".into()))
+    name.clone()
+        .ok_or_else(|| Unmet("there is no ordinary user with a range in /etc/subuid".into()))
 }
 
 /// Users outlive processes: one left by a test run that was killed is taken again.
 fn make_user() -> Result<String> {
     if nix::unistd::User::from_name(MADE)?.is_none() {
         let made = Command::new(need("useradd")?)
-            .args(["--create-home", "--shell", "/bin/sh", "--comment", "made by the tests of skiff", MADE])
+            .args([
+                "--create-home",
+                "--shell",
+                "/bin/sh",
+                "--comment",
+                "made by the tests of skiff",
+                MADE,
+            ])
             .status()?;
         ensure!(made.success(), "useradd failed");
     }
     let ranges = fs::read_to_string("/etc/subuid").unwrap_or_default();
     if !ranges.lines().any(|line| line.starts_with(&format!("{MADE}:"))) {
         let given = Command::new(need("usermod")?)
-            .args(["--add-subuids", "1000000-1065535", "--add-subgids", "1000000-1065535", MADE])
+            .args([
+                "--add-subuids",
+                "1000000-1065535",
+                "--add-subgids",
+                "1000000-1065535",
+                MADE,
+            ])
             .status()?;
         ensure!(given.success(), "usermod failed");
     }
     // The program itself outlives every test: somebody else must take the user away.
-    let script = format!("while kill -0 {}; do sleep 1; done; userdel --remove {MADE}", std::process::id());
-    Command::new("setsid").args(["sh", "-c", &script]).stdout(std::process::Stdio::null()).spawn()?;
+    let script = format!(
+        "while kill -0 {}; do sleep 1; done; userdel --remove {MADE}",
+        std::process::id()
+    );
+    Command::new("setsid")
+        .args(["sh", "-c", &script])
+        .stdout(std::process::Stdio::null())
+        .spawn()?;
     Ok(MADE.into())
 }
 
@@ -131,9 +153,18 @@ impl Program {
             Some(path) => PathBuf::from(path),
             None => target_dir().join("debug/skiff"),
         };
-        ensure!(path.is_file(), "{path:?} is not there: build it with `cargo build --bin skiff`, or set SKIFF_BIN");
+        ensure!(
+            path.is_file(),
+            "{path:?} is not there: build it with `cargo build --bin skiff`, or set SKIFF_BIN"
+        );
         let path = fs::canonicalize(path)?;
-        let reachable = user.command("test")?.arg("-x").arg(&path).status().context("run test")?.success();
+        let reachable = user
+            .command("test")?
+            .arg("-x")
+            .arg(&path)
+            .status()
+            .context("run test")?
+            .success();
         if reachable {
             return Ok(Self { path, _copy: None });
         }
@@ -150,7 +181,10 @@ impl Program {
                 copy
             }
         };
-        Ok(Self { path: copy.path().join("skiff"), _copy: Some(copy) })
+        Ok(Self {
+            path: copy.path().join("skiff"),
+            _copy: Some(copy),
+        })
     }
 
     /// Where it is.

@@ -10,9 +10,15 @@ skiff_tests::cases! {
 fn up_starts_a_ready_node_and_down_leaves_nothing(user: User) -> Result<()> {
     let cluster = Cluster::new(user)?;
     let said = cluster.up("").ok()?;
-    ensure!(said.contains("ready after") && said.contains("export KUBECONFIG="), "{said}");
+    ensure!(
+        said.contains("ready after") && said.contains("export KUBECONFIG="),
+        "{said}"
+    );
     let nodes = cluster.kubectl("get nodes").ok()?;
-    ensure!(nodes.lines().nth(1).is_some_and(|line| line.contains(" Ready ")), "{nodes}");
+    ensure!(
+        nodes.lines().nth(1).is_some_and(|line| line.contains(" Ready ")),
+        "{nodes}"
+    );
     for role in [Role::Monitor, Role::Server, Role::Agent, Role::Spawner] {
         let found = cluster.processes_with(role);
         ensure!(found.len() == 1, "{role:?}: {:?}", cluster.processes());

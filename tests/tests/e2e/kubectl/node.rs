@@ -1,0 +1,66 @@
+//! Cordon and drain, on a cluster of its own: other tests want a node that takes pods.
+
+use anyhow::Result;
+use skiff_tests::{Cluster, User, shell_pod, web_deployment};
+
+use crate::{has, same};
+
+skiff_tests::cases! {
+    own: a_cordoned_node_takes_no_pods_and_a_drained_one_has_none;
+}
+
+fn a_cordoned_node_takes_no_pods_and_a_drained_one_has_none(user: User) -> Result<()> {
+    let cluster = Cluster::start(user)?;
+    let ns = cluster.namespace()?;
+    let image = cluster.image("v1")?;
+    let node = cluster
+        .kubectl("get nodes -o jsonpath={.items[0].metadata.name}")
+        .ok()?;
+    ns.apply(&[web_deployment("web", &image, 2)])?;
+    ns.wait_rolled_out("web")?;
+    same(
+        cluster.kubectl(["cordon", &node]).ok()?.trim(),
+        &format!("node/{node} cordoned"),
+    )?;
+    has(&cluster.kubectl("get nodes").ok()?, &["Ready,SchedulingDisabled"])?;
+    ns.apply(&[shell_pod("waits", &image, "exit 0")])?;
+    let unschedulable = |pod: &k8s_openapi::api::core::v1::Pod| {
+        let conditions = pod
+            .status
+            .as_ref()
+            .and_then(|s| s.conditions.as_deref())
+            .unwrap_or_default();
+        conditions
+            .iter()
+            .any(|c| c.type_ == "PodScheduled" && c.reason.as_deref() == Some("Unschedulable"))
+    };
+    let pod = ns.wait_pod("waits", "to be unschedulable", unschedulable)?;
+    has(
+        &serde_json::to_string(&pod.status)?,
+        &["0/1 nodes are available: 1 node(s) were unschedulable"],
+    )?;
+    let drained = cluster
+        .kubectl([
+            "drain",
+            &node,
+            "--ignore-daemonsets",
+            "--delete-emptydir-data",
+            "--force",
+            "--timeout=60s",
+        ])
+        .ok()?;
+    has(&drained, &["evicting pod", &format!("node/{node} drained")])
+        .or_else(|_| has(&drained, &["drained"]))?;
+    same(
+        ns.kubectl("get pods -l app=web --field-selector=status.phase=Running -o name")
+            .ok()?
+            .as_str(),
+        "",
+    )?;
+    same(
+        cluster.kubectl(["uncordon", &node]).ok()?.trim(),
+        &format!("node/{node} uncordoned"),
+    )?;
+    ns.wait_rolled_out("web")?;
+    ns.wait_succeeded("waits").map(|_| ())
+}

@@ -1,0 +1,202 @@
+//! Logs, exec, attach, cp and port-forward.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use skiff_tests::{Cluster, container_status, eventually, need, pod, shell_pod};
+
+use crate::{has, same};
+
+skiff_tests::cases! {
+    shared:
+        logs_follow_limit_and_stamp,
+        logs_of_the_run_before_are_kept,
+        exec_passes_input_output_and_exit_codes,
+        exec_gives_a_terminal,
+        attach_joins_the_output,
+        cp_copies_both_ways,
+        port_forward_reaches_the_pod;
+}
+
+fn logs_follow_limit_and_stamp(cluster: &Cluster) -> Result<()> {
+    let ns = cluster.namespace()?;
+    let script = "for i in 1 2 3 4 5; do echo line $i; done; echo oops >&2; until [ -f /tmp/go ]; do sleep 0.05; done; echo end";
+    ns.apply(&[shell_pod("p", &cluster.image("v1")?, script)])?;
+    ns.wait_ready("p")?;
+    eventually("the lines", || {
+        has(
+            &ns.kubectl("logs p").ok()?,
+            &["line 1\nline 2\nline 3\nline 4\nline 5\n", "oops"],
+        )
+    })?;
+    same(ns.kubectl("logs p --tail=1").ok()?.lines().count(), 1)?;
+    same(ns.kubectl("logs p --tail=0").ok()?.as_str(), "")?;
+    let stamped = ns.kubectl("logs p --timestamps --tail=1").ok()?;
+    let stamp = stamped.split(' ').next().context("a stamp")?;
+    ensure!(
+        stamp.ends_with('Z') && stamp.len() == "2026-01-02T03:04:05.123456789Z".len(),
+        "{stamped}"
+    );
+    has(&ns.kubectl("logs p --since=1h").ok()?, &["line 1"])?;
+    same(
+        ns.kubectl("logs p --since-time=2100-01-01T00:00:00Z")
+            .ok()?
+            .as_str(),
+        "",
+    )?;
+    same(ns.kubectl("logs p --limit-bytes=4").ok()?.as_str(), "line")?;
+    has(
+        &ns.kubectl("logs -l app=p --prefix").ok()?,
+        &["[pod/p/main] line 1"],
+    )?;
+    has(
+        &ns.kubectl("logs p -c other").fails(1)?,
+        &["container other is not valid for pod p"],
+    )?;
+    let mut follow = ns.kubectl_in_background("logs -f p")?;
+    follow.line(|line| line == "line 5")?;
+    ns.kubectl("exec p -- touch /tmp/go").ok()?;
+    follow.line(|line| line == "end")?;
+    same(follow.end()?.0, 0)
+}
+
+fn logs_of_the_run_before_are_kept(cluster: &Cluster) -> Result<()> {
+    let ns = cluster.namespace()?;
+    let script =
+        "if [ -f /data/again ]; then echo second; sleep 1000; fi; touch /data/again; echo first; exit 3";
+    ns.apply(&[pod(
+        "p",
+        json!({
+            "terminationGracePeriodSeconds": 0,
+            "volumes": [{"name": "data", "emptyDir": {}}],
+            "containers": [{
+                "name": "main", "image": cluster.image("v1")?, "command": ["sh", "-c", script],
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            }],
+        }),
+    )])?;
+    ns.wait_pod("p", "to run again", |pod| {
+        container_status(pod, "main").is_some_and(|status| status.restart_count == 1 && status.ready)
+    })?;
+    eventually("the second run's line", || {
+        same(ns.kubectl("logs p").ok()?.trim(), "second")
+    })?;
+    same(ns.kubectl("logs p --previous").ok()?.trim(), "first")
+}
+
+fn exec_passes_input_output_and_exit_codes(cluster: &Cluster) -> Result<()> {
+    let ns = cluster.namespace()?;
+    ns.apply(&[shell_pod("p", &cluster.image("v1")?, "sleep 1000")])?;
+    ns.wait_ready("p")?;
+    let both = ns.kubectl(["exec", "p", "--", "sh", "-c", "echo out; echo err >&2"]);
+    same(
+        (both.code, both.stdout.as_str(), both.stderr.as_str()),
+        (0, "out\n", "err\n"),
+    )?;
+    let failed = ns.kubectl(["exec", "p", "--", "sh", "-c", "exit 7"]);
+    same(failed.code, 7)?;
+    has(&failed.stderr, &["command terminated with exit code 7"])?;
+    let large = "0123456789abcdef".repeat(64 * 1024);
+    same(
+        ns.kubectl_with_input("exec -i p -- cat", &large).ok()? == large,
+        true,
+    )?;
+    same(
+        ns.kubectl_with_input("exec -i p -- wc -c", "four").ok()?.trim(),
+        "4",
+    )?;
+    let missing = ns.kubectl("exec p -- nonsense");
+    ensure!(missing.code != 0, "{missing}");
+    has(&missing.stderr, &["nonsense"])?;
+    Ok(())
+}
+
+fn exec_gives_a_terminal(cluster: &Cluster) -> Result<()> {
+    let script = need("script")?;
+    let ns = cluster.namespace()?;
+    ns.apply(&[shell_pod("p", &cluster.image("v1")?, "sleep 1000")])?;
+    ns.wait_ready("p")?;
+    let kubectl = ns.kubectl_command("exec -it p -- sh -c");
+    let words = std::iter::once(kubectl.get_program()).chain(kubectl.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    let line = format!(
+        "{} 'test -t 0 && test -t 1 && echo is a terminal; exit 4'",
+        words.join(" ")
+    );
+    let mut command = Command::new(script);
+    command.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
+    for (name, value) in kubectl.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    let output = skiff_tests::run(&mut command)?;
+    has(&output.stdout, &["is a terminal\r\n"])?;
+    same(output.code, 4)
+}
+
+fn attach_joins_the_output(cluster: &Cluster) -> Result<()> {
+    let ns = cluster.namespace()?;
+    let script = "while true; do echo tick; sleep 0.1; done";
+    ns.apply(&[shell_pod("p", &cluster.image("v1")?, script)])?;
+    ns.wait_ready("p")?;
+    let mut attached = ns.kubectl_in_background("attach p")?;
+    attached.line(|line| line == "tick")?;
+    let cat = pod(
+        "cat",
+        json!({"terminationGracePeriodSeconds": 0, "containers": [
+        {"name": "main", "image": cluster.image("v1")?, "command": ["cat"], "stdin": true, "stdinOnce": true}]}),
+    );
+    ns.apply(&[cat])?;
+    ns.wait_ready("cat")?;
+    has(
+        &ns.kubectl_with_input("attach -i cat", "through\n").ok()?,
+        &["through"],
+    )
+}
+
+fn cp_copies_both_ways(cluster: &Cluster) -> Result<()> {
+    let ns = cluster.namespace()?;
+    ns.apply(&[shell_pod("p", &cluster.image("v1")?, "sleep 1000")])?;
+    ns.wait_ready("p")?;
+    let folder = cluster.home().join(ns.name());
+    fs::create_dir_all(folder.join("there/below"))?;
+    fs::write(folder.join("there/below/file"), "content")?;
+    let from = folder.join("there").display().to_string();
+    ns.kubectl(["cp", &from, "p:/tmp/copied"]).ok()?;
+    same(
+        ns.kubectl("exec p -- cat /tmp/copied/below/file").ok()?.as_str(),
+        "content",
+    )?;
+    let back = folder.join("back").display().to_string();
+    ns.kubectl(["cp", "p:/tmp/copied", &back]).ok()?;
+    same(
+        fs::read_to_string(folder.join("back/below/file"))?.as_str(),
+        "content",
+    )
+}
+
+fn port_forward_reaches_the_pod(cluster: &Cluster) -> Result<()> {
+    let ns = cluster.namespace()?;
+    let web = json!({"terminationGracePeriodSeconds": 0, "containers": [{"name": "web", "image": cluster.image("v1")?}]});
+    ns.apply(&[pod("web", web)])?;
+    ns.wait_ready("web")?;
+    let mut forward = ns.kubectl_in_background("port-forward pod/web :8080")?;
+    let line = forward.line(|line| line.starts_with("Forwarding from 127.0.0.1:"))?;
+    let port: u16 = line.split([':', ' ']).nth(3).context("a port")?.parse()?;
+    for _ in 0..5 {
+        let answer = eventually("the web server", || {
+            let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+            write!(stream, "GET / HTTP/1.0\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            has(&answer, &["200 OK"]).map(|()| answer)
+        })?;
+        has(&answer, &["Hello from web"])?;
+    }
+    Ok(())
+}
