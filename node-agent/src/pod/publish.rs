@@ -24,6 +24,20 @@ pub(crate) struct Wanted {
     pub status: Option<(Arc<Pod>, PodStatus)>,
     /// Delete the object once the status is there.
     pub finalize: bool,
+    /// Resource version in which somebody else had changed what we sent: it is sent again.
+    pub overruled: Option<String>,
+}
+
+/// Whether somebody else has set a pod's `Ready` to another value after us, as the node controller does while the
+/// node is silent. An echo of something older of ours has an older transition.
+pub(crate) fn is_overruled(observed: &Pod, status: &PodStatus) -> bool {
+    let ready = |status: &PodStatus| {
+        let conditions = status.conditions.as_deref().unwrap_or_default();
+        let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
+        Some((ready.status.clone(), ready.last_transition_time.as_ref()?.0))
+    };
+    let observed = observed.status.as_ref().and_then(ready);
+    observed.zip(ready(status)).is_some_and(|((theirs, at), (ours, ours_at))| theirs != ours && at > ours_at)
 }
 
 /// How long a status of a pod that is just starting is held back for a better one.
@@ -57,6 +71,7 @@ pub(crate) fn start(agent: Arc<Agent>, worker: mpsc::UnboundedSender<Msg>) -> wa
     let (sender, mut receiver) = watch::channel(Wanted::default());
     tokio::spawn(async move {
         let mut sent: Option<Value> = None;
+        let mut overruled = None;
         let mut delay = Duration::from_millis(100);
         while receiver.changed().await.is_ok() {
             loop {
@@ -69,6 +84,10 @@ pub(crate) fn start(agent: Arc<Agent>, worker: mpsc::UnboundedSender<Msg>) -> wa
                 }
                 let wanted = receiver.borrow_and_update().clone();
                 let Some((pod, status)) = wanted.status else { break };
+                if overruled != wanted.overruled {
+                    overruled = wanted.overruled;
+                    sent = None;
+                }
                 match send(&agent, &pod, &status, &mut sent, wanted.finalize).await {
                     Ok(()) => {
                         delay = Duration::from_millis(100);
@@ -215,6 +234,23 @@ mod tests {
                 "conditions": [{"type": "Ready", "status": "True", "reason": null}]
             })
         );
+    }
+
+    #[test]
+    fn only_a_later_change_by_somebody_else_overrules_a_status() {
+        let at = |ready: &str, second: u8| {
+            json!({"conditions": [{"type": "Ready", "status": ready,
+                "lastTransitionTime": format!("2026-01-01T00:00:0{second}Z")}]})
+        };
+        let ours: PodStatus = serde_json::from_value(at("True", 5)).expect("status");
+        let overruled = |observed: Value| {
+            let pod = json!({"metadata": {"name": "p"}, "status": observed});
+            is_overruled(&serde_json::from_value(pod).expect("pod"), &ours)
+        };
+        assert!(overruled(at("False", 6)));
+        assert!(!overruled(at("False", 4)));
+        assert!(!overruled(at("True", 6)));
+        assert!(!overruled(Value::Null));
     }
 
     #[test]

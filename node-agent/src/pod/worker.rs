@@ -269,6 +269,7 @@ impl Worker {
             }
             Msg::Gone => self.view.gone = true,
             Msg::Sandbox(Ok((handle, ip))) => {
+                debug!(?ip, "sandbox is there");
                 self.handle = Some(Arc::clone(&handle));
                 *self.shared.handle.write() = Some(handle);
                 self.view.sandbox = Sandbox::Ready(ip);
@@ -286,6 +287,7 @@ impl Worker {
                 self.view.sandbox = Sandbox::Failed(hold("ContainerCreating", message, 5));
             }
             Msg::Volumes(Ok(mounted)) => {
+                debug!("volumes are there");
                 self.mounted = Some(mounted);
                 self.view.volumes = Step::Ready;
                 self.refresh = volume::refresh(&self.agent, &self.pod, false);
@@ -340,8 +342,12 @@ impl Worker {
             status::status(&self.pod, sent, &self.view, plan, self.agent.host_ip, now)
         };
         let finalize = plan.actions.contains(&Action::Finalize);
+        let overruled = publish::is_overruled(&self.pod, &status)
+            .then(|| self.pod.metadata.resource_version.clone())
+            .flatten();
         self.publisher.send_if_modified(|wanted| {
             let same = wanted.finalize == finalize
+                && (overruled.is_none() || wanted.overruled == overruled)
                 && wanted
                     .status
                     .as_ref()
@@ -349,6 +355,7 @@ impl Worker {
             if !same {
                 wanted.status = Some((Arc::clone(&self.pod), status));
                 wanted.finalize = finalize;
+                wanted.overruled = overruled.or(wanted.overruled.take());
             }
             !same
         });
