@@ -31,7 +31,7 @@ pub use need::{Unmet, need, need_root};
 pub use objects::{container_status, has_condition, is_ready, pod, shell_pod, web_deployment, web_service};
 pub use process::{Process, Role};
 pub use registry::Registry;
-pub use user::User;
+pub use user::{User, target_dir};
 
 use std::time::{Duration, Instant};
 

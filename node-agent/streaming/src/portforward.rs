@@ -153,6 +153,11 @@ async fn forward(mut data: Stream, error: Stream, pod: Pod) {
         }
         let _ = writer.send(&[], true).await;
     };
-    tokio::join!(up, down);
+    // When the pod has said everything it is over: kubectl before 1.28 keeps its end open until this stream ends.
+    let mut down = std::pin::pin!(down);
+    tokio::select! {
+        () = &mut down => {}
+        () = up => down.await,
+    }
     let _ = errors.send(&[], true).await;
 }

@@ -1,1 +1,5 @@
-//! -
+//! Client libraries as they come.
+
+mod election;
+mod kube_rs;
+mod python;

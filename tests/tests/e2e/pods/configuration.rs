@@ -175,13 +175,13 @@ fn a_pod_has_a_token_and_reaches_the_api(cluster: &Cluster) -> Result<()> {
     ns.apply(&[shell_pod(
         "q",
         &cluster.image("v1")?,
-        "cat /var/run/secrets/kubernetes.io/serviceaccount/token; sleep 1000",
+        "cat /var/run/secrets/kubernetes.io/serviceaccount/token; echo; sleep 1000",
     )])?;
     ns.wait_ready("q")?;
     let token = eventually("the token", || {
         let token = ns.kubectl("logs q").ok()?;
         ensure!(token.matches('.').count() == 2, "{token}");
-        Ok(token)
+        Ok(token.trim().to_owned())
     })?;
     let server = format!("https://127.0.0.1:{}", cluster.port());
     let who = [
