@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::core::v1::{Event, EventSource, Node, ObjectReference, Pod},
+    api::core::v1::{Event, EventSource, Node, ObjectReference, Pod, Service},
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
 use kube::{
@@ -57,6 +57,19 @@ impl Recorder {
             field_path: field,
         };
         self.happened(about, warning, reason, message);
+    }
+
+    /// Something that went wrong with a service.
+    pub fn service(&self, service: &Service, reason: &str, message: String) {
+        let about = ObjectReference {
+            api_version: Some("v1".into()),
+            kind: Some("Service".into()),
+            name: service.metadata.name.clone(),
+            namespace: service.metadata.namespace.clone(),
+            uid: service.metadata.uid.clone(),
+            ..ObjectReference::default()
+        };
+        self.happened(about, true, reason, message);
     }
 
     /// Something about the node.

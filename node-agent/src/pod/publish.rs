@@ -37,7 +37,9 @@ pub(crate) fn is_overruled(observed: &Pod, status: &PodStatus) -> bool {
         Some((ready.status.clone(), ready.last_transition_time.as_ref()?.0))
     };
     let observed = observed.status.as_ref().and_then(ready);
-    observed.zip(ready(status)).is_some_and(|((theirs, at), (ours, ours_at))| theirs != ours && at > ours_at)
+    observed
+        .zip(ready(status))
+        .is_some_and(|((theirs, at), (ours, ours_at))| theirs != ours && at > ours_at)
 }
 
 /// How long a status of a pod that is just starting is held back for a better one.

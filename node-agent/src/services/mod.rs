@@ -160,12 +160,12 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
             continue;
         };
         for name in std::mem::take(&mut dirty) {
-            carry_over(&known, &name, &outputs, &mut set).await;
+            carry_over(&agent, &known, &name, &outputs, &mut set).await;
         }
     }
 }
 
-async fn carry_over(known: &Known, name: &str, outputs: &Outputs, set: &mut BTreeSet<String>) {
+async fn carry_over(agent: &Agent, known: &Known, name: &str, outputs: &Outputs, set: &mut BTreeSet<String>) {
     let Some(service) = known.services.get(name) else {
         outputs.dns.set(name, None);
         if set.remove(name) {
@@ -180,10 +180,9 @@ async fn carry_over(known: &Known, name: &str, outputs: &Outputs, set: &mut BTre
         Some(value) => {
             set.insert(name.to_owned());
             if let Err(error) = outputs.proxy.set(value).await {
-                warn!(
-                    error = crate::container::image::chain(&error),
-                    "a port of a service"
-                );
+                let message = crate::container::image::chain(&error);
+                warn!(error = message, "a port of a service");
+                agent.events.service(service, "FailedToListen", message);
             }
         }
         None => {

@@ -55,8 +55,6 @@ impl Outcome {
 /// A run under way.
 pub struct Load {
     stop: Arc<AtomicBool>,
-    /// Requests begun.
-    begun: Arc<AtomicU64>,
     outcome: Arc<Mutex<Outcome>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -80,15 +78,10 @@ pub fn start(target: SocketAddr, threads: usize, limit: u64) -> Load {
         })
     };
     let threads = (0..threads).map(work).collect();
-    Load { stop, begun, outcome, threads }
+    Load { stop, outcome, threads }
 }
 
 impl Load {
-    /// Requests sent so far.
-    pub fn sent(&self) -> u64 {
-        self.begun.load(Ordering::Relaxed)
-    }
-
     /// Waits until the limit is reached.
     pub fn finish(self) -> Outcome {
         for thread in self.threads {
