@@ -22,15 +22,20 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
     let begin = Instant::now();
     ensure!(args.server.port != 0, "`skiff up` needs a fixed --port: the cluster must be found again after a restart");
     check::essentials().context("this machine can't run skiff yet (`skiff check` explains)")?;
+    // Whatever may refuse comes before anything is written: a refused first start must not fix the cluster's settings.
+    let node = cluster::node_name(args.node.node_name.as_deref())?;
+    let running = |role| Process::load(&process::file(&paths.run, role));
+    let has_server = running("server").is_some();
+    if running("monitor").is_none() && !has_server {
+        port_is_free(args)?;
+    }
     paths.create()?;
     cluster::Fixed::check(&args.server, &paths.data)?;
-    let node = cluster::node_name(args.node.node_name.as_deref())?;
     let timeout = Duration::from_secs(args.timeout);
-    match Process::load(&process::file(&paths.run, "monitor")) {
+    match running("monitor") {
         Some(monitor) => println!("skiff runs already (process {})", monitor.pid()),
         None => {
-            if Process::load(&process::file(&paths.run, "server")).is_none() {
-                port_is_free(args)?;
+            if !has_server {
                 monitor::prepare(paths, args, &node)?;
             }
             start_monitor(paths, args)?;

@@ -11,18 +11,19 @@ skiff_tests::cases! {
 }
 
 const SCRIPT: &str = r#"
-import sys, os
+import logging, os, sys
 from kubernetes import client, config
 from kubernetes.leaderelection import leaderelection, electionconfig
 from kubernetes.leaderelection.resourcelock.leaselock import LeaseLock
 
+logging.basicConfig(level=logging.INFO)
 server, ca, token, namespace, name = sys.argv[1:]
 settings = client.Configuration()
 settings.host, settings.ssl_ca_cert = server, ca
 settings.api_key = {"authorization": "Bearer " + token}
 client.Configuration.set_default(settings)
 def leads():
-    print("leads", name, flush=True)
+    print("leads " + name + "\n", end="", flush=True)
 election = electionconfig.Config(LeaseLock("election", namespace, name), lease_duration=3, renew_deadline=2,
                                  retry_period=1, onstarted_leading=leads, onstopped_leading=lambda: os._exit(1))
 leaderelection.LeaderElection(election).run()
@@ -55,7 +56,7 @@ fn a_killed_leader_is_followed_by_the_other_replica(cluster: &Cluster) -> Result
     ns.wait("election", "to be held by the first", holder_is("first"))?;
     let mut second = start("second")?;
     // It has seen the lease and waits.
-    second.line(|line| line.contains("first"))?;
+    second.line(|line| line.contains("lease held by first"))?;
     drop(first);
     second.line(|line| line == "leads second")?;
     ns.wait("election", "to be held by the second", holder_is("second"))?;

@@ -155,7 +155,7 @@ async fn streams(ns: &Namespace<'_>) -> Result<()> {
     same(text.as_str(), "got hello\n")?;
     let status = status.await.context("no status")?;
     same(status.status.as_deref(), Some("Failure"))?;
-    ensure!(status.message.clone().unwrap_or_default().contains("exit code 3"), "{status:?}");
+    ensure!(status.message.clone().unwrap_or_default().contains("exit status 3"), "{status:?}");
 
     let params = LogParams { follow: true, ..Default::default() };
     kube::runtime::wait::await_condition(pods.clone(), "talks", |pod: Option<&Pod>| {

@@ -204,7 +204,7 @@ fn create_run_and_expose_make_objects(cluster: &Cluster) -> Result<()> {
     has(
         &ns.kubectl("create configmap m").fails(1)?,
         &[
-            "Error from server (AlreadyExists)",
+            "error: failed to create configmap:",
             "configmaps \"m\" already exists",
         ],
     )?;

@@ -68,6 +68,7 @@ fn one(cluster: &Cluster, program: std::path::PathBuf) -> Result<()> {
     let line = forward.line(|line| line.starts_with("Forwarding from 127.0.0.1:"))?;
     let port: u16 = line.split([':', ' ']).nth(3).context("a port")?.parse()?;
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(skiff_tests::DEADLINE))?;
     write!(stream, "GET / HTTP/1.0\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
