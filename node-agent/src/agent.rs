@@ -132,6 +132,9 @@ pub(crate) async fn run(
         .context("watch the spawner")?;
     let client = Client::try_from(api.clone()).context("make the API client")?;
     let images = ImageStore::open(crate::image_config(&config, entered)).context("open the image store")?;
+    // The first look compiles the grammar of references, which the first pod need not wait for.
+    let warm = images.clone();
+    tokio::task::spawn_blocking(move || warm.find("localhost/warm:up").is_ok());
     let agent = Arc::new(Agent {
         events: Recorder::start(client.clone(), config.node_name.clone()),
         capacity: node::Capacity::measure(&config.data_dir, config.max_pods),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use skiff_runtime::supervisor::ContainerState;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{Msg, Worker, container_name, hold};
 use crate::{
@@ -174,6 +174,7 @@ impl Worker {
         };
         match result {
             Ok(source) => {
+                debug!(container = name, "image is there");
                 instance.image = Image::Present;
                 self.sources.insert(name, source);
             }
