@@ -9,9 +9,9 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    check, cluster,
+    check,
     cli::UpArgs,
-    monitor,
+    cluster, monitor,
     paths::Paths,
     process::{self, Process},
     server, status,
@@ -20,7 +20,10 @@ use crate::{
 /// Starts what does not run yet, waits until the node is ready, and says how to go on.
 pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
     let begin = Instant::now();
-    ensure!(args.server.port != 0, "`skiff up` needs a fixed --port: the cluster must be found again after a restart");
+    ensure!(
+        args.server.port != 0,
+        "`skiff up` needs a fixed --port: the cluster must be found again after a restart"
+    );
     check::essentials().context("this machine can't run skiff yet (`skiff check` explains)")?;
     // Whatever may refuse comes before anything is written: a refused first start must not fix the cluster's settings.
     let node = cluster::node_name(args.node.node_name.as_deref())?;
@@ -51,7 +54,10 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
         );
     }
     println!("node {node} ready after {:.2} s", begin.elapsed().as_secs_f64());
-    println!("\nGo on with\n  export KUBECONFIG={}", paths.admin_kubeconfig().display());
+    println!(
+        "\nGo on with\n  export KUBECONFIG={}",
+        paths.admin_kubeconfig().display()
+    );
     println!("  kubectl get nodes\nStop with\n  skiff down");
     Ok(())
 }
@@ -59,8 +65,12 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
 /// The port must be known to be free before anything is written: the server would only say so in its log.
 fn port_is_free(args: &UpArgs) -> Result<()> {
     let address = std::net::SocketAddr::new(args.server.listen, args.server.port);
-    std::net::TcpListener::bind(address)
-        .with_context(|| format!("port {} is taken on {}: stop what listens there, or choose another with --port", args.server.port, args.server.listen))?;
+    std::net::TcpListener::bind(address).with_context(|| {
+        format!(
+            "port {} is taken on {}: stop what listens there, or choose another with --port",
+            args.server.port, args.server.listen
+        )
+    })?;
     Ok(())
 }
 
@@ -73,7 +83,12 @@ fn start_monitor(paths: &Paths, args: &UpArgs) -> Result<()> {
         .open(&log_path)
         .with_context(|| format!("open {log_path:?}"))?;
     let mut child = Command::new(process::own_program())
-        .args(["--data-dir".as_ref(), paths.data.as_os_str(), "--run-dir".as_ref(), paths.run.as_os_str()])
+        .args([
+            "--data-dir".as_ref(),
+            paths.data.as_os_str(),
+            "--run-dir".as_ref(),
+            paths.run.as_os_str(),
+        ])
         .arg("monitor")
         .args(monitor::arguments(args))
         .stdin(Stdio::null())

@@ -26,14 +26,28 @@ fn up_starts_a_ready_node_and_down_leaves_nothing(user: User) -> Result<()> {
     let said = cluster.up("").ok()?;
     has(&said, &["ready after", "export KUBECONFIG="])?;
     let nodes = cluster.kubectl("get nodes").ok()?;
-    ensure!(nodes.lines().nth(1).is_some_and(|line| line.contains(" Ready ")), "{nodes}");
+    ensure!(
+        nodes.lines().nth(1).is_some_and(|line| line.contains(" Ready ")),
+        "{nodes}"
+    );
     for role in [Role::Monitor, Role::Server, Role::Agent, Role::Spawner] {
         let found = cluster.processes_with(role);
         ensure!(found.len() == 1, "{role:?}: {:?}", cluster.processes());
     }
     has(&cluster.up("").ok()?, &["skiff runs already"])?;
-    has(&cluster.skiff("status").ok()?, &["monitor  running", "server   running", "agent    running", ", ready"])?;
-    same(cluster.skiff("kubeconfig --path").ok()?.trim(), &cluster.kubeconfig().display().to_string())?;
+    has(
+        &cluster.skiff("status").ok()?,
+        &[
+            "monitor  running",
+            "server   running",
+            "agent    running",
+            ", ready",
+        ],
+    )?;
+    same(
+        cluster.skiff("kubeconfig --path").ok()?.trim(),
+        &cluster.kubeconfig().display().to_string(),
+    )?;
     let ns = cluster.namespace()?;
     ns.apply(&[shell_pod("p", &cluster.image("v1")?, "sleep 1000")])?;
     ns.wait_ready("p")?;
@@ -52,7 +66,13 @@ fn down_without_purge_keeps_the_objects(user: User) -> Result<()> {
     has(&cluster.down().ok()?, &["its data stays in"])?;
     ensure!(cluster.processes().is_empty(), "{:?}", cluster.processes());
     cluster.up("").ok()?;
-    same(cluster.kubectl("get configmap kept -o jsonpath={.data.k}").ok()?.as_str(), "v")?;
+    same(
+        cluster
+            .kubectl("get configmap kept -o jsonpath={.data.k}")
+            .ok()?
+            .as_str(),
+        "v",
+    )?;
     same(cluster.kubectl("get nodes -o name").ok()?, node)
 }
 
@@ -80,7 +100,10 @@ fn a_killed_server_has_lost_nothing(user: User) -> Result<()> {
     }
     let there = ns.kubectl("get configmaps -o name").ok()?;
     for name in acknowledged {
-        ensure!(there.lines().any(|line| line == format!("configmap/{name}")), "{name} was acknowledged and is gone");
+        ensure!(
+            there.lines().any(|line| line == format!("configmap/{name}")),
+            "{name} was acknowledged and is gone"
+        );
     }
     Ok(())
 }
@@ -94,12 +117,23 @@ fn a_killed_agent_finds_its_pods_again(user: User) -> Result<()> {
     let agent = cluster.processes_with(Role::Agent).pop().context("an agent")?;
     agent.kill();
     eventually("another agent", || {
-        ensure!(cluster.processes_with(Role::Agent).iter().any(|found| *found != agent && found.is_alive()), "none yet");
-        same(ns.kubectl("exec p -- echo still there").ok()?.as_str(), "still there\n")
+        ensure!(
+            cluster
+                .processes_with(Role::Agent)
+                .iter()
+                .any(|found| *found != agent && found.is_alive()),
+            "none yet"
+        );
+        same(
+            ns.kubectl("exec p -- echo still there").ok()?.as_str(),
+            "still there\n",
+        )
     })?;
     same(cluster.processes_with(Role::Container), containers)?;
     let after = ns.get::<Pod>("p")?;
-    let id = |pod: &Pod| container_status(pod, "main").map(|status| (status.container_id.clone(), status.restart_count));
+    let id = |pod: &Pod| {
+        container_status(pod, "main").map(|status| (status.container_id.clone(), status.restart_count))
+    };
     same(id(&after), id(&before))
 }
 
@@ -120,7 +154,10 @@ fn a_data_directory_cut_short_is_healed_or_refused(user: User) -> Result<()> {
     // A key that is gone is no reason to make another: everything signed with it would be worth nothing.
     fs::write(pki.join("ca.crt"), "nonsense")?;
     let refused = cluster.up("");
-    ensure!(refused.code != 0 && refused.stderr.contains("ca.crt"), "{refused}");
+    ensure!(
+        refused.code != 0 && refused.stderr.contains("ca.crt"),
+        "{refused}"
+    );
     Ok(())
 }
 
@@ -128,28 +165,57 @@ fn what_can_not_work_is_refused_with_the_reason(user: User) -> Result<()> {
     let cluster = Cluster::new(user)?;
     let taken = TcpListener::bind(("0.0.0.0", cluster.port()))?;
     let refused = cluster.up("").fails(1)?;
-    has(&refused, &[&format!("port {} is taken", cluster.port()), "--port"])?;
+    has(
+        &refused,
+        &[&format!("port {} is taken", cluster.port()), "--port"],
+    )?;
     drop(taken);
-    let fails = |options: &str, code: i32, parts: &[&str]| -> Result<()> { has(&cluster.up(options).fails(code)?, parts) };
+    let fails = |options: &str, code: i32, parts: &[&str]| -> Result<()> {
+        has(&cluster.up(options).fails(code)?, parts)
+    };
     fails("--nonsense", 2, &["unexpected argument '--nonsense'"])?;
-    fails("--cluster-cidr=x", 2, &["invalid value 'x' for '--cluster-cidr <CIDR>'"])?;
+    fails(
+        "--cluster-cidr=x",
+        2,
+        &["invalid value 'x' for '--cluster-cidr <CIDR>'"],
+    )?;
     fails("--cluster-cidr=10.96.0.0/15", 1, &["overlap"])?;
     fails("--node-name=Not_A_Name", 1, &["can't be the name of a node"])?;
     has(&cluster.down().ok()?, &["skiff is down"])?;
     cluster.up("--cluster-domain=first.test").ok()?;
     cluster.down().ok()?;
-    fails("--cluster-domain=second.test", 1, &["was started with", "first.test"])
+    fails(
+        "--cluster-domain=second.test",
+        1,
+        &["was started with", "first.test"],
+    )
 }
 
 fn the_command_line_teaches() -> Result<()> {
-    let program = std::env::var_os("SKIFF_BIN").map_or_else(|| skiff_tests::target_dir().join("debug/skiff"), Into::into);
-    let skiff = |word: &str| -> Result<Output> { run(std::process::Command::new(&program).args(word.split(' '))) };
-    has(&skiff("--help")?.ok()?, &["Start here:", "skiff up", "KUBECONFIG", "skiff down --purge"])?;
-    has(&skiff("up --help")?.ok()?, &["--port", "[default: 6443]", "--cluster-cidr"])?;
-    has(&skiff("nonsense")?.fails(2)?, &["unrecognized subcommand 'nonsense'"])?;
+    let program = std::env::var_os("SKIFF_BIN")
+        .map_or_else(|| skiff_tests::target_dir().join("debug/skiff"), Into::into);
+    let skiff =
+        |word: &str| -> Result<Output> { run(std::process::Command::new(&program).args(word.split(' '))) };
+    has(
+        &skiff("--help")?.ok()?,
+        &["Start here:", "skiff up", "KUBECONFIG", "skiff down --purge"],
+    )?;
+    has(
+        &skiff("up --help")?.ok()?,
+        &["--port", "[default: 6443]", "--cluster-cidr"],
+    )?;
+    has(
+        &skiff("nonsense")?.fails(2)?,
+        &["unrecognized subcommand 'nonsense'"],
+    )?;
     let checked = skiff("check")?;
-    has(&checked.stdout, &["kernel", "user namespaces", "cgroups", "overlay"])?;
+    has(
+        &checked.stdout,
+        &["kernel", "user namespaces", "cgroups", "overlay"],
+    )?;
     let script = skiff("completion bash")?.ok()?;
     let bash = need("bash")?;
-    skiff_tests::run_with_input(std::process::Command::new(bash).arg("-n"), script.as_bytes())?.ok().map(drop)
+    skiff_tests::run_with_input(std::process::Command::new(bash).arg("-n"), script.as_bytes())?
+        .ok()
+        .map(drop)
 }

@@ -33,8 +33,13 @@ fn a_killed_leader_is_followed_by_the_other_replica(cluster: &Cluster) -> Result
     let python = super::python::python()?;
     let ns = cluster.namespace()?;
     ns.kubectl("create serviceaccount app").ok()?;
-    ns.kubectl("create role app --verb=get,create,update,patch --resource=leases.coordination.k8s.io").ok()?;
-    ns.kubectl(format!("create rolebinding app --role=app --serviceaccount={}:app", ns.name())).ok()?;
+    ns.kubectl("create role app --verb=get,create,update,patch --resource=leases.coordination.k8s.io")
+        .ok()?;
+    ns.kubectl(format!(
+        "create rolebinding app --role=app --serviceaccount={}:app",
+        ns.name()
+    ))
+    .ok()?;
     let token = ns.kubectl("create token app").ok()?;
     let script = cluster.home().join(format!("{}.py", ns.name()));
     fs::write(&script, SCRIPT)?;
@@ -42,12 +47,18 @@ fn a_killed_leader_is_followed_by_the_other_replica(cluster: &Cluster) -> Result
     let server = format!("https://127.0.0.1:{}", cluster.port());
     let start = |name: &str| {
         let mut command = Command::new(&python);
-        command.arg(&script).arg(&server).arg(&ca).args([token.trim(), ns.name(), name]);
+        command
+            .arg(&script)
+            .arg(&server)
+            .arg(&ca)
+            .args([token.trim(), ns.name(), name]);
         Background::start(&mut command)
     };
     let holder_is = |name: &'static str| {
         move |lease: Option<&Lease>| {
-            let holder = lease.and_then(|lease| lease.spec.as_ref()).and_then(|spec| spec.holder_identity.as_deref());
+            let holder = lease
+                .and_then(|lease| lease.spec.as_ref())
+                .and_then(|spec| spec.holder_identity.as_deref());
             holder == Some(name)
         }
     };

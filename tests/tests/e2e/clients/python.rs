@@ -56,17 +56,20 @@ pub fn python() -> Result<PathBuf> {
         let program = venv.join("bin/python");
         let has_client = || {
             program.exists()
-                && skiff_tests::run(Command::new(&program).args(["-c", "import kubernetes"])).is_ok_and(|o| o.code == 0)
+                && skiff_tests::run(Command::new(&program).args(["-c", "import kubernetes"]))
+                    .is_ok_and(|o| o.code == 0)
         };
         if !has_client() {
             let python = skiff_tests::need("python3")?;
             skiff_tests::run(Command::new(python).args(["-m", "venv"]).arg(&venv))?.ok()?;
-            skiff_tests::run(Command::new(&program).args(["-m", "pip", "install", "--quiet", "kubernetes"]))?.ok()?;
+            skiff_tests::run(Command::new(&program).args(["-m", "pip", "install", "--quiet", "kubernetes"]))?
+                .ok()?;
         }
         Ok(program)
     };
     let made = MADE.get_or_init(|| make().map_err(|error| format!("{error:#}")));
-    made.clone().map_err(|error| Unmet(format!("no Python with the kubernetes client: {error}")).into())
+    made.clone()
+        .map_err(|error| Unmet(format!("no Python with the kubernetes client: {error}")).into())
 }
 
 fn the_python_client_lists_watches_patches_and_executes(cluster: &Cluster) -> Result<()> {
@@ -77,10 +80,21 @@ fn the_python_client_lists_watches_patches_and_executes(cluster: &Cluster) -> Re
     let script = cluster.home().join(format!("{}.py", ns.name()));
     fs::write(&script, SCRIPT)?;
     let mut command = Command::new(python);
-    command.arg(script).arg(ns.name()).env("KUBECONFIG", cluster.kubeconfig());
+    command
+        .arg(script)
+        .arg(ns.name())
+        .env("KUBECONFIG", cluster.kubeconfig());
     let text = skiff_tests::run(&mut command)?.ok()?;
-    has(&text, &[
-        "pods ['p']\n", "watch ['MODIFIED', 'DELETED']\n", "exec ['err', 'out']\n", "shell typed 5\n", "log logged\n",
-        "error 404 Not Found\n", "apps 0 1\n",
-    ])
+    has(
+        &text,
+        &[
+            "pods ['p']\n",
+            "watch ['MODIFIED', 'DELETED']\n",
+            "exec ['err', 'out']\n",
+            "shell typed 5\n",
+            "log logged\n",
+            "error 404 Not Found\n",
+            "apps 0 1\n",
+        ],
+    )
 }

@@ -191,7 +191,7 @@ fn port_forward_reaches_the_pod(cluster: &Cluster) -> Result<()> {
     for _ in 0..5 {
         let answer = eventually("the web server", || {
             let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(skiff_tests::DEADLINE))?;
+            stream.set_read_timeout(Some(skiff_tests::DEADLINE))?;
             write!(stream, "GET / HTTP/1.0\r\n\r\n")?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;

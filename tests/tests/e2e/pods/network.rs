@@ -122,7 +122,11 @@ fn a_service_without_endpoints_refuses_at_once(cluster: &Cluster) -> Result<()> 
     ns.wait_ready("client")?;
     let begin = std::time::Instant::now();
     let address = ns.cluster_address("web")?;
-    let output = ns.kubectl(format!("exec client -- nc -w 20 {} {}", address.ip(), address.port()));
+    let output = ns.kubectl(format!(
+        "exec client -- nc -w 20 {} {}",
+        address.ip(),
+        address.port()
+    ));
     same(output.code, 1)?;
     has(&output.stderr, &["refused"])?;
     ensure!(begin.elapsed().as_secs() < 10, "it took {:?}", begin.elapsed());
