@@ -27,21 +27,43 @@ struct Finding {
 
 impl Finding {
     fn ok(what: &'static str, text: impl Into<String>) -> Self {
-        Self { level: Level::Ok, what, text: text.into(), remedy: None }
+        Self {
+            level: Level::Ok,
+            what,
+            text: text.into(),
+            remedy: None,
+        }
     }
 
     fn less(what: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { level: Level::Less, what, text: text.into(), remedy: Some(remedy.into()) }
+        Self {
+            level: Level::Less,
+            what,
+            text: text.into(),
+            remedy: Some(remedy.into()),
+        }
     }
 
     fn missing(what: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { level: Level::Missing, what, text: text.into(), remedy: Some(remedy.into()) }
+        Self {
+            level: Level::Missing,
+            what,
+            text: text.into(),
+            remedy: Some(remedy.into()),
+        }
     }
 }
 
 /// Prints all findings and the remedies together; 1 when something essential is missing.
 pub fn run(paths: &Paths, args: &CheckArgs) -> i32 {
-    let mut findings = vec![kernel(), user_namespaces(), id_ranges(), overlay(), cgroups(), tun()];
+    let mut findings = vec![
+        kernel(),
+        user_namespaces(),
+        id_ranges(),
+        overlay(),
+        cgroups(),
+        tun(),
+    ];
     findings.push(port(args.port));
     findings.push(disk(paths));
     for finding in &findings {
@@ -52,7 +74,11 @@ pub fn run(paths: &Paths, args: &CheckArgs) -> i32 {
         };
         println!("{mark}  {:16} {}", finding.what, finding.text);
     }
-    let remedies: Vec<_> = findings.iter().filter(|f| f.level != Level::Ok).filter_map(|f| f.remedy.as_ref()).collect();
+    let remedies: Vec<_> = findings
+        .iter()
+        .filter(|f| f.level != Level::Ok)
+        .filter_map(|f| f.remedy.as_ref())
+        .collect();
     if !remedies.is_empty() {
         println!("\nAs root, once:");
         for remedy in remedies {
@@ -66,7 +92,12 @@ pub fn run(paths: &Paths, args: &CheckArgs) -> i32 {
 pub fn essentials() -> Result<()> {
     for finding in [kernel(), user_namespaces()] {
         if finding.level == Level::Missing {
-            bail!("{}: {}; {}", finding.what, finding.text, finding.remedy.unwrap_or_default());
+            bail!(
+                "{}: {}; {}",
+                finding.what,
+                finding.text,
+                finding.remedy.unwrap_or_default()
+            );
         }
     }
     Ok(())
@@ -75,12 +106,18 @@ pub fn essentials() -> Result<()> {
 fn kernel() -> Finding {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let release = release.trim();
-    let mut parts = release.split(|c: char| !c.is_ascii_digit()).filter_map(|p| p.parse::<u32>().ok());
+    let mut parts = release
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|p| p.parse::<u32>().ok());
     let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     if version >= (5, 13) {
         Finding::ok("kernel", release)
     } else {
-        Finding::missing("kernel", format!("{release} is older than 5.13"), "apt-get install linux-image-amd64 && reboot")
+        Finding::missing(
+            "kernel",
+            format!("{release} is older than 5.13"),
+            "apt-get install linux-image-amd64 && reboot",
+        )
     }
 }
 
@@ -90,7 +127,9 @@ fn user_namespaces() -> Finding {
     if getuid().is_root() {
         return Finding::ok(what, "not needed as root");
     }
-    let tried = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "--net", "true"]).output();
+    let tried = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "--net", "true"])
+        .output();
     let refused = match tried {
         Ok(output) if output.status.success() => return Finding::ok(what, "allowed"),
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
@@ -114,8 +153,14 @@ fn id_ranges() -> Finding {
     if getuid().is_root() {
         return Finding::ok(what, "not needed as root");
     }
-    let user = User::from_uid(getuid()).ok().flatten().map(|u| u.name).unwrap_or_else(|| getuid().to_string());
-    let remedy = format!("apt-get install uidmap && usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}");
+    let user = User::from_uid(getuid())
+        .ok()
+        .flatten()
+        .map(|u| u.name)
+        .unwrap_or_else(|| getuid().to_string());
+    let remedy = format!(
+        "apt-get install uidmap && usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
+    );
     let without = "pods run with a single user id: images that switch users will fail";
     let has_range = |path: &str| {
         let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -126,7 +171,11 @@ fn id_ranges() -> Finding {
         })
     };
     if !has_range("/etc/subuid") || !has_range("/etc/subgid") {
-        return Finding::less(what, format!("no range for {user} in /etc/subuid and /etc/subgid: {without}"), remedy);
+        return Finding::less(
+            what,
+            format!("no range for {user} in /etc/subuid and /etc/subgid: {without}"),
+            remedy,
+        );
     }
     let helpers = ["/usr/bin/newuidmap", "/usr/bin/newgidmap"];
     if helpers.iter().any(|h| !is_executable(h)) {
@@ -141,10 +190,17 @@ fn is_executable(path: &str) -> bool {
 
 fn overlay() -> Finding {
     let listed = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    if listed.lines().any(|l| l.split_whitespace().last() == Some("overlay")) {
+    if listed
+        .lines()
+        .any(|l| l.split_whitespace().last() == Some("overlay"))
+    {
         return Finding::ok("overlay", "in the kernel");
     }
-    Finding::missing("overlay", "the kernel does not have overlayfs loaded", "modprobe overlay")
+    Finding::missing(
+        "overlay",
+        "the kernel does not have overlayfs loaded",
+        "modprobe overlay",
+    )
 }
 
 fn cgroups() -> Finding {
@@ -164,25 +220,44 @@ fn cgroups() -> Finding {
         return Finding::ok(what, "version 2");
     }
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = own.lines().find_map(|l| l.strip_prefix("0::")).unwrap_or("/").trim_start_matches('/').to_owned();
+    let own = own
+        .lines()
+        .find_map(|l| l.strip_prefix("0::"))
+        .unwrap_or("/")
+        .trim_start_matches('/')
+        .to_owned();
     let user = getuid();
-    let delegated = Path::new("/sys/fs/cgroup").join(own.split(&format!("user@{user}.service")).next().unwrap_or_default());
+    let delegated = Path::new("/sys/fs/cgroup").join(
+        own.split(&format!("user@{user}.service"))
+            .next()
+            .unwrap_or_default(),
+    );
     let delegated = delegated.join(format!("user@{user}.service/cgroup.controllers"));
     let have = std::fs::read_to_string(&delegated).unwrap_or_default();
-    let missing: Vec<_> = ["cpu", "memory", "pids"].into_iter().filter(|c| !have.split_whitespace().any(|h| h == *c)).collect();
+    let missing: Vec<_> = ["cpu", "memory", "pids"]
+        .into_iter()
+        .filter(|c| !have.split_whitespace().any(|h| h == *c))
+        .collect();
     if missing.is_empty() {
         return Finding::ok(what, "version 2, delegated to you");
     }
     Finding::less(
         what,
-        format!("version 2, but {} not delegated to you: pods run without those limits", missing.join(", ")),
+        format!(
+            "version 2, but {} not delegated to you: pods run without those limits",
+            missing.join(", ")
+        ),
         "mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
          >/etc/systemd/system/user@.service.d/delegate.conf && systemctl daemon-reload",
     )
 }
 
 fn tun() -> Finding {
-    match std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun") {
+    match std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/net/tun")
+    {
         Ok(_) => Finding::ok("/dev/net/tun", "open to you"),
         // One node needs none; several use another way.
         Err(error) => Finding::ok("/dev/net/tun", format!("not open to you ({error}); not needed")),
@@ -195,14 +270,20 @@ fn port(port: u16) -> Finding {
         Err(error) => Finding {
             level: Level::Less,
             what: "port",
-            text: format!("{port}: {error} (a cluster that runs already is fine; else choose another with --port)"),
+            text: format!(
+                "{port}: {error} (a cluster that runs already is fine; else choose another with --port)"
+            ),
             remedy: None,
         },
     }
 }
 
 fn disk(paths: &Paths) -> Finding {
-    let existing = paths.data.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
+    let existing = paths
+        .data
+        .ancestors()
+        .find(|p| p.exists())
+        .unwrap_or(Path::new("/"));
     match nix::sys::statvfs::statvfs(existing) {
         Ok(stat) => {
             let free = stat.blocks_available() as u64 * stat.fragment_size() as u64 / (1 << 20);
@@ -212,6 +293,10 @@ fn disk(paths: &Paths) -> Finding {
             }
             Finding::ok("disk", format!("{free} MiB free under {}", paths.data.display()))
         }
-        Err(error) => Finding::less("disk", format!("{}: {error}", existing.display()), "choose another --data-dir"),
+        Err(error) => Finding::less(
+            "disk",
+            format!("{}: {error}", existing.display()),
+            "choose another --data-dir",
+        ),
     }
 }

@@ -33,8 +33,16 @@ impl Fixed {
             service_cidr: args.service_cidr.trunc(),
             cluster_domain: args.cluster_domain.clone(),
         };
-        ensure!(now.cluster_cidr.prefix_len() <= 24, "--cluster-cidr {} is smaller than one node's /24", now.cluster_cidr);
-        ensure!(now.service_cidr.prefix_len() <= 28, "--service-cidr {} has fewer than 16 addresses", now.service_cidr);
+        ensure!(
+            now.cluster_cidr.prefix_len() <= 24,
+            "--cluster-cidr {} is smaller than one node's /24",
+            now.cluster_cidr
+        );
+        ensure!(
+            now.service_cidr.prefix_len() <= 28,
+            "--service-cidr {} has fewer than 16 addresses",
+            now.service_cidr
+        );
         ensure!(
             !now.cluster_cidr.contains(&now.service_cidr) && !now.service_cidr.contains(&now.cluster_cidr),
             "--cluster-cidr {} and --service-cidr {} overlap",
@@ -43,7 +51,10 @@ impl Fixed {
         );
         let path = data.join("cluster.json");
         // A file cut short by a crash at the very first start is as good as none.
-        if let Some(first) = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Self>(&b).ok()) {
+        if let Some(first) = std::fs::read(&path)
+            .ok()
+            .and_then(|b| serde_json::from_slice::<Self>(&b).ok())
+        {
             ensure!(
                 first == now,
                 "this cluster was started with --cluster-cidr {} --service-cidr {} --cluster-domain {}: give the same, \
@@ -62,7 +73,9 @@ impl Fixed {
 impl Fixed {
     /// The settings of the first start, or the defaults when there was none.
     pub fn recorded(data: &Path) -> Self {
-        let recorded = std::fs::read(data.join("cluster.json")).ok().and_then(|b| serde_json::from_slice(&b).ok());
+        let recorded = std::fs::read(data.join("cluster.json"))
+            .ok()
+            .and_then(|b| serde_json::from_slice(&b).ok());
         recorded.unwrap_or_else(|| Self {
             cluster_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16),
             service_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16),
@@ -78,7 +91,11 @@ pub fn dns_address(service_cidr: Ipv4Net) -> Ipv4Addr {
 
 /// The address this machine uses towards `to` (nothing is sent): what others reach it at.
 pub fn address_towards(to: IpAddr) -> Option<IpAddr> {
-    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr = if to.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        std::net::Ipv6Addr::UNSPECIFIED.into()
+    };
     let socket = UdpSocket::bind((any, 0)).ok()?;
     socket.connect((to, 9)).ok()?;
     Some(socket.local_addr().ok()?.ip()).filter(|a| !a.is_unspecified())
@@ -102,7 +119,9 @@ pub fn node_name(given: Option<&str>) -> Result<String> {
     };
     let valid = !name.is_empty()
         && name.len() <= 63
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.')
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.ends_with(|c: char| c.is_ascii_alphanumeric());
     ensure!(
@@ -145,6 +164,9 @@ mod tests {
 
     #[test]
     fn dns_is_the_tenth_service_address() {
-        assert_eq!(dns_address("10.96.0.0/16".parse().unwrap()), Ipv4Addr::new(10, 96, 0, 10));
+        assert_eq!(
+            dns_address("10.96.0.0/16".parse().unwrap()),
+            Ipv4Addr::new(10, 96, 0, 10)
+        );
     }
 }

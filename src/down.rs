@@ -29,7 +29,10 @@ pub fn run(paths: &Paths, args: &DownArgs) -> Result<()> {
         remove(&paths.data)?;
         println!("skiff is down, its data is removed");
     } else {
-        println!("skiff is down; its data stays in {} (`skiff down --purge` removes it)", paths.data.display());
+        println!(
+            "skiff is down; its data stays in {} (`skiff down --purge` removes it)",
+            paths.data.display()
+        );
     }
     Ok(())
 }

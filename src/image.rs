@@ -14,13 +14,17 @@ use crate::{
 /// owners of files in layers exist.
 pub fn run(paths: &Paths, args: &ImageArgs) -> Result<()> {
     paths.create()?;
-    let node = crate::cli::NodeArgs { insecure_registry: args.insecure_registry.clone(), ..Default::default() };
+    let node = crate::cli::NodeArgs {
+        insecure_registry: args.insecure_registry.clone(),
+        ..Default::default()
+    };
     let config = cluster::agent_config(paths, &node, &Fixed::recorded(&paths.data))?;
     // Relative paths mean what they meant before the namespaces are entered.
     let command = match &args.command {
-        ImageCommand::Import { source, name } => {
-            ImageCommand::Import { source: std::path::absolute(source)?, name: name.clone() }
-        }
+        ImageCommand::Import { source, name } => ImageCommand::Import {
+            source: std::path::absolute(source)?,
+            name: name.clone(),
+        },
         other => other.clone(),
     };
     let store = skiff_node_agent::open_images(&config)?;
@@ -47,9 +51,17 @@ pub fn run(paths: &Paths, args: &ImageArgs) -> Result<()> {
 fn print_table(images: &[Image]) {
     println!("{:<60} {:<14} {:>9}", "IMAGE", "ID", "SIZE");
     for image in images {
-        let id = image.id.trim_start_matches("sha256:").get(..12).unwrap_or(&image.id);
+        let id = image
+            .id
+            .trim_start_matches("sha256:")
+            .get(..12)
+            .unwrap_or(&image.id);
         let size = format!("{:.1}MB", image.size as f64 / 1e6);
-        let names = if image.tags.is_empty() { &image.digests } else { &image.tags };
+        let names = if image.tags.is_empty() {
+            &image.digests
+        } else {
+            &image.tags
+        };
         for name in names {
             println!("{name:<60} {id:<14} {size:>9}");
         }

@@ -21,7 +21,10 @@ use crate::{paths::Paths, server};
 
 /// Prints the token of this server.
 pub fn print_token(paths: &Paths) -> Result<()> {
-    ensure!(paths.pki().join("ca.key").exists(), "no server has been started here yet (`skiff up` or `skiff server`)");
+    ensure!(
+        paths.pki().join("ca.key").exists(),
+        "no server has been started here yet (`skiff up` or `skiff server`)"
+    );
     println!("{}", Pki::open(&paths.pki())?.join_token());
     Ok(())
 }
@@ -38,12 +41,23 @@ pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
         .ok_or_else(|| anyhow!("{url:?} is not the URL of a server: https://host:port"))?
         .trim_end_matches('/');
     let key = rcgen::KeyPair::generate()?;
-    let csr = rcgen::CertificateParams::default().serialize_request(&key)?.pem()?;
+    let csr = rcgen::CertificateParams::default()
+        .serialize_request(&key)?
+        .pem()?;
     let body = serde_json::json!({"token": token, "node": node, "csr": csr}).to_string();
-    let (ca_pem, certificate_pem) =
-        server::runtime()?.block_on(request(authority, &pin, body)).with_context(|| format!("join {url}"))?;
-    let identity = pki::Identity { certificate_pem, key_pem: key.serialize_pem() };
-    let kubeconfig = pki::kubeconfig(&ca_pem, &format!("https://{authority}"), &format!("system:node:{node}"), &identity);
+    let (ca_pem, certificate_pem) = server::runtime()?
+        .block_on(request(authority, &pin, body))
+        .with_context(|| format!("join {url}"))?;
+    let identity = pki::Identity {
+        certificate_pem,
+        key_pem: key.serialize_pem(),
+    };
+    let kubeconfig = pki::kubeconfig(
+        &ca_pem,
+        &format!("https://{authority}"),
+        &format!("system:node:{node}"),
+        &identity,
+    );
     pki::write_private(&paths.node_kubeconfig(), &kubeconfig)?;
     Ok(())
 }
@@ -55,15 +69,23 @@ async fn request(authority: &str, pin: &str, body: String) -> Result<(String, St
         .with_context(|| format!("look up {authority}"))?
         .next()
         .ok_or_else(|| anyhow!("{authority} has no address"))?;
-    let verifier = Arc::new(Pinned { pin: pin.to_owned(), found: Default::default() });
+    let verifier = Arc::new(Pinned {
+        pin: pin.to_owned(),
+        found: Default::default(),
+    });
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(verifier.clone())
         .with_no_client_auth();
-    let tcp = tokio::net::TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
+    let tcp = tokio::net::TcpStream::connect(address)
+        .await
+        .with_context(|| format!("connect to {address}"))?;
     let name = ServerName::try_from("kubernetes").context("server name")?;
-    let tls = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await.context("TLS")?;
+    let tls = tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
+        .context("TLS")?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await?;
     tokio::spawn(connection);
     let request = Request::post("/skiff/v1/join")
@@ -76,11 +98,22 @@ async fn request(authority: &str, pin: &str, body: String) -> Result<(String, St
     if !status.is_success() {
         let reason = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
         let reason = reason.and_then(|v| v["message"].as_str().map(str::to_owned));
-        bail!("the server refuses: {}", reason.unwrap_or_else(|| status.to_string()));
+        bail!(
+            "the server refuses: {}",
+            reason.unwrap_or_else(|| status.to_string())
+        );
     }
     let answer: serde_json::Value = serde_json::from_slice(&bytes).context("the server's answer")?;
-    let certificate = answer["certificate"].as_str().context("the server's answer has no certificate")?.to_owned();
-    let ca = verifier.found.lock().map_err(|_| anyhow!("verifier panicked"))?.clone().context("no CA was seen")?;
+    let certificate = answer["certificate"]
+        .as_str()
+        .context("the server's answer has no certificate")?
+        .to_owned();
+    let ca = verifier
+        .found
+        .lock()
+        .map_err(|_| anyhow!("verifier panicked"))?
+        .clone()
+        .context("no CA was seen")?;
     Ok((pem::encode(&pem::Pem::new("CERTIFICATE", ca)), certificate))
 }
 
@@ -106,9 +139,10 @@ impl ServerCertVerifier for Pinned {
             .ok_or_else(|| Error::General("this is not the cluster that the token is for".into()))?;
         let mut roots = RootCertStore::empty();
         roots.add(ca.clone().into_owned())?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::new(ring::default_provider()))
-            .build()
-            .map_err(|e| Error::General(e.to_string()))?;
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::new(ring::default_provider()))
+                .build()
+                .map_err(|e| Error::General(e.to_string()))?;
         let verified = verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp, now)?;
         if let Ok(mut found) = self.found.lock() {
             *found = Some(ca.to_vec());
@@ -137,6 +171,8 @@ impl ServerCertVerifier for Pinned {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
+        ring::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -65,7 +65,10 @@ fn main() -> ExitCode {
 fn oci_arguments() -> Option<Vec<std::ffi::OsString>> {
     let mut args = std::env::args_os();
     let program = args.next()?;
-    if std::path::Path::new(&program).file_name().is_some_and(|name| name == "skiff-oci") {
+    if std::path::Path::new(&program)
+        .file_name()
+        .is_some_and(|name| name == "skiff-oci")
+    {
         return Some(args.collect());
     }
     (args.next()? == "oci").then(|| args.collect())

@@ -106,7 +106,14 @@ impl Child {
         let process = Process::load(&process::file(&paths.run, role));
         let running = process.and_then(|p| Some((p, p.pidfd()?)));
         let start_at = running.is_none().then(Instant::now);
-        Self { role, arguments, running, started: Instant::now(), start_at, pause: Duration::ZERO }
+        Self {
+            role,
+            arguments,
+            running,
+            started: Instant::now(),
+            start_at,
+            pause: Duration::ZERO,
+        }
     }
 
     fn start_if_due(&mut self, paths: &Paths, notify: &PathBuf) -> Result<()> {
@@ -120,7 +127,12 @@ impl Child {
             .open(&log_path)
             .with_context(|| format!("open {log_path:?}"))?;
         let child = Command::new(process::own_program())
-            .args(["--data-dir".as_ref(), paths.data.as_os_str(), "--run-dir".as_ref(), paths.run.as_os_str()])
+            .args([
+                "--data-dir".as_ref(),
+                paths.data.as_os_str(),
+                "--run-dir".as_ref(),
+                paths.run.as_os_str(),
+            ])
             .arg(self.role)
             .args(&self.arguments)
             .env("NOTIFY_SOCKET", notify)
@@ -136,13 +148,20 @@ impl Child {
         self.running = process.and_then(|p| Some((p, p.pidfd()?)));
         self.started = Instant::now();
         // Ended within these few instructions: tried again like any other end.
-        self.start_at = self.running.is_none().then(|| Instant::now() + Duration::from_secs(1));
+        self.start_at = self
+            .running
+            .is_none()
+            .then(|| Instant::now() + Duration::from_secs(1));
         Ok(())
     }
 
     /// Notices the end of the child and plans its next start.
     fn has_ended(&mut self) -> bool {
-        if !self.running.as_ref().is_some_and(|(process, _)| !process.is_alive()) {
+        if !self
+            .running
+            .as_ref()
+            .is_some_and(|(process, _)| !process.is_alive())
+        {
             return false;
         }
         self.running = None;
@@ -165,12 +184,27 @@ enum Woken {
 
 /// Sleeps until a signal, a notification, the end of a child, or the time to start one.
 fn wait(signals: &SignalFd, notify: &UnixDatagram, children: &[&Child]) -> Result<Woken> {
-    let mut fds = vec![PollFd::new(signals, PollFlags::IN), PollFd::new(notify, PollFlags::IN)];
-    fds.extend(children.iter().filter_map(|c| c.running.as_ref()).map(|(_, fd)| PollFd::new(fd, PollFlags::IN)));
-    let due = children.iter().filter(|c| c.running.is_none()).filter_map(|c| c.start_at).min();
+    let mut fds = vec![
+        PollFd::new(signals, PollFlags::IN),
+        PollFd::new(notify, PollFlags::IN),
+    ];
+    fds.extend(
+        children
+            .iter()
+            .filter_map(|c| c.running.as_ref())
+            .map(|(_, fd)| PollFd::new(fd, PollFlags::IN)),
+    );
+    let due = children
+        .iter()
+        .filter(|c| c.running.is_none())
+        .filter_map(|c| c.start_at)
+        .min();
     let timeout = due
         .map(|at| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
-        .map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
+        .map(|left| Timespec {
+            tv_sec: left.as_secs() as i64,
+            tv_nsec: left.subsec_nanos().into(),
+        });
     match poll(&mut fds, timeout.as_ref()) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error).context("poll"),
@@ -178,7 +212,10 @@ fn wait(signals: &SignalFd, notify: &UnixDatagram, children: &[&Child]) -> Resul
     let mut message = [0; 256];
     let mut woken = Woken::Other;
     while let Ok(length) = notify.recv(&mut message) {
-        if message[..length].split(|b| *b == b'\n').any(|line| line == b"READY=1") {
+        if message[..length]
+            .split(|b| *b == b'\n')
+            .any(|line| line == b"READY=1")
+        {
             woken = Woken::Ready;
         }
     }
@@ -216,7 +253,9 @@ pub fn last_line(paths: &Paths, role: &str) -> String {
     let log = log_file(paths, role);
     let text = std::fs::read(&log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text[text.len().saturating_sub(4096)..]).into_owned();
-    text.lines().rfind(|line| !line.trim().is_empty()).map_or_else(|| format!("see {}", log.display()), str::to_owned)
+    text.lines()
+        .rfind(|line| !line.trim().is_empty())
+        .map_or_else(|| format!("see {}", log.display()), str::to_owned)
 }
 
 fn server_arguments(args: &ServerArgs) -> Vec<String> {
@@ -241,9 +280,21 @@ fn agent_arguments(node: &NodeArgs, server: &ServerArgs) -> Vec<String> {
     ];
     out.extend(node.node_name.iter().map(|n| format!("--node-name={n}")));
     out.extend(node.node_ip.map(|a| format!("--node-ip={a}")));
-    out.extend(node.node_label.iter().map(|(k, v)| format!("--node-label={k}={v}")));
-    out.extend(node.insecure_registry.iter().map(|r| format!("--insecure-registry={r}")));
-    out.extend(node.registry_mirror.iter().map(|(k, v)| format!("--registry-mirror={k}={v}")));
+    out.extend(
+        node.node_label
+            .iter()
+            .map(|(k, v)| format!("--node-label={k}={v}")),
+    );
+    out.extend(
+        node.insecure_registry
+            .iter()
+            .map(|r| format!("--insecure-registry={r}")),
+    );
+    out.extend(
+        node.registry_mirror
+            .iter()
+            .map(|(k, v)| format!("--registry-mirror={k}={v}")),
+    );
     out
 }
 
@@ -251,7 +302,11 @@ fn agent_arguments(node: &NodeArgs, server: &ServerArgs) -> Vec<String> {
 pub fn arguments(args: &UpArgs) -> Vec<String> {
     let mut out = server_arguments(&args.server);
     let known: std::collections::BTreeSet<String> = out.iter().cloned().collect();
-    out.extend(agent_arguments(&args.node, &args.server).into_iter().filter(|a| !known.contains(a)));
+    out.extend(
+        agent_arguments(&args.node, &args.server)
+            .into_iter()
+            .filter(|a| !known.contains(a)),
+    );
     out
 }
 

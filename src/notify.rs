@@ -4,7 +4,9 @@ use std::{io, os::unix::net::UnixDatagram, path::Path};
 
 /// Sends `READY=1` to `$NOTIFY_SOCKET`, if there is one.
 pub fn ready() -> io::Result<()> {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|p| !p.is_empty()) else { return Ok(()) };
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|p| !p.is_empty()) else {
+        return Ok(());
+    };
     let socket = UnixDatagram::unbound()?;
     match path.to_str().and_then(|p| p.strip_prefix('@')) {
         Some(name) => {

@@ -35,13 +35,19 @@ impl Paths {
         let run = match run {
             Some(dir) => dir,
             None if uid.is_root() => "/run/skiff".into(),
-            None => match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|d| d.is_dir()) {
+            None => match std::env::var_os("XDG_RUNTIME_DIR")
+                .map(PathBuf::from)
+                .filter(|d| d.is_dir())
+            {
                 Some(dir) => dir.join("skiff"),
                 None => format!("/tmp/skiff-{uid}").into(),
             },
         };
         let absolute = |dir: PathBuf| std::path::absolute(&dir).with_context(|| format!("resolve {dir:?}"));
-        let paths = Self { data: absolute(data)?, run: absolute(run)? };
+        let paths = Self {
+            data: absolute(data)?,
+            run: absolute(run)?,
+        };
         ensure!(
             paths.run.as_os_str().len() <= LONGEST_RUN_DIR,
             "the run directory {:?} is too long for Unix sockets: at most {LONGEST_RUN_DIR} bytes, give a shorter --run-dir",
@@ -58,9 +64,14 @@ impl Paths {
                 .mode(0o700)
                 .create(dir)
                 .with_context(|| format!("create {dir:?}"))?;
-            let owner = std::fs::metadata(dir).with_context(|| format!("look at {dir:?}"))?.uid();
+            let owner = std::fs::metadata(dir)
+                .with_context(|| format!("look at {dir:?}"))?
+                .uid();
             let uid = nix::unistd::getuid().as_raw();
-            ensure!(owner == uid, "{dir:?} belongs to user {owner}, not to you (user {uid})");
+            ensure!(
+                owner == uid,
+                "{dir:?} belongs to user {owner}, not to you (user {uid})"
+            );
         }
         Ok(())
     }
@@ -93,7 +104,9 @@ mod tests {
     #[test]
     fn a_run_directory_too_long_for_sockets_is_refused_with_the_limit() {
         let long = PathBuf::from(format!("/tmp/{}", "x".repeat(100)));
-        let error = Paths::resolve(Some("/tmp/d".into()), Some(long)).unwrap_err().to_string();
+        let error = Paths::resolve(Some("/tmp/d".into()), Some(long))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("at most"), "{error}");
     }
 }

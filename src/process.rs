@@ -31,7 +31,10 @@ impl Process {
         if fields.first() == Some(&"Z") {
             return None;
         }
-        Some(Self { pid, start_time: fields.get(19)?.parse().ok()? })
+        Some(Self {
+            pid,
+            start_time: fields.get(19)?.parse().ok()?,
+        })
     }
 
     /// Ourselves.
@@ -84,7 +87,8 @@ impl Process {
     /// Remembers it in a file.
     pub fn save(self, path: &Path) -> Result<()> {
         let temporary = path.with_extension("tmp");
-        std::fs::write(&temporary, serde_json::to_vec(&self)?).with_context(|| format!("write {temporary:?}"))?;
+        std::fs::write(&temporary, serde_json::to_vec(&self)?)
+            .with_context(|| format!("write {temporary:?}"))?;
         std::fs::rename(&temporary, path).with_context(|| format!("write {path:?}"))
     }
 
@@ -95,7 +99,9 @@ impl Process {
             Err(e) if e.kind() == ErrorKind::NotFound => return None,
             Err(_) => return None,
         };
-        serde_json::from_slice::<Self>(&bytes).ok().filter(|p| p.is_alive())
+        serde_json::from_slice::<Self>(&bytes)
+            .ok()
+            .filter(|p| p.is_alive())
     }
 }
 
@@ -117,7 +123,10 @@ pub fn wait_readable(fd: &OwnedFd, timeout: Duration) -> bool {
 
 /// The path of this program, for starting it again; by descriptor when it was replaced meanwhile.
 pub fn own_program() -> PathBuf {
-    std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| "/proc/self/exe".into())
+    std::env::current_exe()
+        .ok()
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| "/proc/self/exe".into())
 }
 
 /// Where the processes of `skiff up` are remembered.
@@ -134,7 +143,13 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let process = Process::of(child.id() as i32).unwrap();
         assert!(process.is_alive());
-        assert!(!Process { start_time: process.start_time + 1, ..process }.is_alive());
+        assert!(
+            !Process {
+                start_time: process.start_time + 1,
+                ..process
+            }
+            .is_alive()
+        );
         assert!(!process.wait(Duration::ZERO));
         process.end(Duration::from_secs(10));
         child.wait().unwrap();

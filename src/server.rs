@@ -43,7 +43,10 @@ pub fn run(paths: &Paths, args: &ServerArgs) -> Result<()> {
             () = signalled() => Ok(()),
             error = member.failed() => Err(error),
         };
-        if tokio::time::timeout(Duration::from_secs(10), member.stop()).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(10), member.stop())
+            .await
+            .is_err()
+        {
             tracing::warn!("connections were still open after 10 s");
         }
         ended
@@ -81,7 +84,11 @@ pub fn write_kubeconfigs(paths: &Paths, pki: &Pki, address: SocketAddr, node: Op
 pub fn start_logging() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("SKIFF_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
 }
 
 /// Two workers are enough for one member, and every thread costs memory.
@@ -95,7 +102,8 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
 
 async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

@@ -25,7 +25,11 @@ pub fn run(paths: &Paths) -> Result<()> {
         match Process::load(&process::file(&paths.run, role)) {
             Some(process) => {
                 running += 1;
-                println!("{role:8} running, process {}, {}", process.pid(), memory(process.pid()));
+                println!(
+                    "{role:8} running, process {}, {}",
+                    process.pid(),
+                    memory(process.pid())
+                );
             }
             None => println!("{role:8} not running"),
         }
@@ -36,42 +40,81 @@ pub fn run(paths: &Paths) -> Result<()> {
     server::runtime()?.block_on(async {
         let client = client(paths).await?;
         let version = client.apiserver_version().await.context("ask the API server")?;
-        println!("api      {}, kubeconfig {}", version.git_version, paths.admin_kubeconfig().display());
-        for node in Api::<Node>::all(client.clone()).list(&ListParams::default()).await?.items {
+        println!(
+            "api      {}, kubeconfig {}",
+            version.git_version,
+            paths.admin_kubeconfig().display()
+        );
+        for node in Api::<Node>::all(client.clone())
+            .list(&ListParams::default())
+            .await?
+            .items
+        {
             print_node(&node);
         }
         let pods = Api::<Pod>::all(client).list(&ListParams::default()).await?.items;
-        let is_ready = |pod: &&Pod| is_true(pod.status.as_ref().and_then(|s| s.conditions.as_deref()), "Ready");
-        println!("pods     {}, {} ready", pods.len(), pods.iter().filter(is_ready).count());
+        let is_ready =
+            |pod: &&Pod| is_true(pod.status.as_ref().and_then(|s| s.conditions.as_deref()), "Ready");
+        println!(
+            "pods     {}, {} ready",
+            pods.len(),
+            pods.iter().filter(is_ready).count()
+        );
         Ok(())
     })
 }
 
 fn print_node(node: &Node) {
     let name = node.metadata.name.as_deref().unwrap_or_default();
-    let conditions = node.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+    let conditions = node
+        .status
+        .as_ref()
+        .and_then(|s| s.conditions.as_deref())
+        .unwrap_or_default();
     let ready = node_is_ready(node);
     println!("node     {name}, {}", if ready { "ready" } else { "not ready" });
-    for condition in conditions.iter().filter(|c| c.type_ != "Ready" && c.status == "True") {
-        let text = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or_default();
+    for condition in conditions
+        .iter()
+        .filter(|c| c.type_ != "Ready" && c.status == "True")
+    {
+        let text = condition
+            .message
+            .as_deref()
+            .or(condition.reason.as_deref())
+            .unwrap_or_default();
         println!("         {}: {text}", condition.type_);
     }
 }
 
 fn node_is_ready(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
+    let conditions = node
+        .status
+        .as_ref()
+        .and_then(|s| s.conditions.as_deref())
+        .unwrap_or_default();
+    conditions
+        .iter()
+        .any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
 fn is_true(conditions: Option<&[k8s_openapi::api::core::v1::PodCondition]>, kind: &str) -> bool {
-    conditions.unwrap_or_default().iter().any(|c| c.type_ == kind && c.status == "True")
+    conditions
+        .unwrap_or_default()
+        .iter()
+        .any(|c| c.type_ == kind && c.status == "True")
 }
 
 /// Proportional set size of a process (proc(5), smaps_rollup).
 fn memory(pid: i32) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let kib = text.lines().find_map(|l| l.strip_prefix("Pss:")).and_then(|v| v.split_whitespace().next()?.parse::<f64>().ok());
-    kib.map_or_else(|| "memory unknown".into(), |kib| format!("{:.1} MiB", kib / 1024.0))
+    let kib = text
+        .lines()
+        .find_map(|l| l.strip_prefix("Pss:"))
+        .and_then(|v| v.split_whitespace().next()?.parse::<f64>().ok());
+    kib.map_or_else(
+        || "memory unknown".into(),
+        |kib| format!("{:.1} MiB", kib / 1024.0),
+    )
 }
 
 /// A client with the administrator's kubeconfig.
@@ -94,7 +137,12 @@ pub async fn wait_for_node(paths: &Paths, name: &str, timeout: Duration) -> Resu
                 Ok(node) => {
                     let conditions = node.status.and_then(|s| s.conditions).unwrap_or_default();
                     let ready = conditions.into_iter().find(|c| c.type_ == "Ready");
-                    last = anyhow!("{}", ready.and_then(|c| c.message).unwrap_or("it has no Ready condition".into()));
+                    last = anyhow!(
+                        "{}",
+                        ready
+                            .and_then(|c| c.message)
+                            .unwrap_or("it has no Ready condition".into())
+                    );
                 }
                 Err(error) => last = error.into(),
             }

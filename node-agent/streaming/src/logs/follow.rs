@@ -18,7 +18,10 @@ impl Changes {
         let events = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE;
         inotify::add_watch(&fd, dir, events)?;
         // Deprecated because a type may lie about its descriptor; an OwnedFd does not.
-        #[expect(deprecated, reason = "its replacement is unsafe for the sake of other types than OwnedFd")]
+        #[expect(
+            deprecated,
+            reason = "its replacement is unsafe for the sake of other types than OwnedFd"
+        )]
         let inotify = AsyncFd::with_interest(fd, tokio::io::Interest::READABLE)?;
         Ok(Self { inotify })
     }

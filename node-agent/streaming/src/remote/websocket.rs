@@ -227,8 +227,14 @@ impl Output for Sender {
             self.send(3, text.as_bytes()).await?;
         }
         // Without a code, kubectl takes the end for a broken connection.
-        let end = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
-        self.sink.send(Message::Close(Some(end))).await.map_err(io::Error::other)?;
+        let end = CloseFrame {
+            code: CloseCode::Normal,
+            reason: Utf8Bytes::default(),
+        };
+        self.sink
+            .send(Message::Close(Some(end)))
+            .await
+            .map_err(io::Error::other)?;
         self.sink.close().await.map_err(io::Error::other)
     }
 }
