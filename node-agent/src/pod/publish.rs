@@ -29,7 +29,8 @@ pub(crate) struct Wanted {
 }
 
 /// Whether somebody else has set a pod's `Ready` to another value after us, as the node controller does while the
-/// node is silent. An echo of something older of ours has an older transition.
+/// node is silent. Times have whole seconds: an echo of something of ours may look like that too, and costs a patch that
+/// changes nothing.
 pub(crate) fn is_overruled(observed: &Pod, status: &PodStatus) -> bool {
     let ready = |status: &PodStatus| {
         let conditions = status.conditions.as_deref().unwrap_or_default();
@@ -39,7 +40,7 @@ pub(crate) fn is_overruled(observed: &Pod, status: &PodStatus) -> bool {
     let observed = observed.status.as_ref().and_then(ready);
     observed
         .zip(ready(status))
-        .is_some_and(|((theirs, at), (ours, ours_at))| theirs != ours && at > ours_at)
+        .is_some_and(|((theirs, at), (ours, ours_at))| theirs != ours && at >= ours_at)
 }
 
 /// How long a status of a pod that is just starting is held back for a better one.
