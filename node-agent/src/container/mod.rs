@@ -212,7 +212,7 @@ fn build(
         Source::Image(image) => image.layers.clone(),
         Source::Bundle { rootfs, .. } => vec![rootfs.clone()],
     };
-    let user = user::resolve(
+    let mut user = user::resolve(
         &wanted_user(&pod_security, &security),
         &process.user,
         &user::read(&layers, "etc/passwd").unwrap_or_default(),
@@ -220,6 +220,10 @@ fn build(
     )
     .map_err(config)?;
 
+    if agent.entered.single_id {
+        // No group but our own exists here, and the kernel refuses setgroups.
+        user.groups.clear();
+    }
     let mut environment = env::merged(&process.env, given);
     let set = |environment: &[String], name: &str| {
         environment
@@ -287,6 +291,7 @@ fn build(
         resources: cgroup::container_resources(container),
         cgroups: agent.cgroups.any,
         rootless: agent.entered.rootless,
+        single_id: agent.entered.single_id,
         oom_score_adj: cgroup::oom_score_adj(pod, container, facts_memory(agent)),
         unconfined: unconfined(&pod_security, &security),
         root: &root,

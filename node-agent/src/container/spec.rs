@@ -137,6 +137,8 @@ pub(crate) struct Input<'a> {
     pub cgroups: bool,
     /// Inside a user namespace without rights on the host.
     pub rootless: bool,
+    /// Only user and group 0 exist.
+    pub single_id: bool,
     /// See [`crate::cgroup::oom_score_adj`].
     pub oom_score_adj: i64,
     /// Without a seccomp filter.
@@ -288,13 +290,15 @@ fn namespaces(input: &Input<'_>) -> Value {
 
 fn mounts(input: &Input<'_>, privileged: bool) -> Value {
     let host_network = model::host_network(input.pod);
+    // Group 5 owns terminals by convention, where it exists.
+    let tty = if input.single_id { "gid=0" } else { "gid=5" };
     let mut list = vec![
         json!({"destination": "/proc", "type": "proc", "source": "proc",
                "options": ["nosuid", "noexec", "nodev"]}),
         json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
                "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]}),
         json!({"destination": "/dev/pts", "type": "devpts", "source": "devpts",
-               "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]}),
+               "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", tty]}),
         json!({"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue",
                "options": ["nosuid", "noexec", "nodev"]}),
     ];
@@ -376,6 +380,7 @@ mod tests {
             resources: json!({}),
             cgroups: false,
             rootless: true,
+            single_id: false,
             oom_score_adj: 0,
             unconfined: false,
             root: Path::new("/root"),
