@@ -286,7 +286,7 @@ fn disk(paths: &Paths) -> Finding {
         .unwrap_or(Path::new("/"));
     match nix::sys::statvfs::statvfs(existing) {
         Ok(stat) => {
-            let free = stat.blocks_available() as u64 * stat.fragment_size() as u64 / (1 << 20);
+            let free = stat.blocks_available() * stat.fragment_size() / (1 << 20);
             if free < 1024 {
                 let text = format!("{free} MiB free under {}: images need more", paths.data.display());
                 return Finding::less("disk", text, "make room, or choose another --data-dir");

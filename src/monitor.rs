@@ -157,10 +157,10 @@ impl Child {
 
     /// Notices the end of the child and plans its next start.
     fn has_ended(&mut self) -> bool {
-        if !self
+        if self
             .running
             .as_ref()
-            .is_some_and(|(process, _)| !process.is_alive())
+            .is_none_or(|(process, _)| process.is_alive())
         {
             return false;
         }

@@ -236,11 +236,11 @@ async fn copy(
             copy_lines(reader, options, output).await?;
         }
         // The file may have been rotated away under us: the rest of it is read, the new one begins.
-        if !same_file(current.as_ref(), &files.path).await? {
-            if let Some(mut next) = open(&files.path, 0).await? {
-                copy_lines(&mut next, options, output).await?;
-                current = Some(next);
-            }
+        if !same_file(current.as_ref(), &files.path).await?
+            && let Some(mut next) = open(&files.path, 0).await?
+        {
+            copy_lines(&mut next, options, output).await?;
+            current = Some(next);
         }
         output.flush().await?;
     }

@@ -1,8 +1,8 @@
 //! What a user of skiff relies on, end to end.
 
 mod clients;
-mod kubectl;
 mod faults;
+mod kubectl;
 mod lifecycle;
 mod pods;
 
@@ -16,8 +16,15 @@ fn has(text: &str, parts: &[&str]) -> anyhow::Result<()> {
 /// Fails unless the first line of a table has exactly these headings.
 fn has_columns(table: &str, columns: &str) -> anyhow::Result<()> {
     let heading = table.lines().next().unwrap_or_default();
-    let found: Vec<&str> = heading.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
-    anyhow::ensure!(found == columns.split(',').collect::<Vec<_>>(), "{columns} was expected of\n{table}");
+    let found: Vec<&str> = heading
+        .split("  ")
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty())
+        .collect();
+    anyhow::ensure!(
+        found == columns.split(',').collect::<Vec<_>>(),
+        "{columns} was expected of\n{table}"
+    );
     Ok(())
 }
 

@@ -16,11 +16,7 @@ pub fn bytes(socket: Socket) -> DuplexStream {
         let receive = async {
             while let Some(Ok(message)) = messages.next().await {
                 match message {
-                    Message::Binary(bytes) => {
-                        if incoming.write_all(&bytes).await.is_err() {
-                            return;
-                        }
-                    }
+                    Message::Binary(bytes) if incoming.write_all(&bytes).await.is_err() => return,
                     Message::Close(_) => break,
                     _ => {}
                 }

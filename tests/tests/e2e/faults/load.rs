@@ -48,7 +48,10 @@ impl Outcome {
     /// The largest distance of an answerer from its even share, as a part of that share.
     pub fn unevenness(&self) -> f64 {
         let even = self.answered() as f64 / self.answers.len().max(1) as f64;
-        self.answers.values().map(|count| (*count as f64 - even).abs() / even).fold(0.0, f64::max)
+        self.answers
+            .values()
+            .map(|count| (*count as f64 - even).abs() / even)
+            .fold(0.0, f64::max)
     }
 }
 
@@ -72,13 +75,21 @@ pub fn start(target: SocketAddr, threads: usize, limit: u64) -> Load {
                 let mut outcome = outcome.lock().expect("no panic while held");
                 match answer {
                     Ok(name) => *outcome.answers.entry(name).or_default() += 1,
-                    Err(text) => outcome.failures.push(Failure { began, ended: Instant::now(), text }),
+                    Err(text) => outcome.failures.push(Failure {
+                        began,
+                        ended: Instant::now(),
+                        text,
+                    }),
                 }
             }
         })
     };
     let threads = (0..threads).map(work).collect();
-    Load { stop, outcome, threads }
+    Load {
+        stop,
+        outcome,
+        threads,
+    }
 }
 
 impl Load {
@@ -103,9 +114,14 @@ fn request(target: SocketAddr) -> Result<String, String> {
         let step = step.to_owned();
         move |error: std::io::Error| format!("{step}: {error}")
     };
-    let mut stream = TcpStream::connect_timeout(&target, Duration::from_secs(20)).map_err(failed("connect"))?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).map_err(failed("timeout"))?;
-    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").map_err(failed("send"))?;
+    let mut stream =
+        TcpStream::connect_timeout(&target, Duration::from_secs(20)).map_err(failed("connect"))?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .map_err(failed("timeout"))?;
+    stream
+        .write_all(b"GET / HTTP/1.0\r\n\r\n")
+        .map_err(failed("send"))?;
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer);
@@ -125,21 +141,33 @@ const TASK: &str = "SKIFF_TEST_LOAD";
 const CLIENT: &str = "faults::load::the_client_inside_a_pod";
 
 /// Sends `requests` requests from a pod: this very program with the libraries it has loaded, in a folder of the host.
-pub fn from_a_pod(space: &Namespace<'_>, target: SocketAddr, threads: usize, requests: u64) -> Result<Outcome> {
+pub fn from_a_pod(
+    space: &Namespace<'_>,
+    target: SocketAddr,
+    threads: usize,
+    requests: u64,
+) -> Result<Outcome> {
     let cluster = space.cluster();
     let dir = cluster.home().join("load");
     fs::create_dir_all(&dir)?;
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o755))?;
     let maps = fs::read_to_string("/proc/self/maps")?;
-    let mut files: Vec<&str> = maps.lines().filter_map(|line| Some(&line[line.find('/')?..])).collect();
+    let mut files: Vec<&str> = maps
+        .lines()
+        .filter_map(|line| Some(&line[line.find('/')?..]))
+        .collect();
     files.retain(|path| path.contains(".so"));
     files.sort_unstable();
     files.dedup();
     for file in &files {
-        let name = std::path::Path::new(file).file_name().context("name of a library")?;
+        let name = std::path::Path::new(file)
+            .file_name()
+            .context("name of a library")?;
         fs::copy(file, dir.join(name)).with_context(|| format!("copy {file}"))?;
     }
-    let loader = files.iter().find_map(|file| file.rsplit('/').next().filter(|name| name.starts_with("ld-")));
+    let loader = files
+        .iter()
+        .find_map(|file| file.rsplit('/').next().filter(|name| name.starts_with("ld-")));
     let loader = loader.context("the dynamic loader is among the loaded files")?;
     fs::copy(std::env::current_exe()?, dir.join("client"))?;
     fs::set_permissions(dir.join("client"), fs::Permissions::from_mode(0o755))?;
@@ -163,7 +191,11 @@ pub fn from_a_pod(space: &Namespace<'_>, target: SocketAddr, threads: usize, req
                 let (name, count) = rest.split_once(' ').context("name and count")?;
                 outcome.answers.insert(name.to_owned(), count.parse()?);
             }
-            Some(("FAILURE", text)) => outcome.failures.push(Failure { began: now, ended: now, text: text.to_owned() }),
+            Some(("FAILURE", text)) => outcome.failures.push(Failure {
+                began: now,
+                ended: now,
+                text: text.to_owned(),
+            }),
             _ => {}
         }
     }

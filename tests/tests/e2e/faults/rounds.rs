@@ -13,7 +13,9 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{ListParams, ObjectMeta, PostParams};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use skiff_tests::{Cluster, Namespace, Process, Role, User, eventually, is_ready, web_deployment, web_service};
+use skiff_tests::{
+    Cluster, Namespace, Process, Role, User, eventually, is_ready, web_deployment, web_service,
+};
 
 skiff_tests::cases! {
     own: every_acknowledged_write_and_every_pod_survives_kills_of_any_process;
@@ -25,7 +27,9 @@ const REPLICAS: usize = 3;
 
 /// `SKIFF_FAULT_ROUNDS` and `SKIFF_FAULT_SEED`, or ten rounds with any seed.
 fn parameter(name: &str, default: u64) -> Result<u64> {
-    std::env::var(name).map_or(Ok(default), |text| text.parse().with_context(|| format!("{name}={text}")))
+    std::env::var(name).map_or(Ok(default), |text| {
+        text.parse().with_context(|| format!("{name}={text}"))
+    })
 }
 
 fn every_acknowledged_write_and_every_pod_survives_kills_of_any_process(user: User) -> Result<()> {
@@ -35,32 +39,56 @@ fn every_acknowledged_write_and_every_pod_survives_kills_of_any_process(user: Us
     let mut random = StdRng::seed_from_u64(seed);
     let cluster = Cluster::start(user)?;
     let space = cluster.namespace()?;
-    space.apply(&[web_deployment("web", &cluster.image("v1")?, REPLICAS as u32), web_service("web")])?;
+    space.apply(&[
+        web_deployment("web", &cluster.image("v1")?, REPLICAS as u32),
+        web_service("web"),
+    ])?;
     space.wait_rolled_out("web")?;
     let writer = Writer::start(&cluster, &space);
     for round in 0..rounds {
         let mut by_role: BTreeMap<Role, Vec<Process>> = BTreeMap::new();
-        for process in cluster.processes().into_iter().filter(|process| process.role != Role::Container) {
+        for process in cluster
+            .processes()
+            .into_iter()
+            .filter(|process| process.role != Role::Container)
+        {
             by_role.entry(process.role).or_default().push(process);
         }
-        let victims = by_role.values().nth(random.random_range(0..by_role.len())).context("a role")?;
+        let victims = by_role
+            .values()
+            .nth(random.random_range(0..by_role.len()))
+            .context("a role")?;
         let victim = victims[random.random_range(0..victims.len())].clone();
         victim.kill();
-        eventually("its end", || Ok(ensure!(!victim.is_alive())))?;
+        eventually("its end", || {
+            ensure!(!victim.is_alive());
+            Ok(())
+        })?;
         if victim.role == Role::Monitor {
             cluster.up("").ok()?;
         }
         let acknowledged = writer.count();
-        converged(&cluster, &space).with_context(|| format!("round {round}, seed {seed}, {victim:?} killed"))?;
-        // Writes go on after each kill.
-        eventually("another write", || Ok(ensure!(writer.count() > acknowledged)))
+        converged(&cluster, &space)
             .with_context(|| format!("round {round}, seed {seed}, {victim:?} killed"))?;
+        // Writes go on after each kill.
+        eventually("another write", || {
+            ensure!(writer.count() > acknowledged);
+            Ok(())
+        })
+        .with_context(|| format!("round {round}, seed {seed}, {victim:?} killed"))?;
     }
     let acknowledged = writer.stop();
     let maps = space.api::<ConfigMap>();
     let listed = cluster.block_on(maps.list(&ListParams::default()))?;
-    let there: BTreeSet<String> = listed.items.into_iter().filter_map(|map| map.metadata.name).collect();
-    let lost: Vec<&String> = acknowledged.iter().filter(|name| !there.contains(*name)).collect();
+    let there: BTreeSet<String> = listed
+        .items
+        .into_iter()
+        .filter_map(|map| map.metadata.name)
+        .collect();
+    let lost: Vec<&String> = acknowledged
+        .iter()
+        .filter(|name| !there.contains(*name))
+        .collect();
     println!("{} acknowledged writes", acknowledged.len());
     ensure!(lost.is_empty(), "seed {seed}, lost: {lost:?}");
     bounded(&cluster)
@@ -69,31 +97,65 @@ fn every_acknowledged_write_and_every_pod_survives_kills_of_any_process(user: Us
 /// Every process is there, the node and every pod is ready, and nothing of a former pod or process is left.
 fn converged(cluster: &Cluster, space: &Namespace<'_>) -> Result<()> {
     eventually("the cluster to converge", || {
-        let pods = cluster.block_on(space.api::<Pod>().list(&ListParams::default()))?.items;
+        let pods = cluster
+            .block_on(space.api::<Pod>().list(&ListParams::default()))?
+            .items;
         let ready = pods.iter().filter(|pod| is_ready(pod)).count();
-        ensure!(ready == REPLICAS && pods.len() == REPLICAS, "{ready} of {} pods are ready", pods.len());
+        ensure!(
+            ready == REPLICAS && pods.len() == REPLICAS,
+            "{ready} of {} pods are ready",
+            pods.len()
+        );
         let processes = cluster.processes();
-        for (role, wanted) in
-            [(Role::Monitor, 1), (Role::Server, 1), (Role::Agent, 1), (Role::Spawner, 1), (Role::Supervisor, REPLICAS)]
-        {
-            let count = processes.iter().filter(|process| process.role == role && process.is_alive()).count();
+        for (role, wanted) in [
+            (Role::Monitor, 1),
+            (Role::Server, 1),
+            (Role::Agent, 1),
+            (Role::Spawner, 1),
+            (Role::Supervisor, REPLICAS),
+        ] {
+            let count = processes
+                .iter()
+                .filter(|process| process.role == role && process.is_alive())
+                .count();
             ensure!(count == wanted, "{count} times {role:?}: {processes:#?}");
         }
         let zombies: Vec<&Process> = processes.iter().filter(|process| process.is_zombie()).collect();
         ensure!(zombies.is_empty(), "zombies: {zombies:?}");
-        let agent = processes.iter().find(|process| process.role == Role::Agent).context("the agent")?;
+        let agent = processes
+            .iter()
+            .find(|process| process.role == Role::Agent)
+            .context("the agent")?;
         let mounts = fs::read_to_string(format!("/proc/{}/mounts", agent.pid))?;
-        let dir = cluster.run_dir().parent().context("folder")?.to_string_lossy().into_owned();
-        let uids: Vec<&str> = pods.iter().filter_map(|pod| pod.metadata.uid.as_deref()).collect();
+        let dir = cluster
+            .run_dir()
+            .parent()
+            .context("folder")?
+            .to_string_lossy()
+            .into_owned();
+        let uids: Vec<&str> = pods
+            .iter()
+            .filter_map(|pod| pod.metadata.uid.as_deref())
+            .collect();
         let stale: Vec<&str> = mounts
             .lines()
-            .filter(|line| line.contains(&dir) && line.contains("/pods/") && !uids.iter().any(|uid| line.contains(uid)))
+            .filter(|line| {
+                line.contains(&dir) && line.contains("/pods/") && !uids.iter().any(|uid| line.contains(uid))
+            })
             .collect();
         ensure!(stale.is_empty(), "mounts of no pod: {stale:?}");
-        for place in [cluster.run_dir().join("agent/pods"), cluster.data_dir().join("agent/pods")] {
+        for place in [
+            cluster.run_dir().join("agent/pods"),
+            cluster.data_dir().join("agent/pods"),
+        ] {
             let entries = fs::read_dir(&place).into_iter().flatten().flatten();
-            let names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-            ensure!(names.iter().all(|name| uids.contains(&name.as_str())), "{place:?}: {names:?}, pods {uids:?}");
+            let names: Vec<String> = entries
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .collect();
+            ensure!(
+                names.iter().all(|name| uids.contains(&name.as_str())),
+                "{place:?}: {names:?}, pods {uids:?}"
+            );
         }
         Ok(())
     })
@@ -101,7 +163,11 @@ fn converged(cluster: &Cluster, space: &Namespace<'_>) -> Result<()> {
 
 /// No process has gathered descriptors.
 fn bounded(cluster: &Cluster) -> Result<()> {
-    for process in cluster.processes().iter().filter(|process| process.role != Role::Container) {
+    for process in cluster
+        .processes()
+        .iter()
+        .filter(|process| process.role != Role::Container)
+    {
         let count = fs::read_dir(format!("/proc/{}/fd", process.pid))?.count();
         ensure!(count < MOST_DESCRIPTORS, "{count} descriptors: {process:?}");
     }
@@ -131,15 +197,26 @@ impl Writer {
                     return;
                 }
                 let name = format!("written-{number}");
-                let metadata = ObjectMeta { name: Some(name.clone()), ..Default::default() };
-                let map = ConfigMap { metadata, ..Default::default() };
+                let metadata = ObjectMeta {
+                    name: Some(name.clone()),
+                    ..Default::default()
+                };
+                let map = ConfigMap {
+                    metadata,
+                    ..Default::default()
+                };
                 // An answer that did not come promises nothing.
                 if maps.create(&PostParams::default(), &map).await.is_ok() {
                     names.lock().expect("no panic while held").push(name);
                 }
             }
         });
-        Self { stop, acknowledged, task, runtime }
+        Self {
+            stop,
+            acknowledged,
+            task,
+            runtime,
+        }
     }
 
     fn count(&self) -> usize {

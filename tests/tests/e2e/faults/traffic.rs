@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
-use skiff_tests::{Cluster, Namespace, Process, Role, User, container_status, eventually, is_ready, web_deployment, web_service};
+use skiff_tests::{
+    Cluster, Namespace, Process, Role, User, container_status, eventually, is_ready, web_deployment,
+    web_service,
+};
 
 use super::load::{self, Outcome};
 
@@ -30,15 +33,30 @@ fn ten_thousand_requests_spread_evenly_and_none_fails(cluster: &Cluster) -> Resu
     let space = cluster.namespace()?;
     serve(&space)?;
     let even = |from: &str, outcome: Outcome, count: u64| {
-        ensure!(outcome.failures.is_empty() && outcome.answered() == count, "{from}: {outcome:?}");
-        ensure!(outcome.answers.len() == 3 && outcome.unevenness() < 0.1, "{from}: {:?}", outcome.answers);
+        ensure!(
+            outcome.failures.is_empty() && outcome.answered() == count,
+            "{from}: {outcome:?}"
+        );
+        ensure!(
+            outcome.answers.len() == 3 && outcome.unevenness() < 0.1,
+            "{from}: {:?}",
+            outcome.answers
+        );
         Ok(())
     };
     let target = space.node_address("web")?;
     // The node port answers once this node's proxy has seen the service.
     eventually("the node port", || Ok(std::net::TcpStream::connect(target)?))?;
-    even("from the host", load::start(target, THREADS, 5_000).finish(), 5_000)?;
-    even("from a pod", load::from_a_pod(&space, space.cluster_address("web")?, THREADS, 5_000)?, 5_000)
+    even(
+        "from the host",
+        load::start(target, THREADS, 5_000).finish(),
+        5_000,
+    )?;
+    even(
+        "from a pod",
+        load::from_a_pod(&space, space.cluster_address("web")?, THREADS, 5_000)?,
+        5_000,
+    )
 }
 
 fn a_rolling_update_fails_no_request(cluster: &Cluster) -> Result<()> {
@@ -51,9 +69,16 @@ fn a_rolling_update_fails_no_request(cluster: &Cluster) -> Result<()> {
     space.kubectl(["set", "image", "deployment/web", &image]).ok()?;
     space.wait_rolled_out("web")?;
     // Pods of the old template are draining still.
-    eventually("three pods", || Ok(ensure!(space.pods("app=web")?.len() == 3)))?;
+    eventually("three pods", || {
+        ensure!(space.pods("app=web")?.len() == 3);
+        Ok(())
+    })?;
     let outcome = load.stop();
-    println!("rolling update: {} answers, {} failures", outcome.answered(), outcome.failures.len());
+    println!(
+        "rolling update: {} answers, {} failures",
+        outcome.answered(),
+        outcome.failures.len()
+    );
     ensure!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     ensure!(outcome.answers.len() > 3, "{:?}", outcome.answers);
     Ok(())
@@ -64,7 +89,11 @@ fn a_thousand_dropped_connections_leave_no_descriptor(cluster: &Cluster) -> Resu
     serve(&space)?;
     let target = space.node_address("web")?;
     eventually("the node port", || Ok(std::net::TcpStream::connect(target)?))?;
-    let agent = cluster.processes_with(Role::Agent).into_iter().next().context("the agent")?;
+    let agent = cluster
+        .processes_with(Role::Agent)
+        .into_iter()
+        .next()
+        .context("the agent")?;
     let sockets_to_service = || open_sockets(&agent, target.port());
     for _ in 0..1_000 {
         drop(std::net::TcpStream::connect(target)?);
@@ -72,7 +101,8 @@ fn a_thousand_dropped_connections_leave_no_descriptor(cluster: &Cluster) -> Resu
     // The listener stays.
     eventually("the sockets to close", || {
         let open = sockets_to_service()?;
-        Ok(ensure!(open == 0, "{open} connections of the node port are open"))
+        ensure!(open == 0, "{open} connections of the node port are open");
+        Ok(())
     })
 }
 
@@ -89,7 +119,9 @@ fn open_sockets(process: &Process, port: u16) -> Result<usize> {
                 let mut fields = line.split_whitespace().skip(1);
                 Some((fields.next()?, fields.nth(1)?))
             })
-            .filter(|(local, state)| local.ends_with(&format!(":{port:04X}")) && ![LISTEN, TIME_WAIT].contains(state))
+            .filter(|(local, state)| {
+                local.ends_with(&format!(":{port:04X}")) && ![LISTEN, TIME_WAIT].contains(state)
+            })
             .count();
     }
     Ok(count)
@@ -103,7 +135,9 @@ fn servers(cluster: &Cluster) -> Vec<Process> {
         ids.is_some_and(|ids| ids.split_whitespace().last() == Some("1"))
     };
     let containers = cluster.processes_with(Role::Container).into_iter();
-    containers.filter(|process| process.command.starts_with("httpd") && process.is_alive() && is_main(process)).collect()
+    containers
+        .filter(|process| process.command.starts_with("httpd") && process.is_alive() && is_main(process))
+        .collect()
 }
 
 fn only_requests_a_replica_had_when_it_was_killed_fail(user: User) -> Result<()> {
@@ -117,31 +151,54 @@ fn only_requests_a_replica_had_when_it_was_killed_fail(user: User) -> Result<()>
     let mut kills: Vec<(Instant, Instant)> = Vec::new();
     for kill in 0..KILLS {
         let running = servers(&cluster);
-        let victim = running.get(kill % 3).with_context(|| format!("three servers run, not {running:?}"))?;
+        let victim = running
+            .get(kill % 3)
+            .with_context(|| format!("three servers run, not {running:?}"))?;
         let before = Instant::now();
         victim.kill();
-        eventually("the end of a server", || Ok(ensure!(!victim.is_alive())))?;
+        eventually("the end of a server", || {
+            ensure!(!victim.is_alive());
+            Ok(())
+        })?;
         kills.push((before, Instant::now()));
         // A container that ends again and again would be held back: its pod is replaced.
         let pods = space.api::<Pod>();
         let is_hurt = |pod: &Pod| {
-            container_status(pod, "web").is_some_and(|status| status.restart_count > 0 || status.state.as_ref().is_some_and(|s| s.running.is_none()))
+            container_status(pod, "web").is_some_and(|status| {
+                status.restart_count > 0 || status.state.as_ref().is_some_and(|s| s.running.is_none())
+            })
         };
         eventually("another pod instead", || {
             let listed = cluster.block_on(pods.list(&ListParams::default()))?.items;
-            for pod in listed.iter().filter(|pod| is_hurt(pod) && pod.metadata.deletion_timestamp.is_none()) {
-                cluster.block_on(pods.delete(pod.metadata.name.as_deref().context("name")?, &DeleteParams::default()))?;
+            for pod in listed
+                .iter()
+                .filter(|pod| is_hurt(pod) && pod.metadata.deletion_timestamp.is_none())
+            {
+                cluster.block_on(pods.delete(
+                    pod.metadata.name.as_deref().context("name")?,
+                    &DeleteParams::default(),
+                ))?;
             }
             let unhurt = listed.iter().filter(|pod| is_ready(pod) && !is_hurt(pod)).count();
-            ensure!(listed.len() == 3 && unhurt == 3 && servers(&cluster).len() == 3, "{unhurt} of {} pods", listed.len());
+            ensure!(
+                listed.len() == 3 && unhurt == 3 && servers(&cluster).len() == 3,
+                "{unhurt} of {} pods",
+                listed.len()
+            );
             Ok(())
         })?;
     }
     let outcome = load.stop();
     let (had, others): (Vec<_>, Vec<_>) = outcome.failures.iter().partition(|failure| {
-        kills.iter().any(|(before, gone)| failure.began <= *gone && failure.ended >= *before)
+        kills
+            .iter()
+            .any(|(before, gone)| failure.began <= *gone && failure.ended >= *before)
     });
-    println!("{KILLS} kills: {} answers, {} requests were at a killed server", outcome.answered(), had.len());
+    println!(
+        "{KILLS} kills: {} answers, {} requests were at a killed server",
+        outcome.answered(),
+        had.len()
+    );
     ensure!(others.is_empty(), "{others:?}, kills: {kills:?}");
     ensure!(had.len() <= KILLS * THREADS, "{had:?}");
     Ok(())
@@ -155,7 +212,10 @@ fn a_killed_container_runs_again_within_a_second(user: User) -> Result<()> {
     let victim = before.first().context("a server")?;
     let killed = Instant::now();
     victim.kill();
-    let again = || Ok(ensure!(servers(&cluster).iter().any(|process| !before.contains(process))));
+    let again = || {
+        ensure!(servers(&cluster).iter().any(|process| !before.contains(process)));
+        Ok(())
+    };
     eventually("the container", again)?;
     let took = killed.elapsed();
     println!("runs again after {took:?}");
