@@ -129,7 +129,10 @@ impl Cluster {
         words.extend(options.words());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let output = self.skiff(words.as_slice());
-        locked(&self.names).extend(leftovers::names().difference(&before).cloned());
+        // Nothing an ordinary user starts can make any.
+        if self.user == User::Root {
+            locked(&self.names).extend(leftovers::names().difference(&before).cloned());
+        }
         if output.code == 0 {
             self.note_pods();
         }
