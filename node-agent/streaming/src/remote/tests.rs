@@ -30,8 +30,11 @@ impl SessionControl for Arc<Process> {
     }
 }
 
+/// What the client has received: stdout, stderr, the final status.
+type Received = (Vec<u8>, Vec<u8>, Option<Value>);
+
 #[derive(Clone, Default)]
-struct Client(Arc<Mutex<(Vec<u8>, Vec<u8>, Option<Value>)>>);
+struct Client(Arc<Mutex<Received>>);
 
 #[async_trait]
 impl Output for Client {
