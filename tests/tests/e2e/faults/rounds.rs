@@ -103,8 +103,12 @@ fn converged(cluster: &Cluster, space: &Namespace<'_>) -> Result<()> {
         let ready = pods.iter().filter(|pod| is_ready(pod)).count();
         ensure!(
             ready == REPLICAS && pods.len() == REPLICAS,
-            "{ready} of {} pods are ready",
-            pods.len()
+            "{ready} of {} pods are ready: {:#?}",
+            pods.len(),
+            pods.iter()
+                .filter(|pod| !is_ready(pod))
+                .map(|pod| &pod.status)
+                .collect::<Vec<_>>()
         );
         let processes = cluster.processes();
         for (role, wanted) in [
