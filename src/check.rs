@@ -72,7 +72,7 @@ pub fn run(paths: &Paths, args: &CheckArgs) -> i32 {
             Level::Less => "limited",
             Level::Missing => "MISSING",
         };
-        println!("{mark}  {:16} {}", finding.what, finding.text);
+        crate::output::say!("{mark}  {:16} {}", finding.what, finding.text);
     }
     let remedies: Vec<_> = findings
         .iter()
@@ -80,9 +80,9 @@ pub fn run(paths: &Paths, args: &CheckArgs) -> i32 {
         .filter_map(|f| f.remedy.as_ref())
         .collect();
     if !remedies.is_empty() {
-        println!("\nAs root, once:");
+        crate::output::say!("\nAs root, once:");
         for remedy in remedies {
-            println!("  {remedy}");
+            crate::output::say!("  {remedy}");
         }
     }
     i32::from(findings.iter().any(|f| f.level == Level::Missing))

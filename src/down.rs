@@ -27,9 +27,9 @@ pub fn run(paths: &Paths, args: &DownArgs) -> Result<()> {
     remove(&paths.run)?;
     if args.purge {
         remove(&paths.data)?;
-        println!("skiff is down, its data is removed");
+        crate::output::say!("skiff is down, its data is removed");
     } else {
-        println!(
+        crate::output::say!(
             "skiff is down; its data stays in {} (`skiff down --purge` removes it)",
             paths.data.display()
         );

@@ -32,24 +32,24 @@ pub fn run(paths: &Paths, args: &ImageArgs) -> Result<()> {
     match command {
         ImageCommand::Import { source, name } => {
             for image in runtime.block_on(store.import(&source, name.as_deref()))? {
-                println!("imported {}", image.tags.first().unwrap_or(&image.id));
+                crate::output::say!("imported {}", image.tags.first().unwrap_or(&image.id));
             }
         }
         ImageCommand::Pull { reference } => {
             let image = runtime.block_on(store.pull(&reference, &Credentials::Anonymous))?;
-            println!("pulled {} ({})", reference, image.id);
+            crate::output::say!("pulled {} ({})", reference, image.id);
         }
         ImageCommand::List => print_table(&store.list()?),
         ImageCommand::Remove { reference } => {
             store.remove(&reference)?;
-            println!("removed {reference}");
+            crate::output::say!("removed {reference}");
         }
     }
     Ok(())
 }
 
 fn print_table(images: &[Image]) {
-    println!("{:<60} {:<14} {:>9}", "IMAGE", "ID", "SIZE");
+    crate::output::say!("{:<60} {:<14} {:>9}", "IMAGE", "ID", "SIZE");
     for image in images {
         let id = image
             .id
@@ -63,7 +63,7 @@ fn print_table(images: &[Image]) {
             &image.tags
         };
         for name in names {
-            println!("{name:<60} {id:<14} {size:>9}");
+            crate::output::say!("{name:<60} {id:<14} {size:>9}");
         }
     }
 }

@@ -25,7 +25,7 @@ pub fn print_token(paths: &Paths) -> Result<()> {
         paths.pki().join("ca.key").exists(),
         "no server has been started here yet (`skiff up` or `skiff server`)"
     );
-    println!("{}", Pki::open(&paths.pki())?.join_token());
+    crate::output::say!("{}", Pki::open(&paths.pki())?.join_token());
     Ok(())
 }
 

@@ -11,7 +11,7 @@ pub fn run(paths: &Paths, args: &KubeconfigArgs) -> Result<()> {
         format!("read {path:?} (there is no cluster here yet: start one with `skiff up`)")
     })?;
     if args.path {
-        println!("{}", path.display());
+        crate::output::say!("{}", path.display());
     } else {
         print!("{text}");
     }

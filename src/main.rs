@@ -10,6 +10,7 @@ mod join;
 mod kubeconfig;
 mod monitor;
 mod notify;
+mod output;
 mod paths;
 mod process;
 mod server;

@@ -5,7 +5,6 @@
 //! `skiff up` goes to standard output, a line each: `server ready`, `failed <text>`.
 
 use std::{
-    io::Write,
     os::{fd::OwnedFd, unix::net::UnixDatagram},
     path::PathBuf,
     process::{Command, Stdio},
@@ -240,7 +239,7 @@ fn reap() {
 
 /// Whoever waits may have gone away: that is fine.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    crate::output::say!("{line}");
 }
 
 /// Where a child's output goes.

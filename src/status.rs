@@ -25,13 +25,13 @@ pub fn run(paths: &Paths) -> Result<()> {
         match Process::load(&process::file(&paths.run, role)) {
             Some(process) => {
                 running += 1;
-                println!(
+                crate::output::say!(
                     "{role:8} running, process {}, {}",
                     process.pid(),
                     memory(process.pid())
                 );
             }
-            None => println!("{role:8} not running"),
+            None => crate::output::say!("{role:8} not running"),
         }
     }
     if running == 0 {
@@ -40,7 +40,7 @@ pub fn run(paths: &Paths) -> Result<()> {
     server::runtime()?.block_on(async {
         let client = client(paths).await?;
         let version = client.apiserver_version().await.context("ask the API server")?;
-        println!(
+        crate::output::say!(
             "api      {}, kubeconfig {}",
             version.git_version,
             paths.admin_kubeconfig().display()
@@ -55,7 +55,7 @@ pub fn run(paths: &Paths) -> Result<()> {
         let pods = Api::<Pod>::all(client).list(&ListParams::default()).await?.items;
         let is_ready =
             |pod: &&Pod| is_true(pod.status.as_ref().and_then(|s| s.conditions.as_deref()), "Ready");
-        println!(
+        crate::output::say!(
             "pods     {}, {} ready",
             pods.len(),
             pods.iter().filter(is_ready).count()
@@ -72,7 +72,7 @@ fn print_node(node: &Node) {
         .and_then(|s| s.conditions.as_deref())
         .unwrap_or_default();
     let ready = node_is_ready(node);
-    println!("node     {name}, {}", if ready { "ready" } else { "not ready" });
+    crate::output::say!("node     {name}, {}", if ready { "ready" } else { "not ready" });
     for condition in conditions
         .iter()
         .filter(|c| c.type_ != "Ready" && c.status == "True")
@@ -82,7 +82,7 @@ fn print_node(node: &Node) {
             .as_deref()
             .or(condition.reason.as_deref())
             .unwrap_or_default();
-        println!("         {}: {text}", condition.type_);
+        crate::output::say!("         {}: {text}", condition.type_);
     }
 }
 

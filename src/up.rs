@@ -36,13 +36,13 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
     cluster::Fixed::check(&args.server, &paths.data)?;
     let timeout = Duration::from_secs(args.timeout);
     match running("monitor") {
-        Some(monitor) => println!("skiff runs already (process {})", monitor.pid()),
+        Some(monitor) => crate::output::say!("skiff runs already (process {})", monitor.pid()),
         None => {
             if !has_server {
                 monitor::prepare(paths, args, &node)?;
             }
             start_monitor(paths, args)?;
-            println!("API server ready after {:.2} s", begin.elapsed().as_secs_f64());
+            crate::output::say!("API server ready after {:.2} s", begin.elapsed().as_secs_f64());
         }
     }
     let waited = server::runtime()?.block_on(status::wait_for_node(paths, &node, timeout));
@@ -53,12 +53,12 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
             paths.logs().display()
         );
     }
-    println!("node {node} ready after {:.2} s", begin.elapsed().as_secs_f64());
-    println!(
+    crate::output::say!("node {node} ready after {:.2} s", begin.elapsed().as_secs_f64());
+    crate::output::say!(
         "\nGo on with\n  export KUBECONFIG={}",
         paths.admin_kubeconfig().display()
     );
-    println!("  kubectl get nodes\nStop with\n  skiff down");
+    crate::output::say!("  kubectl get nodes\nStop with\n  skiff down");
     Ok(())
 }
 
