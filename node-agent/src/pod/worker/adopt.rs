@@ -127,9 +127,13 @@ impl Worker {
     }
 
     pub(super) fn supervisor_gone(&mut self) {
-        if !matches!(self.view.sandbox, Sandbox::Ready(_) | Sandbox::Creating) {
-            return;
-        }
+        let sandbox = match &self.view.sandbox {
+            Sandbox::Ready(_) | Sandbox::Creating => Sandbox::Absent,
+            // It died while it was taken over: that failed first, and is tried again when its time has come. Its
+            // containers are gone all the same.
+            Sandbox::Failed(hold) => Sandbox::Failed(hold.clone()),
+            Sandbox::Absent | Sandbox::Removing | Sandbox::Removed => return,
+        };
         let text = "Pod sandbox changed, it will be killed and re-created.".to_owned();
         self.event(None, false, "SandboxChanged", text);
         let uid = model::uid(&self.pod).to_owned();
@@ -152,7 +156,7 @@ impl Worker {
         }
         self.handle = None;
         *self.shared.handle.write() = None;
-        self.view.sandbox = Sandbox::Absent;
+        self.view.sandbox = sandbox;
         self.view.ip = None;
     }
 }
