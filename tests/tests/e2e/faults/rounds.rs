@@ -25,7 +25,7 @@ skiff_tests::cases! {
 const MOST_DESCRIPTORS: usize = 300;
 const REPLICAS: usize = 3;
 
-/// `SKIFF_FAULT_ROUNDS` and `SKIFF_FAULT_SEED`, or ten rounds with any seed.
+/// `SKIFF_FAULT_ROUNDS` and `SKIFF_FAULT_SEED`, or five rounds with any seed.
 fn parameter(name: &str, default: u64) -> Result<u64> {
     std::env::var(name).map_or(Ok(default), |text| {
         text.parse().with_context(|| format!("{name}={text}"))
@@ -33,7 +33,7 @@ fn parameter(name: &str, default: u64) -> Result<u64> {
 }
 
 fn every_acknowledged_write_and_every_pod_survives_kills_of_any_process(user: User) -> Result<()> {
-    let rounds = parameter("SKIFF_FAULT_ROUNDS", 10)?;
+    let rounds = parameter("SKIFF_FAULT_ROUNDS", 5)?;
     let seed = parameter("SKIFF_FAULT_SEED", rand::random::<u32>().into())?;
     println!("{rounds} rounds, SKIFF_FAULT_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
