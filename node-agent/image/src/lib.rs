@@ -362,6 +362,15 @@ impl ImageStore {
     }
 }
 
+/// The registry of names without a host: as names spell it, and as it is reached (and listed in docker configurations).
+pub fn default_registry() -> Option<(String, String)> {
+    let reference = parse("name").ok()?;
+    Some((
+        reference.registry().to_owned(),
+        reference.resolve_registry().to_owned(),
+    ))
+}
+
 /// Parses a name as users write it and completes it (`nginx` has a registry, a repository and a tag).
 fn parse(reference: &str) -> Result<Reference, Error> {
     reference.parse::<Reference>().map_err(|e| Error::InvalidName {

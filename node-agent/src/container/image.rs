@@ -281,19 +281,25 @@ fn covers(key: &str, image: &str) -> bool {
     let (host, path) = if named {
         image.split_once('/').unwrap_or((image, ""))
     } else {
-        (HUB, image)
+        ("", image)
     };
-    let key_host = if key_host == "docker.io" { HUB } else { key_host };
-    let host = if host == "docker.io" { HUB } else { host };
+    let default = skiff_image::default_registry().unwrap_or_default();
+    // No host at all is that of the default registry.
+    let reached = |host: &'_ str| -> String {
+        let is_default = host.is_empty() || host == default.0;
+        if is_default {
+            default.1.clone()
+        } else {
+            host.to_owned()
+        }
+    };
+    let (key_host, host) = (reached(key_host), reached(host));
     let host_matches = match key_host.strip_prefix("*.") {
         Some(suffix) => host.split_once('.').is_some_and(|(_, rest)| rest == suffix),
         None => host == key_host,
     };
     host_matches && path.starts_with(key_path)
 }
-
-/// How docker configurations call the registry of names without a host.
-const HUB: &str = "index.docker.io";
 
 #[cfg(test)]
 mod tests {
@@ -309,7 +315,8 @@ mod tests {
         assert!(!covers("registry.test", "other.test/app"));
         assert!(covers("registry.test/team", "registry.test/team/app"));
         assert!(!covers("registry.test/team", "registry.test/other/app"));
-        assert!(covers("https://index.docker.io/v1/", "nginx"));
+        let (_, reached) = skiff_image::default_registry().unwrap();
+        assert!(covers(&format!("https://{reached}/v1/"), "nginx"));
     }
 
     #[test]
