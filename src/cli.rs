@@ -126,7 +126,7 @@ pub struct NodeArgs {
     /// Most pods on this node
     #[arg(long, default_value_t = 250, value_name = "N")]
     pub max_pods: u32,
-    /// Registry (host[:port]) that is spoken to without TLS
+    /// Registry (host or host:port) that is spoken to without TLS
     #[arg(long, value_name = "HOST")]
     pub insecure_registry: Vec<String>,
     /// Mirror of a registry, tried before it
@@ -166,7 +166,7 @@ pub struct KubeconfigArgs {
 pub struct ImageArgs {
     #[command(subcommand)]
     pub command: ImageCommand,
-    /// Registry (host[:port]) that is spoken to without TLS
+    /// Registry (host or host:port) that is spoken to without TLS
     #[arg(long, global = true, value_name = "HOST")]
     pub insecure_registry: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! UDP: a flow per client, each with a socket connected to its backend.
 //!
-//! Flows end after [`IDLE`] without a datagram in either direction, when their backend leaves the service, or when the
+//! Flows end after `IDLE` without a datagram in either direction, when their backend leaves the service, or when the
 //! backend's host says that nobody listens there; the client's next datagram then begins a new one.
 
 use std::{

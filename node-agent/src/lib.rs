@@ -1,6 +1,6 @@
 //! The node agent: registers this node, runs the pods bound to it, and reports on them.
 //!
-//! [`main`] is the table of contents: [`enter`] (namespaces; single-threaded) → spawner → `agent::run` (tokio: API
+//! [`main`] is the table of contents: `enter` (namespaces; single-threaded) → spawner → `agent::run` (tokio: API
 //! client, pod network, proxy, DNS, pods, streams).
 //!
 //! ```text

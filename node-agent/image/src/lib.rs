@@ -29,7 +29,7 @@ use layer::Options;
 pub struct Config {
     /// Store directory.
     pub dir: PathBuf,
-    /// Registries (host[:port]) spoken to without TLS; loopback addresses always are, when TLS fails.
+    /// Registries (`host` or `host:port`) spoken to without TLS; loopback addresses always are, when TLS fails.
     pub insecure_registries: Vec<String>,
     /// Mirrors by registry host: tried in order before the registry itself.
     pub mirrors: Vec<(String, String)>,
