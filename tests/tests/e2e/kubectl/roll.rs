@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use k8s_openapi::api::apps::v1::Deployment;
-use skiff_tests::{Cluster, web_deployment, web_service};
+use skiff_tests::{Cluster, eventually, web_deployment, web_service};
 
 use crate::{has, same};
 
@@ -78,18 +78,20 @@ fn a_new_image_rolls_out_and_can_be_undone(cluster: &Cluster) -> Result<()> {
         "deployment.apps/web restarted",
     )?;
     ns.kubectl("rollout status deployment/web --timeout=60s").ok()?;
-    // The old ones may still be on their way out: only who stays counts.
-    let table = ns.kubectl("get pods -l app=web --no-headers").ok()?;
-    let staying = table.lines().filter(|row| !row.contains(" Terminating "));
-    let staying: Vec<&str> = staying.filter_map(|row| row.split(' ').next()).collect();
-    same(staying.len(), 2)?;
-    same(
-        staying
-            .iter()
-            .filter(|name| before.iter().any(|old| old == *name))
-            .count(),
-        0,
-    )?;
+    // The old ones may still be on their way out: only who stays counts, once the last one is marked to go.
+    eventually("two new pods to stay", || {
+        let table = ns.kubectl("get pods -l app=web --no-headers").ok()?;
+        let staying = table.lines().filter(|row| !row.contains(" Terminating "));
+        let staying: Vec<&str> = staying.filter_map(|row| row.split(' ').next()).collect();
+        same(staying.len(), 2)?;
+        same(
+            staying
+                .iter()
+                .filter(|name| before.iter().any(|old| old == *name))
+                .count(),
+            0,
+        )
+    })?;
     same(
         ns.kubectl("rollout pause deployment/web").ok()?.trim(),
         "deployment.apps/web paused",
