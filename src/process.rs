@@ -1,7 +1,6 @@
 //! Processes of ours, known by pid and start time so that a reused pid is nobody.
 
 use std::{
-    io::ErrorKind,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -94,11 +93,7 @@ impl Process {
 
     /// The remembered process if it is still alive.
     pub fn load(path: &Path) -> Option<Self> {
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == ErrorKind::NotFound => return None,
-            Err(_) => return None,
-        };
+        let bytes = std::fs::read(path).ok()?;
         serde_json::from_slice::<Self>(&bytes)
             .ok()
             .filter(|p| p.is_alive())
