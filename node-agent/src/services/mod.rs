@@ -1,6 +1,7 @@
 //! Services: watches Services and EndpointSlices of all namespaces and hands them to the proxy and to DNS as plain values.
 
 mod convert;
+mod retry;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,6 +23,7 @@ use skiff_netns_proxy::{Proxy, dns::Dns};
 use tokio::sync::watch;
 use tracing::warn;
 
+use self::retry::Retries;
 use crate::{agent::Agent, env::links, pod::model};
 
 /// Label of a slice with the name of its service.
@@ -92,8 +94,10 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
     let mut listing_slices: Vec<EndpointSlice> = Vec::new();
     let mut dirty: BTreeSet<String> = BTreeSet::new();
     let mut set: BTreeSet<String> = BTreeSet::new();
+    let mut retries = Retries::default();
     let mut waiting = true;
     loop {
+        let due = retries.next();
         tokio::select! {
             Some(event) = services.next() => match event {
                 Ok(Event::Init) => listing_services.clear(),
@@ -153,6 +157,9 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
                     tokio::time::sleep(Duration::from_millis(300)).await;
                 }
             },
+            () = tokio::time::sleep_until(due.unwrap_or_else(tokio::time::Instant::now)), if due.is_some() => {
+                dirty.extend(retries.due(tokio::time::Instant::now()));
+            }
             changed = outputs.changed(), if waiting => waiting = changed.is_ok() && outputs.borrow().is_none(),
         }
         let ready = known.services_listed && known.slices_listed;
@@ -160,37 +167,44 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
             continue;
         };
         for name in std::mem::take(&mut dirty) {
-            carry_over(&agent, &known, &name, &outputs, &mut set).await;
+            let listening = carry_over(&agent, &known, &name, &outputs, &mut set).await;
+            retries.note(&name, listening, tokio::time::Instant::now());
         }
     }
 }
 
-async fn carry_over(agent: &Agent, known: &Known, name: &str, outputs: &Outputs, set: &mut BTreeSet<String>) {
+/// Hands a service as it is now to the proxy and to DNS. False: one of its ports could not be listened on.
+async fn carry_over(
+    agent: &Agent,
+    known: &Known,
+    name: &str,
+    outputs: &Outputs,
+    set: &mut BTreeSet<String>,
+) -> bool {
     let Some(service) = known.services.get(name) else {
         outputs.dns.set(name, None);
         if set.remove(name) {
             outputs.proxy.remove(name).await;
         }
-        return;
+        return true;
     };
     let empty = BTreeMap::new();
     let slices: Vec<&EndpointSlice> = known.slices.get(name).unwrap_or(&empty).values().collect();
     outputs.dns.set(name, Some(convert::record(service, &slices)));
-    match convert::service(name, service, &slices) {
-        Some(value) => {
-            set.insert(name.to_owned());
-            if let Err(error) = outputs.proxy.set(value).await {
-                let message = crate::container::image::chain(&error);
-                warn!(error = message, "a port of a service");
-                agent.events.service(service, "FailedToListen", message);
-            }
+    let Some(value) = convert::service(name, service, &slices) else {
+        if set.remove(name) {
+            outputs.proxy.remove(name).await;
         }
-        None => {
-            if set.remove(name) {
-                outputs.proxy.remove(name).await;
-            }
-        }
-    }
+        return true;
+    };
+    set.insert(name.to_owned());
+    let Err(error) = outputs.proxy.set(value).await else {
+        return true;
+    };
+    let message = crate::container::image::chain(&error);
+    warn!(error = message, "a port of a service");
+    agent.events.service(service, "FailedToListen", message);
+    false
 }
 
 impl Known {
