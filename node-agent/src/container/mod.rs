@@ -218,7 +218,18 @@ fn build(
         &user::read(&layers, "etc/passwd").unwrap_or_default(),
         &user::read(&layers, "etc/group").unwrap_or_default(),
     )
-    .map_err(config)?;
+    .map_err(|message| {
+        if !message.contains("non-root") && !message.contains("runAsNonRoot") {
+            return config(message);
+        }
+        let pod = format!(
+            "{}_{}({})",
+            model::name(pod),
+            model::namespace(pod),
+            model::uid(pod)
+        );
+        config(format!("{message} (pod: {pod:?}, container: {})", container.name))
+    })?;
 
     if agent.entered.single_id {
         // No group but our own exists here, and the kernel refuses setgroups.

@@ -296,8 +296,10 @@ pub(crate) async fn stop(agent: Arc<Agent>, pod: Arc<Pod>, handle: Arc<Handle>, 
         );
         tokio::select! {
             result = run => if let Err(message) = result {
+                warn!(container = stop.container.name, message, "preStop hook");
                 let field = crate::container::image::field(&stop.container, &pod);
-                agent.events.pod(&pod, Some(field), true, "FailedPreStopHook", message);
+                let text = format!("PreStopHook failed: {message}");
+                agent.events.pod(&pod, Some(field), true, "FailedPreStopHook", text);
             },
             () = stop.exited.cancelled() => return,
             () = tokio::time::sleep_until(deadline) => {}
@@ -387,14 +389,18 @@ pub(crate) async fn hook(
         };
     }
     if let Some(http) = &hook.http_get {
-        return probe::http(agent, pod, container, http, ip, Duration::from_secs(3600))
+        // Any answer will do: of a hook the kubelet does not look at the status either.
+        let caller = probe::Caller::Lifecycle;
+        return probe::get(agent, pod, container, http, ip, caller, Duration::from_secs(3600))
             .await
-            .map(|_| ());
+            .map(drop);
     }
     if let Some(sleep) = &hook.sleep {
         tokio::time::sleep(Duration::from_secs(u64::try_from(sleep.seconds).unwrap_or(0))).await;
+        return Ok(());
     }
-    Ok(())
+    // Source: the API's documentation of `LifecycleHandler.tcpSocket`: accepted for compatibility, fails at run time.
+    Err("a lifecycle hook takes exec, httpGet or sleep, and nothing else".into())
 }
 
 #[cfg(test)]

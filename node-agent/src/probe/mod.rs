@@ -206,16 +206,21 @@ async fn run(target: &Target, probe: &Probe, timeout: Duration) -> Result<(), St
         };
     }
     if let Some(action) = &probe.http_get {
-        return http(
+        let status = get(
             &target.agent,
             &target.pod,
             &target.container,
             action,
             target.ip,
+            Caller::Probe,
             timeout,
         )
-        .await
-        .map(drop);
+        .await?;
+        return if (200..400).contains(&status) {
+            Ok(())
+        } else {
+            Err(format!("HTTP probe failed with statuscode: {status}"))
+        };
     }
     if let Some(action) = &probe.tcp_socket {
         let port = port(&target.container, &action.port)?;
@@ -278,13 +283,23 @@ fn port(container: &Container, port: &IntOrString) -> Result<u16, String> {
         .ok_or_else(|| format!("no port {port:?}"))
 }
 
-/// An HTTP GET; the answer's code counts from 200 to 399.
-pub(crate) async fn http(
+/// What a request says it is for, in its `User-Agent`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Caller {
+    /// A probe.
+    Probe,
+    /// A lifecycle hook.
+    Lifecycle,
+}
+
+/// An HTTP GET; returns the status of the answer.
+pub(crate) async fn get(
     agent: &Agent,
     pod: &Pod,
     container: &Container,
     action: &HTTPGetAction,
     ip: IpAddr,
+    caller: Caller,
     timeout: Duration,
 ) -> Result<u16, String> {
     let port = port(container, &action.port)?;
@@ -304,23 +319,35 @@ pub(crate) async fn http(
         format!("/{path}")
     };
     let url = format!("{}://{address}{path}", if secure { "https" } else { "http" });
-    let get = async {
+    let exchanged = async {
         let stream = connect(agent, pod, address)
             .await
             .map_err(|error| format!("Get {url:?}: dial tcp {address}: connect: {error}"))?;
-        let mut request = http::Request::get(&path).header(http::header::USER_AGENT, "kube-probe/1.37");
-        let mut has_host = false;
+        let mut request = http::Request::get(&path);
         for header in action.http_headers.iter().flatten() {
-            has_host |= header.name.eq_ignore_ascii_case("host");
             request = request.header(&header.name, &header.value);
         }
-        if !has_host {
-            request = request.header(http::header::HOST, address.to_string());
+        let own = |name: &http::HeaderName| {
+            let mut headers = action.http_headers.iter().flatten();
+            headers.any(|header| header.name.eq_ignore_ascii_case(name.as_str()))
+        };
+        let agent_name = match caller {
+            Caller::Probe => "kube-probe/1.37",
+            Caller::Lifecycle => "kube-lifecycle/1.37",
+        };
+        for (name, value) in [
+            (http::header::HOST, address.to_string()),
+            (http::header::USER_AGENT, agent_name.to_owned()),
+            (http::header::ACCEPT, "*/*".to_owned()),
+        ] {
+            if !own(&name) {
+                request = request.header(name, value);
+            }
         }
         let request = request
             .body(Empty::<Bytes>::new())
             .map_err(|error| error.to_string())?;
-        let status = if secure {
+        if secure {
             let connector = tokio_rustls::TlsConnector::from(Arc::clone(&agent.probe_tls));
             let name = rustls::pki_types::ServerName::from(address.ip());
             let stream = connector
@@ -331,18 +358,15 @@ pub(crate) async fn http(
         } else {
             exchange(stream, request).await
         }
-        .map_err(|error| format!("Get {url:?}: {error}"))?;
-        if (200..400).contains(&status) {
-            Ok(status)
-        } else {
-            Err(format!("HTTP probe failed with statuscode: {status}"))
-        }
+        .map_err(|error| format!("Get {url:?}: {error}"))
     };
-    tokio::time::timeout(timeout, get).await.unwrap_or_else(|_| {
-        Err(format!(
-            "Get {url:?}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-        ))
-    })
+    tokio::time::timeout(timeout, exchanged)
+        .await
+        .unwrap_or_else(|_| {
+            Err(format!(
+                "Get {url:?}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+            ))
+        })
 }
 
 async fn exchange(

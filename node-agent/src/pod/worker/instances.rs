@@ -296,7 +296,8 @@ impl Worker {
             Ok(()) => self.up(name, attempt),
             Err(message) => {
                 let container = self.container(name);
-                self.event(container.as_ref(), true, "FailedPostStartHook", message);
+                let text = format!("PostStartHook failed: {message}");
+                self.event(container.as_ref(), true, "FailedPostStartHook", text);
                 if let Some(instance) = self
                     .view
                     .containers
