@@ -139,7 +139,8 @@ pub(crate) async fn start(agent: &Agent, plan: Plan) -> Result<ContainerState, F
         facts: &facts,
     })
     .map_err(config)?;
-    let container = build(agent, &plan, &process, &given)?;
+    let pid_of = target(&plan).await.map_err(config)?;
+    let container = build(agent, &plan, &process, &given, pid_of)?;
     let id = container.id.clone();
     let failed = |error: std::io::Error| Failed::Start {
         message: image::chain(&error),
@@ -165,6 +166,25 @@ pub(crate) async fn start(agent: &Agent, plan: Plan) -> Result<ContainerState, F
         .map_err(failed)
 }
 
+/// The process of the container an ephemeral container targets (`kubectl debug --target`).
+async fn target(plan: &Plan) -> Result<Option<u32>, String> {
+    let spec = plan.pod.spec.iter();
+    let mut ephemeral = spec.flat_map(|spec| spec.ephemeral_containers.iter().flatten());
+    let name = ephemeral
+        .find(|ephemeral| ephemeral.name == plan.container.name)
+        .and_then(|ephemeral| ephemeral.target_container_name.clone());
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let all = plan.handle.call(supervisor::Pod::list).await;
+    let all = all.map_err(|error| error.to_string())?;
+    let running = all
+        .iter()
+        .find(|state| state.exit.is_none() && state.labels.get("name") == Some(&name));
+    let state = running.ok_or_else(|| format!("unable to find target container {name:?}"))?;
+    Ok(Some(state.pid))
+}
+
 fn bundle_process(spec: &oci_spec::runtime::Spec) -> skiff_image::ImageProcess {
     let Some(process) = spec.process() else {
         return skiff_image::ImageProcess::default();
@@ -185,6 +205,7 @@ fn build(
     plan: &Plan,
     process: &skiff_image::ImageProcess,
     given: &[(String, String)],
+    pid_of: Option<u32>,
 ) -> Result<supervisor::Container, Failed> {
     let config = |message: String| Failed::Config {
         reason: "CreateContainerConfigError",
@@ -290,6 +311,13 @@ fn build(
         RootFs::Dir(dir) => dir.clone(),
         RootFs::Overlay { upper, .. } => upper.clone(),
     };
+    let host_ipc = pod.spec.as_ref().is_some_and(|spec| spec.host_ipc == Some(true));
+    let shm = if host_ipc {
+        PathBuf::from("/dev/shm")
+    } else {
+        places.shm()
+    };
+    let filter = filter(agent, &pod_security, &security).map_err(broken)?;
     let value = spec::spec(&spec::Input {
         pod,
         container,
@@ -298,13 +326,14 @@ fn build(
         cwd,
         user,
         binds,
-        shm: &places.shm(),
+        shm: &shm,
         resources: cgroup::container_resources(container),
         cgroups: agent.cgroups.any,
         rootless: agent.entered.rootless,
         single_id: agent.entered.single_id,
+        pid_of,
         oom_score_adj: cgroup::oom_score_adj(pod, container, facts_memory(agent)),
-        unconfined: unconfined(&pod_security, &security),
+        filter: &filter,
         root: &root,
     });
     // What exec runs with, also after a restart of the agent.
@@ -363,12 +392,44 @@ fn wanted_user(pod: &PodSecurityContext, container: &SecurityContext) -> user::W
     }
 }
 
-fn unconfined(pod: &PodSecurityContext, container: &SecurityContext) -> bool {
-    let profile = container
+/// The system calls a container may make. Profiles of the node are files below `<data>/seccomp`.
+fn filter(
+    agent: &Agent,
+    pod: &PodSecurityContext,
+    container: &SecurityContext,
+) -> Result<spec::Filter, String> {
+    let Some(profile) = container
         .seccomp_profile
         .as_ref()
-        .or(pod.seccomp_profile.as_ref());
-    profile.is_some_and(|profile| profile.type_ == "Unconfined")
+        .or(pod.seccomp_profile.as_ref())
+    else {
+        return Ok(spec::Filter::Default);
+    };
+    match profile.type_.as_str() {
+        "Unconfined" => Ok(spec::Filter::Unconfined),
+        "Localhost" => {
+            let name = profile.localhost_profile.as_deref().unwrap_or_default();
+            let path = agent.config.data_dir.join("seccomp").join(name);
+            seccomp_file(&path)
+                .map(spec::Filter::Profile)
+                .map_err(|message| format!("cannot load seccomp profile {path:?}: {message}"))
+        }
+        _ => Ok(spec::Filter::Default),
+    }
+}
+
+/// A profile in the form of the OCI configuration, as Kubernetes' own examples are.
+fn seccomp_file(path: &Path) -> Result<serde_json::Value, String> {
+    if path
+        .components()
+        .any(|part| matches!(part, std::path::Component::ParentDir))
+    {
+        return Err("the path leads out of the folder".into());
+    }
+    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let profile: oci_spec::runtime::LinuxSeccomp =
+        serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    serde_json::to_value(profile).map_err(|error| error.to_string())
 }
 
 fn rootfs(agent: &Agent, source: &Source, instance: &Path) -> Result<RootFs, String> {

@@ -112,6 +112,18 @@ pub(crate) struct Bind {
     pub propagation: Option<String>,
 }
 
+/// Which system calls a container may make.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Filter {
+    /// The default profile of container engines, for the container's capabilities.
+    #[default]
+    Default,
+    /// All.
+    Unconfined,
+    /// A profile of the node, as OCI `linux.seccomp`.
+    Profile(Value),
+}
+
 /// Everything the configuration depends on.
 #[derive(Debug)]
 pub(crate) struct Input<'a> {
@@ -139,10 +151,12 @@ pub(crate) struct Input<'a> {
     pub rootless: bool,
     /// Only user and group 0 exist.
     pub single_id: bool,
+    /// A process whose PID namespace the container shares.
+    pub pid_of: Option<u32>,
     /// See [`crate::cgroup::oom_score_adj`].
     pub oom_score_adj: i64,
-    /// Without a seccomp filter.
-    pub unconfined: bool,
+    /// System calls that are let through.
+    pub filter: &'a Filter,
     /// Root file system directory (ignored by the runtime in favour of the layers).
     pub root: &'a Path,
 }
@@ -156,7 +170,12 @@ pub(crate) fn spec(input: &Input<'_>) -> Value {
         "resources": input.resources,
         "maskedPaths": if privileged || unmasked(&security) { json!([]) } else { json!(MASKED) },
         "readonlyPaths": if privileged || unmasked(&security) { json!([]) } else { json!(READ_ONLY) },
-        "seccomp": if privileged || input.unconfined { None } else { Some(seccomp(&security)) },
+        "seccomp": match input.filter {
+            _ if privileged => None,
+            Filter::Unconfined => None,
+            Filter::Default => Some(seccomp(&security)),
+            Filter::Profile(profile) => Some(profile.clone()),
+        },
         "devices": [],
     });
     let mut linux = linux;
@@ -272,7 +291,7 @@ fn capabilities(security: &SecurityContext, privileged: bool) -> Vec<String> {
 fn namespaces(input: &Input<'_>) -> Value {
     let spec = input.pod.spec.clone().unwrap_or_default();
     let mut list = vec!["mount"];
-    if !spec.host_pid.unwrap_or(false) {
+    if !spec.host_pid.unwrap_or(false) && input.pid_of.is_none() {
         list.push("pid");
     }
     if !spec.host_ipc.unwrap_or(false) {
@@ -285,7 +304,13 @@ fn namespaces(input: &Input<'_>) -> Value {
     if input.cgroups {
         list.push("cgroup");
     }
-    list.into_iter().map(|kind| json!({ "type": kind })).collect()
+    let target = input
+        .pid_of
+        .map(|pid| json!({ "type": "pid", "path": format!("/proc/{pid}/ns/pid") }));
+    list.into_iter()
+        .map(|kind| json!({ "type": kind }))
+        .chain(target)
+        .collect()
 }
 
 fn mounts(input: &Input<'_>, privileged: bool) -> Value {
@@ -381,8 +406,9 @@ mod tests {
             cgroups: false,
             rootless: true,
             single_id: false,
+            pid_of: None,
             oom_score_adj: 0,
-            unconfined: false,
+            filter: &Filter::Default,
             root: Path::new("/root"),
         }))
     }

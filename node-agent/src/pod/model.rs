@@ -99,6 +99,9 @@ pub(crate) struct Instance {
     pub ready: bool,
     /// Startup probe has passed and the postStart hook has run.
     pub started: bool,
+    /// The postStart hook runs: to others the container does not run yet.
+    #[serde(skip)]
+    pub hooking: bool,
     /// Its liveness or startup probe gave up on it: the message.
     #[serde(skip)]
     pub unhealthy: Option<Unhealthy>,

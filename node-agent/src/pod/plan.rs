@@ -6,6 +6,9 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 
 use super::model::{self, Ended, Image, Instance, Kind, Sandbox, State, Step, View};
 
+/// Reason of a pod that took more of its node than it may.
+pub(crate) const EVICTED: &str = "Evicted";
+
 /// Something to do. Each ends in a change of the view.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
@@ -321,7 +324,9 @@ fn wind_down(
         let spent = view
             .terminating_since
             .map_or(0, |since| now.duration_since(since).as_secs());
-        let grace_s = (grace(pod) - spent).max(1);
+        // A pod that is a burden to its node goes at once.
+        let evicted = view.failure.as_ref().is_some_and(|(reason, _)| reason == EVICTED);
+        let grace_s = if evicted { 1 } else { (grace(pod) - spent).max(1) };
         for container in to_stop {
             match view.containers.get(&container.name).map(|i| &i.state) {
                 Some(State::Running { .. }) => {}

@@ -95,6 +95,8 @@ fn container_status(pod: &Pod, view: &View, container: &Container, now: Timestam
     };
     let mut last = instance.last.clone();
     let (state, container_id) = match &instance.state {
+        // Source: Kubernetes, "Container Lifecycle Hooks": it does not reach the running state before the hook is through.
+        State::Running { .. } if instance.hooking => (waiting(begin, None), id(instance.attempt)),
         State::Running { started_at } | State::Stopping { started_at, .. } => (
             ContainerState {
                 running: Some(ContainerStateRunning {
@@ -217,6 +219,7 @@ fn phase(pod: &Pod, view: &View, containers: &[(Kind, Container)], terminal: boo
                 _ => pending_init = true,
             },
             Kind::Main => match state {
+                State::Running { .. } if instance.is_some_and(|instance| instance.hooking) => waiting += 1,
                 State::Running { .. } | State::Stopping { .. } => running += 1,
                 State::Exited(ended) => {
                     stopped += 1;
@@ -370,6 +373,24 @@ fn conditions(
             status: status.into(),
             reason: reason.map(Into::into),
             message,
+            last_transition_time: previous
+                .and_then(|previous| previous.last_transition_time.clone())
+                .or(Some(Time(now))),
+            observed_generation: pod.metadata.generation,
+            ..PodCondition::default()
+        });
+    }
+    if let Some((_, message)) = view
+        .failure
+        .as_ref()
+        .filter(|(reason, _)| reason == plan::EVICTED)
+    {
+        let previous = old.get("DisruptionTarget");
+        conditions.push(PodCondition {
+            type_: "DisruptionTarget".into(),
+            status: "True".into(),
+            reason: Some("TerminationByKubelet".into()),
+            message: Some(message.clone()),
             last_transition_time: previous
                 .and_then(|previous| previous.last_transition_time.clone())
                 .or(Some(Time(now))),

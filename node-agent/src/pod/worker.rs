@@ -57,6 +57,8 @@ pub(crate) enum Msg {
     SupervisorGone,
     /// A probe has a new opinion.
     Probed(String, u32, probe::Verdict),
+    /// It takes more of the disk than it may: why.
+    Evicted(String),
     /// Sandbox and volumes are taken down.
     TornDown,
     /// The object is deleted.
@@ -112,6 +114,7 @@ pub(crate) fn start(agent: Arc<Agent>, pod: Arc<Pod>, done: mpsc::UnboundedSende
         exits: HashMap::new(),
         stops: HashMap::new(),
         refresh: None,
+        usage: None,
         announced: HashMap::new(),
         unprobed: Vec::new(),
         saved: Vec::new(),
@@ -146,6 +149,8 @@ struct Worker {
     /// Stops under way by container.
     stops: HashMap<String, AbortHandle>,
     refresh: Option<AbortHandle>,
+    /// Looks at what the pod takes of the disk.
+    usage: Option<AbortHandle>,
     /// Instances whose back-off has been announced.
     announced: HashMap<String, u32>,
     /// Adopted instances whose probes have not begun.
@@ -235,8 +240,8 @@ impl Worker {
             Action::Stop { name, why, grace_s } => self.stop(name, why, grace_s, now),
             Action::Teardown => {
                 self.view.sandbox = Sandbox::Removing;
-                if let Some(refresh) = self.refresh.take() {
-                    refresh.abort();
+                for task in self.refresh.take().into_iter().chain(self.usage.take()) {
+                    task.abort();
                 }
                 *self.shared.handle.write() = None;
                 self.mounted = None;
@@ -291,6 +296,7 @@ impl Worker {
                 self.mounted = Some(mounted);
                 self.view.volumes = Step::Ready;
                 self.refresh = volume::refresh(&self.agent, &self.pod, false);
+                self.usage = volume::usage::watch(&self.agent, &self.pod, &self.sender);
             }
             Msg::Volumes(Err(failed)) => {
                 self.event(None, true, "FailedMount", failed.message.clone());
@@ -302,6 +308,12 @@ impl Worker {
             Msg::Exited(state) => self.exited(&state),
             Msg::SupervisorGone => self.supervisor_gone(),
             Msg::Probed(name, attempt, verdict) => self.probed(&name, attempt, verdict),
+            Msg::Evicted(message) => {
+                if self.view.failure.is_none() {
+                    self.event(None, true, plan::EVICTED, message.clone());
+                    self.view.failure = Some((plan::EVICTED.into(), message));
+                }
+            }
             Msg::TornDown => self.view.sandbox = Sandbox::Removed,
             Msg::Finalized => return true,
         }
@@ -375,6 +387,7 @@ impl Worker {
             .flatten()
             .chain(self.stops.into_values())
             .chain(self.refresh)
+            .chain(self.usage)
         {
             task.abort();
         }

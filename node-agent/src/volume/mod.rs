@@ -5,6 +5,7 @@ mod atomic;
 pub(crate) mod etc;
 mod payload;
 mod subpath;
+pub(crate) mod usage;
 
 use std::{
     collections::BTreeMap,

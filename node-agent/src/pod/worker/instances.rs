@@ -98,6 +98,7 @@ impl Worker {
         instance.unhealthy = None;
         instance.ready = false;
         instance.started = false;
+        instance.hooking = false;
         instance.image_name = container.image.clone().unwrap_or_default();
         instance.image_id = source.id();
         instance.stop_signal = match &source {
@@ -238,6 +239,9 @@ impl Worker {
                     .and_then(|lifecycle| lifecycle.post_start.clone());
                 match (hook, self.handle.clone()) {
                     (Some(hook), Some(handle)) => {
+                        if let Some(instance) = self.view.containers.get_mut(name) {
+                            instance.hooking = true;
+                        }
                         let (agent, pod, sender) =
                             (self.agent.clone(), self.pod.clone(), self.sender.clone());
                         let (name, ip) = (name.to_owned(), self.ip());
@@ -304,6 +308,7 @@ impl Worker {
                     .get_mut(name)
                     .filter(|i| i.attempt == attempt)
                 {
+                    instance.hooking = false;
                     instance.unhealthy = Some(Unhealthy {
                         message: "FailedPostStartHook".into(),
                         grace_s: None,
@@ -325,6 +330,7 @@ impl Worker {
             return;
         }
         instance.started = !startup;
+        instance.hooking = false;
         self.probe(name, attempt);
     }
 
@@ -410,6 +416,7 @@ impl Worker {
         instance.image = Image::Unknown;
         instance.ready = false;
         instance.started = false;
+        instance.hooking = false;
         if let Some(exits) = self.exits.remove(&name) {
             exits.cancel();
         }
