@@ -1,5 +1,7 @@
 //! What the LimitRanges of a namespace do to new pods and claims: admission fills in defaults, then checks.
 
+use std::borrow::Borrow;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -12,10 +14,10 @@ use crate::{
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";
 
 /// Gives the containers of a new pod the defaults of the LimitRanges in its namespace, and says so in an annotation.
-pub fn fill(pod: &mut Value, ranges: &[Value]) {
+pub fn fill<R: Borrow<Value>>(pod: &mut Value, ranges: &[R]) {
     let mut told = Vec::new();
     for range in ranges {
-        for limit in list(range, "spec.limits")
+        for limit in list(range.borrow(), "spec.limits")
             .iter()
             .filter(|l| text(l, "type") == "Container")
         {
@@ -69,10 +71,10 @@ fn fill_container(container: &mut Value, limit: &Value, what: &str, told: &mut V
 }
 
 /// What of a new pod the LimitRanges of its namespace do not allow; each is a reason to answer 403.
-pub fn check_pod(pod: &Value, ranges: &[Value]) -> Vec<String> {
+pub fn check_pod<R: Borrow<Value>>(pod: &Value, ranges: &[R]) -> Vec<String> {
     let mut found = Vec::new();
     let spec = get(pod, "spec").unwrap_or(&Value::Null);
-    for limit in ranges.iter().flat_map(|r| list(r, "spec.limits")) {
+    for limit in ranges.iter().flat_map(|r| list(r.borrow(), "spec.limits")) {
         match text(limit, "type") {
             "Container" => {
                 for container in list(spec, "containers")
@@ -104,13 +106,13 @@ pub fn check_pod(pod: &Value, ranges: &[Value]) -> Vec<String> {
 }
 
 /// What of a new claim the LimitRanges of its namespace do not allow.
-pub fn check_claim(claim: &Value, ranges: &[Value]) -> Vec<String> {
+pub fn check_claim<R: Borrow<Value>>(claim: &Value, ranges: &[R]) -> Vec<String> {
     const KIND: &str = "PersistentVolumeClaim";
     let requests = amounts(get(claim, "spec.resources.requests"));
     let mut found = Vec::new();
     for limit in ranges
         .iter()
-        .flat_map(|r| list(r, "spec.limits"))
+        .flat_map(|r| list(r.borrow(), "spec.limits"))
         .filter(|l| text(l, "type") == KIND)
     {
         for (field, word, too_much) in [("min", "minimum", false), ("max", "maximum", true)] {

@@ -1,6 +1,7 @@
 //! Admission: what the cluster adds to objects, and what it refuses although the user may do it.
 
 mod escalation;
+mod limits;
 pub(crate) mod namespace;
 mod node;
 mod pod;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use skiff_resources::{Part, Resource};
 
 use crate::{
-    registry::{Registry, RequestContext},
+    registry::{Registry, RequestContext, meta},
     status::Status,
 };
 
@@ -25,7 +26,10 @@ pub(crate) fn mutate_create(
     resource: &Resource,
     object: &mut Value,
 ) -> Result<(), Status> {
+    // First of all, so that whoever creates in a namespace that is ending is told that and nothing else.
+    namespace::guard(registry, resource, meta::namespace(object), meta::name(object))?;
     if is(resource, "", "pods") {
+        limits::fill(registry, object)?;
         service_account::admit(registry, resource, object)?;
         pod::add_default_tolerations(object);
         pod::resolve_priority(registry, resource, object)?;
@@ -56,6 +60,7 @@ pub(crate) fn check_create(
     object: &Value,
 ) -> Result<(), Status> {
     node::check_create(ctx, resource, object)?;
+    limits::check(registry, resource, object)?;
     escalation::check(registry, ctx, resource, object, None)
 }
 
@@ -69,6 +74,9 @@ pub(crate) fn check_update(
     old: &Value,
 ) -> Result<(), Status> {
     node::check_update(ctx, resource, part, new, old)?;
+    if part == Part::Other("resize") || (part == Part::Main && is(resource, "", "persistentvolumeclaims")) {
+        limits::check(registry, resource, new)?;
+    }
     escalation::check(registry, ctx, resource, new, Some(old))
 }
 
