@@ -216,6 +216,15 @@ const CONTROLLERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "disruption-controller",
+        &[
+            "R @ apps : deployments replicasets",
+            "R @ core : pods",
+            "R @ policy : poddisruptionbudgets",
+            "patch update @ policy : poddisruptionbudgets/status",
+        ],
+    ),
+    (
         "pod-garbage-collector",
         &[
             "delete list watch @ core : pods",

@@ -3,6 +3,7 @@
 //! admission, validation and conflicts as any client, without HTTP in between.
 
 mod deployment;
+mod disruption;
 mod endpointslice;
 mod garbage;
 mod machinery;
@@ -173,7 +174,7 @@ const RESTART: Duration = Duration::from_secs(5);
 /// The names are those of the bootstrap roles: `deployment-controller`, `replicaset-controller`,
 /// `endpointslice-controller`, `endpoint-controller`, `namespace-controller`, `service-account-controller`,
 /// `root-ca-cert-publisher`, `generic-garbage-collector` (which also feeds the shared cache), `node-controller`,
-/// `pod-garbage-collector` and `kube-scheduler`.
+/// `pod-garbage-collector`, `disruption-controller` and `kube-scheduler`.
 pub async fn run(api: impl Fn(&'static str) -> Arc<dyn Api>, config: Config, stop: CancellationToken) {
     loop {
         let term = stop.child_token();
@@ -220,6 +221,7 @@ pub(crate) fn run_with(
             grace: Duration::from_secs(config.node_grace_seconds),
         },
     );
+    let disruption = disruption::Controller::new(client("disruption-controller"));
     let podgc = podgc::Controller::new(client("pod-garbage-collector"));
     let scheduler = scheduler::Scheduler::new(client("kube-scheduler"));
 
@@ -244,6 +246,7 @@ pub(crate) fn run_with(
                 tasks.spawn(root_ca.run(stop.clone()));
                 tasks.spawn(garbage.run(stop.clone()));
                 tasks.spawn(nodes.run(stop.clone()));
+                tasks.spawn(disruption.run(stop.clone()));
                 tasks.spawn(podgc.run(stop.clone()));
                 tasks.spawn(scheduler.run(stop.clone()));
             }

@@ -24,7 +24,7 @@ pub mod value;
 use std::borrow::Cow;
 
 pub use kinds::pod::qos_class;
-pub use table::{DISRUPTION_BUDGETS, find, find_kind, table};
+pub use table::{find, find_kind, table};
 
 use serde_json::Value;
 

@@ -307,6 +307,15 @@ static TABLE: &[Resource] = &[
     .cluster()
     .verbs(CREATE),
     row(
+        ("policy", "v1"),
+        "PodDisruptionBudget",
+        "poddisruptionbudgets",
+        "poddisruptionbudget",
+        &kinds::pod_disruption_budget::PodDisruptionBudget,
+    )
+    .short(&["pdb"])
+    .subs(&[sub("status", ("policy", "v1", "PodDisruptionBudget"), CHANGE)]),
+    row(
         RBAC,
         "ClusterRoleBinding",
         "clusterrolebindings",
@@ -360,18 +369,6 @@ static TABLE: &[Resource] = &[
         &kinds::endpoint_slice::EndpointSlice,
     ),
 ];
-
-/// The row of disruption budgets. It joins the table once a controller keeps their status: until then the
-/// eviction of a pod under a budget would be refused for ever, so no budget is accepted.
-pub static DISRUPTION_BUDGETS: Resource = row(
-    ("policy", "v1"),
-    "PodDisruptionBudget",
-    "poddisruptionbudgets",
-    "poddisruptionbudget",
-    &kinds::pod_disruption_budget::PodDisruptionBudget,
-)
-.short(&["pdb"])
-.subs(&[sub("status", ("policy", "v1", "PodDisruptionBudget"), CHANGE)]);
 
 /// Every built-in resource, in discovery order.
 pub fn table() -> &'static [Resource] {

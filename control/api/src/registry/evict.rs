@@ -26,10 +26,16 @@ impl Registry {
         let pod = self.get_value(target).await?;
         let phase = meta::text(&pod, &["status", "phase"]);
         let counts = !matches!(phase, "Succeeded" | "Failed" | "Pending") && !meta::deleting(&pod);
+        // What was looked at must be what is deleted: the pod may have become ready, or another one, meanwhile.
+        let mut options = options.clone();
         if counts {
             self.take_from_budget(ctx, target, &pod).await?;
+            options
+                .preconditions
+                .uid
+                .get_or_insert_with(|| meta::uid(&pod).to_owned());
         }
-        self.delete(ctx, target, options).await?;
+        self.delete(ctx, target, &options).await?;
         Ok(())
     }
 
@@ -58,6 +64,12 @@ impl Registry {
                 ));
             }
         };
+        let is_ready = pod["status"]["conditions"]
+            .as_array()
+            .is_some_and(|c| c.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"));
+        if !is_ready && may_go_unready(budget) {
+            return Ok(());
+        }
         let budget_target = Target {
             resource,
             namespace: target.namespace,
@@ -74,7 +86,14 @@ impl Registry {
                 let allowed = status["disruptionsAllowed"].as_i64().unwrap_or(0);
                 let observed = status["observedGeneration"].as_i64().unwrap_or(0);
                 let behind = observed < old["metadata"]["generation"].as_i64().unwrap_or(0);
-                if behind || allowed <= 0 {
+                if behind {
+                    let message = format!(
+                        "The disruption budget {} is still being processed by the server.",
+                        meta::name(old)
+                    );
+                    return Err(refused(&message).retry_after(10));
+                }
+                if allowed <= 0 {
                     let message = format!(
                         "The disruption budget {} needs {} healthy pods and has {} currently",
                         meta::name(old),
@@ -85,12 +104,33 @@ impl Registry {
                 }
                 let mut new = (**old).clone();
                 new["status"]["disruptionsAllowed"] = json!(allowed - 1);
+                if !new["status"]["disruptedPods"].is_object() {
+                    new["status"]["disruptedPods"] = json!({});
+                }
                 new["status"]["disruptedPods"][target.name] = json!(meta::rfc3339(meta::now()));
                 Ok(new)
             },
         )
         .await?;
         Ok(())
+    }
+}
+
+/// Whether the budget lets this unready pod go without counting it.
+fn may_go_unready(budget: &Value) -> bool {
+    let status = &budget["status"];
+    let (healthy, desired) = (
+        status["currentHealthy"].as_i64().unwrap_or(0),
+        status["desiredHealthy"].as_i64().unwrap_or(0),
+    );
+    match budget["spec"]["unhealthyPodEvictionPolicy"].as_str() {
+        Some("AlwaysAllow") => true,
+        _ => {
+            let observed = status["observedGeneration"].as_i64().unwrap_or(0);
+            observed >= budget["metadata"]["generation"].as_i64().unwrap_or(0)
+                && desired > 0
+                && healthy >= desired
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 
 use super::revision;
-use crate::machinery::Object;
+use crate::machinery::{Object, amounts::scaled};
 
 /// Wanted replicas.
 pub fn replicas(deployment: &Deployment) -> i32 {
@@ -28,7 +28,8 @@ fn bounds(deployment: &Deployment) -> (i32, i32) {
         .as_ref()
         .and_then(|s| s.rolling_update.as_ref());
     let total = replicas(deployment);
-    let resolve = |value: Option<&IntOrString>, up| scaled(value, total, up);
+    let quarter = IntOrString::String("25%".to_owned());
+    let resolve = |value: Option<&IntOrString>, up| scaled(value.unwrap_or(&quarter), total, up);
     let surge = resolve(rolling.and_then(|r| r.max_surge.as_ref()), true);
     let unavailable = resolve(rolling.and_then(|r| r.max_unavailable.as_ref()), false);
     if surge == 0 && unavailable == 0 {
@@ -36,22 +37,6 @@ fn bounds(deployment: &Deployment) -> (i32, i32) {
     } else {
         (surge, unavailable)
     }
-}
-
-/// A count, or a percentage of `total`; 25 % when absent.
-fn scaled(value: Option<&IntOrString>, total: i32, up: bool) -> i32 {
-    let percent = match value {
-        Some(IntOrString::Int(n)) => return (*n).max(0),
-        Some(IntOrString::String(text)) => text.trim_end_matches('%').parse::<i64>().unwrap_or(0),
-        None => 25,
-    };
-    let hundredths = percent * i64::from(total);
-    let whole = if up {
-        (hundredths + 99).div_euclid(100)
-    } else {
-        hundredths.div_euclid(100)
-    };
-    i32::try_from(whole.max(0)).unwrap_or(i32::MAX)
 }
 
 /// How many pods there may be above the wanted number.

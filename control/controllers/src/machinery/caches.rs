@@ -7,6 +7,7 @@ use k8s_openapi::api::{
     coordination::v1::Lease,
     core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount},
     discovery::v1::EndpointSlice,
+    policy::v1::PodDisruptionBudget,
 };
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -71,6 +72,7 @@ macro_rules! caches {
 caches! {
     config_maps: ConfigMap = Cache::new(|v| field(v, "name") == ROOT_CA, |_| None);
     deployments: Deployment = Cache::default();
+    disruption_budgets: PodDisruptionBudget = Cache::default();
     endpoints: Endpoints = Cache::default();
     endpoint_slices: EndpointSlice = Cache::default();
     leases: Lease = Cache::new(|v| field(v, "namespace") == NODE_LEASES, |_| None);

@@ -4,6 +4,7 @@
 //! two runs for one key) → a controller's `plan` and `act` → [`client`] → API and, at once, the cache again. Because a
 //! controller reads its own writes, it needs no record of writes it still expects to see.
 
+pub mod amounts;
 pub mod cache;
 mod caches;
 pub mod client;

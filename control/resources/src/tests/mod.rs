@@ -8,7 +8,7 @@ mod validation;
 
 use serde_json::Value;
 
-use crate::{DISRUPTION_BUDGETS, Resource, find_kind};
+use crate::{Resource, find_kind};
 
 /// The row an object belongs to.
 fn row(object: &Value) -> &'static Resource {
@@ -16,9 +16,6 @@ fn row(object: &Value) -> &'static Resource {
         object["apiVersion"].as_str().unwrap(),
         object["kind"].as_str().unwrap(),
     );
-    if kind == "PodDisruptionBudget" {
-        return &DISRUPTION_BUDGETS;
-    }
     find_kind(version, kind).unwrap_or_else(|| panic!("no row for {version} {kind}"))
 }
 
