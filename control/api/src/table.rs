@@ -68,7 +68,7 @@ fn partial(bytes: &[u8], beta: bool) -> String {
 
 /// The column definitions of a kind.
 fn columns(resource: &Resource) -> Vec<Value> {
-    let column = |c: &skiff_resources::Column| json!({"name": c.name, "type": c.kind, "format": c.format, "description": "", "priority": c.priority});
+    let column = |c: &skiff_resources::Column| json!({"name": c.name, "type": c.kind, "format": c.format, "description": c.description, "priority": c.priority});
     resource.strategy.columns().iter().map(column).collect()
 }
 

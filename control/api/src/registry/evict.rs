@@ -1,14 +1,13 @@
 //! Eviction: a delete that asks the disruption budgets first. Source: `pkg/registry/core/pod/storage/eviction.go`.
 
 use serde_json::{Value, json};
-use skiff_resources::Part;
+use skiff_resources::{Part, selector::LabelSelector};
 
 use super::{
     DeleteOptions, Registry, RequestContext, Target, meta,
     write::{Preconditions, Tracking},
 };
 use crate::{
-    selector::LabelSelector,
     status::{Cause, Status},
 };
 
@@ -48,12 +47,11 @@ impl Registry {
         let Some(resource) = self.resource("policy", "v1", "poddisruptionbudgets") else {
             return Ok(());
         };
-        let labels = |key: &str| pod["metadata"]["labels"][key].as_str();
         let budgets: Vec<_> = self
             .all(resource, target.namespace)?
             .1
             .into_iter()
-            .filter(|b| LabelSelector::from_object(&b["spec"]["selector"]).is_some_and(|s| s.matches(labels)))
+            .filter(|b| LabelSelector::from_object(b["spec"].get("selector")).is_ok_and(|s| s.matches(pod)))
             .collect();
         let budget = match budgets.as_slice() {
             [] => return Ok(()),

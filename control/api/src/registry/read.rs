@@ -231,7 +231,7 @@ impl Registry {
 /// The prefix of the keys that a selector can match: a single name makes it the object's key (and of names that
 /// begin with it, which the selector refuses).
 pub(crate) fn narrowed(resource: &Resource, namespace: &str, selector: &Selector) -> Bytes {
-    match selector.fields.exact_name() {
+    match selector.fields.exact("metadata.name") {
         Some(name) if !namespace.is_empty() || !resource.namespaced => key(resource, namespace, name),
         _ => prefix(resource, namespace),
     }
