@@ -168,14 +168,6 @@ impl Registry {
         patch: &Patch,
     ) -> Result<Written, Status> {
         let resource = target.resource;
-        if ctx.field_manager.is_empty() {
-            let error = FieldError {
-                reason: "FieldValueRequired",
-                field: "fieldManager".into(),
-                message: "Required value: is required for apply patch".into(),
-            };
-            return Err(Status::invalid_kind("meta.k8s.io", "PatchOptions", "", &[error]));
-        }
         let mut applied = body::yaml(&patch.body)?;
         let api_version = api_version_of(resource);
         for (field, expected) in [("apiVersion", api_version.as_str()), ("kind", &resource.kind)] {
@@ -212,15 +204,44 @@ impl Registry {
         if resource.namespaced && !metadata.contains_key("namespace") {
             metadata.insert("namespace".into(), json!(target.namespace));
         }
+        let mut written = self
+            .apply_value(ctx, target, part, part_name(part), applied, patch.force)
+            .await?;
+        written.warnings.splice(0..0, warnings);
+        Ok(written)
+    }
+
+    /// Applies an object that was checked; its fields are managed under the name of a sub-resource.
+    pub(super) async fn apply_value(
+        &self,
+        ctx: &RequestContext,
+        target: &Target<'_>,
+        part: Part,
+        subresource: &str,
+        applied: Value,
+        force: bool,
+    ) -> Result<Written, Status> {
+        let resource = target.resource;
+        if ctx.field_manager.is_empty() {
+            let error = FieldError {
+                reason: "FieldValueRequired",
+                field: "fieldManager".into(),
+                message: "Required value: is required for apply patch".into(),
+            };
+            return Err(Status::invalid_kind("meta.k8s.io", "PatchOptions", "", &[error]));
+        }
+        let api_version = api_version_of(resource);
         let Some(ty) = skiff_schema::lookup(&api_version, &resource.kind) else {
             return Err(Status::unsupported_media_type(ACCEPTED));
         };
+        let metadata = &applied["metadata"];
+        let creates = part == Part::Main && subresource.is_empty();
         let uid = metadata.get("uid").and_then(Value::as_str).map(str::to_owned);
         loop {
             let time = meta::rfc3339(meta::now());
             let writer = Writer {
                 manager: ctx.manager(),
-                subresource: part_name(part),
+                subresource,
                 api_version: &api_version,
                 time: &time,
             };
@@ -234,14 +255,14 @@ impl Registry {
                     &Preconditions::default(),
                     |live| {
                         let live = from_storage(target, live);
-                        let mut new = skiff_schema::apply(Some(&live), &applied, ty, &writer, patch.force)
-                            .map_err(failed)?;
+                        let mut new =
+                            skiff_schema::apply(Some(&live), &applied, ty, &writer, force).map_err(failed)?;
                         to_storage(resource, &mut new)?;
                         Ok(new)
                     },
                 )
                 .await
-            } else if part != Part::Main {
+            } else if !creates {
                 Err(Status::not_found(resource, target.name))
             } else if let Some(uid) = &uid {
                 Err(Status::conflict(
@@ -252,7 +273,7 @@ impl Registry {
                     ),
                 ))
             } else {
-                let object = skiff_schema::apply(None, &applied, ty, &writer, patch.force).map_err(failed)?;
+                let object = skiff_schema::apply(None, &applied, ty, &writer, force).map_err(failed)?;
                 self.create_tracked(ctx, resource, target.namespace, object, Tracking::Done)
                     .await
             };
@@ -261,17 +282,13 @@ impl Registry {
                 Err(status) if status.reason == "AlreadyExists" => continue,
                 Err(status)
                     if status.code == 404
-                        && part == Part::Main
+                        && creates
                         && status
                             .details
                             .as_ref()
                             .is_some_and(|d| d.name == target.name && d.kind == resource.plural) =>
                 {
                     continue;
-                }
-                Ok(mut written) => {
-                    written.warnings.splice(0..0, warnings);
-                    return Ok(written);
                 }
                 other => return other,
             }

@@ -22,6 +22,8 @@ const GENERATE_NAME_MAX: usize = 58;
 pub(super) enum Tracking {
     /// To be done.
     Needed,
+    /// To be done, under the name of a sub-resource that changes the object itself.
+    Under(&'static str),
     /// Server-side apply has done it.
     Done,
 }
@@ -388,8 +390,10 @@ impl Registry {
         }
         let warnings = strategy.warnings(new);
         admission::check_update(self, ctx, resource, part, new, old)?;
-        if tracking == Tracking::Needed {
-            track(ctx, resource, part_name(part), Some(old), new)?;
+        match tracking {
+            Tracking::Needed => track(ctx, resource, part_name(part), Some(old), new)?,
+            Tracking::Under(subresource) => track(ctx, resource, subresource, Some(old), new)?,
+            Tracking::Done => {}
         }
         Ok(warnings)
     }
