@@ -134,7 +134,7 @@ impl Discovery {
             }
             _ => return Ok(None),
         };
-        let accepted = accept::negotiate(headers, false).unwrap_or_else(|_| Accepted::default());
+        let accepted = accept::negotiate(headers, accept::PLAIN).unwrap_or_else(|_| Accepted::default());
         let answer = Answer::new(200, value.to_string(), accepted);
         Ok(Some(answer.into_response(headers, query)))
     }

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, header};
 
+use super::protobuf;
 use crate::status::Status;
 
 /// How objects are shown.
@@ -30,6 +31,8 @@ pub enum Format {
     Json,
     /// `application/yaml`.
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`.
+    Protobuf,
 }
 
 /// The representation agreed on.
@@ -85,26 +88,51 @@ pub fn header(headers: &HeaderMap) -> &str {
         .unwrap_or("*/*")
 }
 
-/// Picks the first media range we can write. `transforms`: whether Table and PartialObjectMetadata make sense here.
+/// What an answer can be written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Table and PartialObjectMetadata make sense here.
+    pub transforms: bool,
+    /// The kind has a protobuf form.
+    pub protobuf: bool,
+}
+
+/// An answer that is JSON or YAML.
+pub const PLAIN: Offer = Offer {
+    transforms: false,
+    protobuf: false,
+};
+
+/// Picks the first media range we can write.
 ///
 /// # Errors
 /// 406 when there is none.
-pub fn negotiate(headers: &HeaderMap, transforms: bool) -> Result<Accepted, Status> {
+pub fn negotiate(headers: &HeaderMap, offer: Offer) -> Result<Accepted, Status> {
     for range in ranges(header(headers)) {
         let format = match range.media {
             "application/json" | "*/*" | "application/*" => Format::Json,
             "application/yaml" => Format::Yaml,
+            protobuf::MEDIA_TYPE => Format::Protobuf,
             _ => continue,
         };
         let beta = range.parameter("v") == Some("v1beta1");
         let shape = match range.parameter("as") {
             None => Shape::Object,
-            Some(_) if !transforms => continue,
+            Some(_) if !offer.transforms => continue,
             Some(_) if !matches!(range.parameter("g"), Some("meta.k8s.io")) => continue,
             Some("Table") => Shape::Table { beta },
             Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Shape::Metadata { beta },
             Some(_) => continue,
         };
+        // Tables have no protobuf form; metadata has one whatever the kind.
+        let is_writable = match shape {
+            Shape::Object => offer.protobuf,
+            Shape::Metadata { beta } => !beta,
+            Shape::Table { .. } => false,
+        };
+        if format == Format::Protobuf && !is_writable {
+            continue;
+        }
         return Ok(Accepted { shape, format });
     }
     Err(Status::not_acceptable())
@@ -114,10 +142,18 @@ pub fn negotiate(headers: &HeaderMap, transforms: bool) -> Result<Accepted, Stat
 mod tests {
     use super::*;
 
-    fn accept(value: &str) -> Result<Accepted, Status> {
+    fn accept_kind(value: &str, protobuf: bool) -> Result<Accepted, Status> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, value.parse().unwrap());
-        negotiate(&headers, true)
+        let offer = Offer {
+            transforms: true,
+            protobuf,
+        };
+        negotiate(&headers, offer)
+    }
+
+    fn accept(value: &str) -> Result<Accepted, Status> {
+        accept_kind(value, true)
     }
 
     #[test]
@@ -129,12 +165,23 @@ mod tests {
     }
 
     #[test]
-    fn protobuf_falls_back_to_json_and_alone_is_refused() {
-        let got = accept("application/vnd.kubernetes.protobuf,application/json");
-        assert_eq!(got.unwrap(), Accepted::default());
+    fn protobuf_is_for_kinds_that_have_it_and_never_for_tables() {
+        let both = "application/vnd.kubernetes.protobuf,application/json";
+        assert_eq!(accept(both).unwrap().format, Format::Protobuf);
+        assert_eq!(accept_kind(both, false).unwrap(), Accepted::default());
         assert_eq!(
-            accept("application/vnd.kubernetes.protobuf").unwrap_err().code,
+            accept_kind("application/vnd.kubernetes.protobuf", false)
+                .unwrap_err()
+                .code,
             406
+        );
+        let table = "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1";
+        assert_eq!(accept(table).unwrap_err().code, 406);
+        let metadata = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+        let got = accept_kind(metadata, false).unwrap();
+        assert_eq!(
+            (got.format, got.shape),
+            (Format::Protobuf, Shape::Metadata { beta: false })
         );
     }
 

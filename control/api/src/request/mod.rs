@@ -2,7 +2,7 @@
 
 pub mod accept;
 pub mod body;
-mod protobuf;
+pub(crate) mod protobuf;
 pub mod query;
 
 use http::Method;

@@ -13,8 +13,9 @@ use crate::{
         self, Binding, DeleteOptions, Patch, PatchFormat, RequestContext, Target, Written, api_version_of,
     },
     request::{
-        accept::{self, Accepted, Format},
+        accept::{self, Accepted, Format, Offer},
         body::{self, Syntax},
+        protobuf,
         query::{FieldValidation, ListOptions, dry_run, parse_version},
     },
     review,
@@ -98,8 +99,12 @@ fn context(call: &Call) -> Result<RequestContext, Status> {
     })
 }
 
-fn view(call: &Call) -> Result<(Accepted, View), Status> {
-    let accepted = accept::negotiate(call.request.headers(), true)?;
+fn view(call: &Call, resource: &Resource) -> Result<(Accepted, View), Status> {
+    let offer = Offer {
+        transforms: true,
+        protobuf: protobuf::knows(&api_version_of(resource), &resource.kind),
+    };
+    let accepted = accept::negotiate(call.request.headers(), offer)?;
     let view = View {
         shape: accepted.shape,
         include: Include::from_query(&call.query)?,
@@ -134,8 +139,8 @@ struct Parts {
 }
 
 /// Takes the body out of a call.
-async fn split(call: Call) -> Result<(Parts, Bytes), Status> {
-    let (accepted, view) = view(&call)?;
+async fn split(call: Call, resource: &Resource) -> Result<(Parts, Bytes), Status> {
+    let (accepted, view) = view(&call, resource)?;
     let (head, incoming) = call.request.into_parts();
     let bytes = body::read(incoming).await?;
     let parts = Parts {
@@ -148,7 +153,7 @@ async fn split(call: Call) -> Result<(Parts, Bytes), Status> {
 }
 
 async fn get(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
-    let (accepted, view) = view(&call)?;
+    let (accepted, view) = view(&call, resource)?;
     let at_least = parse_version(call.query.get("resourceVersion"))?;
     let object = app.registry.get(&target(&call, resource), at_least).await?;
     let value = || (*app.registry.parse(&object.entry).unwrap_or_default()).clone();
@@ -157,7 +162,7 @@ async fn get(app: &App, call: Call, resource: &'static Resource) -> Result<Respo
 }
 
 async fn list(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
-    let (accepted, view) = view(&call)?;
+    let (accepted, view) = view(&call, resource)?;
     let options = ListOptions::from_query(&call.query, false)?;
     let list = app
         .registry
@@ -168,7 +173,7 @@ async fn list(app: &App, call: Call, resource: &'static Resource) -> Result<Resp
 }
 
 async fn watch(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
-    let (accepted, view) = view(&call)?;
+    let (accepted, view) = view(&call, resource)?;
     if accepted.format == Format::Yaml {
         return Err(Status::not_acceptable());
     }
@@ -187,11 +192,16 @@ async fn watch(app: &App, call: Call, resource: &'static Resource) -> Result<Res
         namespace,
         options,
         view,
+        protobuf: accepted.format == Format::Protobuf,
+    };
+    let content_type = match accepted.format {
+        Format::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+        _ => "application/json",
     };
     let frames = watch::start(&app.registry, request, app.stop.clone()).await?;
     let mut response = Response::new(Body::stream(frames));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-cache, private"),
@@ -232,7 +242,7 @@ async fn create(app: &App, call: Call, resource: &'static Resource) -> Result<Re
     } else {
         String::new()
     };
-    let (parts, bytes) = split(call).await?;
+    let (parts, bytes) = split(call, resource).await?;
     let (object, warnings) = parse(&ctx, resource, &parts.headers, &bytes)?;
     drop(bytes);
     let done = app.registry.create(&ctx, resource, &namespace, object).await?;
@@ -250,7 +260,7 @@ async fn update(
         target(&call, resource).namespace.to_owned(),
         call.info.name.clone(),
     );
-    let (parts, bytes) = split(call).await?;
+    let (parts, bytes) = split(call, resource).await?;
     let (object, warnings) = parse(&ctx, resource, &parts.headers, &bytes)?;
     drop(bytes);
     let target = Target {
@@ -285,7 +295,7 @@ async fn patch(
         target(&call, resource).namespace.to_owned(),
         call.info.name.clone(),
     );
-    let (parts, bytes) = split(call).await?;
+    let (parts, bytes) = split(call, resource).await?;
     let patch = patch_of(&parts.headers, &parts.query, bytes)?;
     let target = Target {
         resource,
@@ -334,7 +344,7 @@ async fn delete(app: &App, call: Call, resource: &'static Resource) -> Result<Re
         target(&call, resource).namespace.to_owned(),
         call.info.name.clone(),
     );
-    let (parts, bytes) = split(call).await?;
+    let (parts, bytes) = split(call, resource).await?;
     let (options, dry) = delete_options(&parts, &bytes)?;
     ctx.dry_run |= dry;
     let target = Target {
@@ -368,7 +378,7 @@ async fn delete_collection(
     } else {
         String::new()
     };
-    let (parts, bytes) = split(call).await?;
+    let (parts, bytes) = split(call, resource).await?;
     let (options, dry) = delete_options(&parts, &bytes)?;
     ctx.dry_run |= dry;
     let bytes = app
@@ -381,7 +391,7 @@ async fn delete_collection(
 async fn review_answer(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
     let ctx = context(&call)?;
     let namespace = call.info.namespace.clone();
-    let (parts, bytes) = split(call).await?;
+    let (parts, bytes) = split(call, resource).await?;
     let (object, warnings) = parse(&ctx, resource, &parts.headers, &bytes)?;
     let value = review::answer(app, &ctx.user, resource, &namespace, object)?;
     let mut answer = Answer::new(201, value.to_string(), parts.accepted);
@@ -409,7 +419,7 @@ async fn subresource(
     }
     match (name, info.verb) {
         ("scale", _) => scale(app, call, resource).await,
-        ("binding", "create") => bind(app, call).await,
+        ("binding", "create") => bind(app, call, resource).await,
         ("eviction", "create") => evict(app, call, resource).await,
         ("token", "create") => token(app, call, resource).await,
         ("proxy", _) => Err(Status::new(
@@ -433,7 +443,7 @@ async fn scale(app: &App, call: Call, resource: &'static Resource) -> Result<Res
     let ctx = context(&call)?;
     let method = call.request.method().clone();
     let (namespace, name) = (call.info.namespace.clone(), call.info.name.clone());
-    let (parts, bytes) = split(call).await?;
+    let (parts, bytes) = split(call, resource).await?;
     let target = Target {
         resource,
         namespace: &namespace,
@@ -453,10 +463,10 @@ async fn scale(app: &App, call: Call, resource: &'static Resource) -> Result<Res
     Ok(Answer::new(200, scale.to_string(), parts.accepted).into_response(&parts.headers, &parts.query))
 }
 
-async fn bind(app: &App, call: Call) -> Result<Response<Body>, Status> {
+async fn bind(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
     let ctx = context(&call)?;
     let (namespace, name) = (call.info.namespace.clone(), call.info.name.clone());
-    let (parts, bytes) = split(call).await?;
+    let (parts, bytes) = split(call, resource).await?;
     let object = parse_as("v1", "Binding", &parts.headers, &bytes)?;
     let kind = registry::meta::text(&object, &["target", "kind"]);
     if !matches!(kind, "" | "Node") {
@@ -478,7 +488,7 @@ async fn bind(app: &App, call: Call) -> Result<Response<Body>, Status> {
 async fn evict(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
     let mut ctx = context(&call)?;
     let (namespace, name) = (call.info.namespace.clone(), call.info.name.clone());
-    let (parts, bytes) = split(call).await?;
+    let (parts, bytes) = split(call, resource).await?;
     let object = parse_as("policy/v1", "Eviction", &parts.headers, &bytes)?;
     let given = registry::meta::name(&object);
     if !given.is_empty() && given != name {
@@ -504,7 +514,7 @@ async fn evict(app: &App, call: Call, resource: &'static Resource) -> Result<Res
 async fn token(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
     let user = call.user.clone();
     let (namespace, name) = (call.info.namespace.clone(), call.info.name.clone());
-    let (parts, bytes) = split(call).await?;
+    let (parts, bytes) = split(call, resource).await?;
     let object = parse_as("authentication.k8s.io/v1", "TokenRequest", &parts.headers, &bytes)?;
     let target = Target {
         resource,

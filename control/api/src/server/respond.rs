@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use super::body::Body;
 use crate::{
     request::{
-        accept::{Accepted, Format},
+        accept::{self, Accepted, Format, Offer},
+        protobuf,
         query::Query,
     },
     status::Status,
@@ -42,6 +43,10 @@ impl Answer {
             Format::Yaml => (to_yaml(&self.bytes), "application/yaml"),
             Format::Json if wants_pretty(headers, query) => (to_pretty(self.bytes), "application/json"),
             Format::Json => (self.bytes, "application/json"),
+            Format::Protobuf => match to_protobuf(&self.bytes) {
+                Ok(bytes) => (bytes, protobuf::MEDIA_TYPE),
+                Err(status) => return failure(&status, headers),
+            },
         };
         let mut response = with_type(self.code, bytes, content_type, headers);
         for text in self.warnings {
@@ -118,6 +123,13 @@ fn to_pretty(bytes: Bytes) -> Bytes {
         .map_or(bytes, Bytes::from)
 }
 
+fn to_protobuf(bytes: &Bytes) -> Result<Bytes, Status> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(Status::internal)?;
+    protobuf::encode(&value)
+        .map(Bytes::from)
+        .map_err(Status::internal)
+}
+
 fn to_yaml(bytes: &Bytes) -> Bytes {
     let value: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
     value
@@ -127,7 +139,18 @@ fn to_yaml(bytes: &Bytes) -> Bytes {
 
 /// The response of a failure.
 pub(crate) fn failure(status: &Status, headers: &HeaderMap) -> Response<Body> {
-    let mut response = with_type(status.code, status.to_bytes(), "application/json", headers);
+    let offer = Offer {
+        transforms: true,
+        protobuf: true,
+    };
+    let wanted = accept::negotiate(headers, offer).unwrap_or_default().format;
+    let encoded = (wanted == Format::Protobuf)
+        .then(|| protobuf::encode(&status.to_value()).ok())
+        .flatten();
+    let mut response = match encoded {
+        Some(bytes) => with_type(status.code, bytes.into(), protobuf::MEDIA_TYPE, headers),
+        None => with_type(status.code, status.to_bytes(), "application/json", headers),
+    };
     let seconds = status.details.as_ref().map_or(0, |d| d.retry_after_seconds);
     if seconds > 0 {
         response

@@ -133,7 +133,7 @@ async fn plain(app: &Arc<App>, call: Call) -> Result<Response<Body>, Status> {
     }
     let headers = call.request.headers();
     let json = |bytes: bytes::Bytes| -> Result<Response<Body>, Status> {
-        let accepted = accept::negotiate(headers, false)?;
+        let accepted = accept::negotiate(headers, accept::PLAIN)?;
         Ok(Answer::new(200, bytes, accepted).into_response(headers, &call.query))
     };
     match path.as_str() {

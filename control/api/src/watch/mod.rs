@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     registry::{Registry, narrowed},
-    request::query::ListOptions,
+    request::{protobuf, query::ListOptions},
     selector::Selector,
     status::Status,
     table::View,
@@ -31,6 +31,8 @@ pub(crate) struct Request {
     pub(crate) namespace: String,
     pub(crate) options: ListOptions,
     pub(crate) view: View,
+    /// Frames in protobuf, else lines of JSON.
+    pub(crate) protobuf: bool,
 }
 
 struct Running {
@@ -38,6 +40,7 @@ struct Running {
     resource: &'static Resource,
     selector: Selector,
     view: View,
+    protobuf: bool,
     bookmarks: bool,
     headers_sent: bool,
     initial: std::vec::IntoIter<Entry>,
@@ -66,6 +69,7 @@ pub(crate) async fn start(
         namespace,
         options,
         view,
+        protobuf,
     } = request;
     let selector = Selector::parse(&options.label_selector, &options.field_selector, resource)?;
     let send_all = match options.send_initial_events {
@@ -98,6 +102,7 @@ pub(crate) async fn start(
         resource,
         selector,
         view,
+        protobuf,
         bookmarks: options.bookmarks,
         headers_sent: false,
         initial: initial.into_iter(),
@@ -112,7 +117,7 @@ pub(crate) async fn start(
     let mut first = None;
     match registry.store().watch(&prefix, after) {
         Ok(watch) => running.watch = Some(watch),
-        Err(error) => first = Some(error_frame(&error.into())),
+        Err(error) => first = Some(error_frame(protobuf, &error.into())),
     }
     Ok(futures::stream::unfold(
         (running, first),
@@ -151,7 +156,7 @@ impl Running {
                         for event in &events {
                             if let Err(status) = self.frame(event, &mut out) {
                                 tracing::error!(%status, "a stored object can't be read");
-                                out.extend_from_slice(&error_frame(&status));
+                                out.extend_from_slice(&error_frame(self.protobuf, &status));
                                 self.ended = true;
                                 break;
                             }
@@ -163,7 +168,7 @@ impl Running {
                     Err(skiff_store::Error::Closed(_)) => return None,
                     Err(error) => {
                         self.ended = true;
-                        return Some(error_frame(&error.into()));
+                        return Some(error_frame(self.protobuf, &error.into()));
                     }
                 },
                 () = tokio::time::sleep_until(wake) => {
@@ -192,7 +197,7 @@ impl Running {
                 let value = || (*parsed()).clone();
                 let object = self.view.object(self.resource, &bytes, value, !self.headers_sent);
                 self.headers_sent = true;
-                push_frame(&mut out, "ADDED", &object);
+                push_frame(self.protobuf, &mut out, "ADDED", &object);
             }
         }
         if self.initial.len() == 0
@@ -206,7 +211,7 @@ impl Running {
     fn bookmark(&self, revision: Revision, initial_end: bool) -> Bytes {
         let object = self.view.bookmark(self.resource, revision, initial_end);
         let mut out = BytesMut::new();
-        push_frame(&mut out, "BOOKMARK", object.to_string().as_bytes());
+        push_frame(self.protobuf, &mut out, "BOOKMARK", object.to_string().as_bytes());
         out.freeze()
     }
 
@@ -252,7 +257,7 @@ impl Running {
             .view
             .object(self.resource, &bytes, parsed, !self.headers_sent);
         self.headers_sent = true;
-        push_frame(out, kind, &object);
+        push_frame(self.protobuf, out, kind, &object);
         Ok(())
     }
 }
@@ -261,7 +266,17 @@ fn watch_progress(watch: Option<&skiff_store::Watch>) -> Revision {
     watch.map_or(0, skiff_store::Watch::progress)
 }
 
-fn push_frame(out: &mut BytesMut, kind: &str, object: &[u8]) {
+/// Appends a frame with an object that is JSON here.
+fn push_frame(protobuf: bool, out: &mut BytesMut, kind: &str, object: &[u8]) {
+    if protobuf {
+        let value = serde_json::from_slice(object).unwrap_or_default();
+        let frame = protobuf::frame(kind, &value).or_else(|error| {
+            tracing::error!(%error, "a stored object has no protobuf form");
+            protobuf::frame("ERROR", &Status::internal(error).to_value())
+        });
+        out.extend_from_slice(&frame.unwrap_or_default());
+        return;
+    }
     out.reserve(object.len() + 40);
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(kind.as_bytes());
@@ -270,8 +285,8 @@ fn push_frame(out: &mut BytesMut, kind: &str, object: &[u8]) {
     out.extend_from_slice(b"}\n");
 }
 
-fn error_frame(status: &Status) -> Bytes {
+fn error_frame(protobuf: bool, status: &Status) -> Bytes {
     let mut out = BytesMut::new();
-    push_frame(&mut out, "ERROR", &status.to_bytes());
+    push_frame(protobuf, &mut out, "ERROR", &status.to_bytes());
     out.freeze()
 }

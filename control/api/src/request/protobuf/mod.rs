@@ -1,22 +1,26 @@
-//! Request bodies in Kubernetes' protobuf encoding (`application/vnd.kubernetes.protobuf`): `k8s\0`, then a
-//! `runtime.Unknown` with the type and the object, which becomes the same JSON value a JSON client would have sent.
-//! Answers stay JSON: every client that writes protobuf reads JSON, too.
+//! Kubernetes' protobuf encoding (`application/vnd.kubernetes.protobuf`): `k8s\0`, then a `runtime.Unknown` with the
+//! type and the object. A request body becomes the same JSON value a JSON client would have sent; [`encode`] writes
+//! answers from JSON values by the same table.
 //!
 //! Field numbers and JSON names are facts from the published `.proto` files and OpenAPI definitions, in
 //! `generated.rs`. Go clients put every field that is no pointer on the wire, zero or not: the table says where zero
 //! means "not given".
 
+mod encode;
 #[rustfmt::skip]
 mod generated;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
+pub(crate) use encode::{encode, frame, knows};
 use generated::MESSAGES;
 
 /// The media type.
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 const MAGIC: &[u8] = b"k8s\0";
+/// Where the types of the meta group are.
+const META: &str = "apimachinery.pkg.apis.meta.v1";
 
 /// A type of the table.
 struct Message {
@@ -106,13 +110,19 @@ pub(crate) fn decode(bytes: &[u8], api_version: &str, kind: &str) -> Result<Valu
 /// as `DeleteOptions` are in the meta group whatever version they are sent under.
 fn find(api_version: &str, kind: &str) -> Option<&'static Message> {
     let (group, version) = api_version.split_once('/').unwrap_or(("core", api_version));
-    let group = group.split('.').next().unwrap_or_default();
-    let by_name = |name: String| {
-        let at = MESSAGES.binary_search_by(|m| m.name.cmp(&name)).ok()?;
-        MESSAGES.get(at)
-    };
-    by_name(format!("api.{group}.{version}.{kind}"))
-        .or_else(|| by_name(format!("apimachinery.pkg.apis.meta.v1.{kind}")))
+    let own = !group.contains('.') || group.ends_with(".k8s.io");
+    let short = group.split('.').next().unwrap_or_default();
+    let meta = || by_name(&format!("{META}.{kind}"));
+    match kind {
+        "DeleteOptions" => meta(),
+        _ if !own => None,
+        _ => by_name(&format!("api.{short}.{version}.{kind}")).or_else(meta),
+    }
+}
+
+fn by_name(name: &str) -> Option<&'static Message> {
+    let at = MESSAGES.binary_search_by(|m| m.name.cmp(name)).ok()?;
+    MESSAGES.get(at)
 }
 
 /// One value on the wire.
