@@ -422,14 +422,6 @@ async fn subresource(
         ("binding", "create") => bind(app, call, resource).await,
         ("eviction", "create") => evict(app, call, resource).await,
         ("token", "create") => token(app, call, resource).await,
-        ("proxy", _) => Err(Status::new(
-            501,
-            "",
-            format!(
-                "the proxy of {} is not served yet; use port-forward",
-                resource.plural
-            ),
-        )),
         (_, "get") => get(app, call, resource).await,
         ("status", "update") => update(app, call, resource, Part::Status).await,
         ("status", "patch") => patch(app, call, resource, Part::Status).await,

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     server::{App, body::Body},
@@ -35,21 +36,41 @@ fn without_hops(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
+/// 502 for a peer that can't be talked to.
+pub(super) fn unreachable(peer: &str, why: &dyn std::fmt::Display) -> Status {
+    Status::new(502, "InternalError", format!("error dialing {peer}: {why}"))
+}
+
 /// Sends a request to a node under another path and gives its response back.
 pub(super) async fn send(
     app: &Arc<App>,
     node: &str,
+    request: Request<Incoming>,
+    path: &str,
+) -> Result<Response<Body>, Status> {
+    let stream = app.tunnels.open(node).await?;
+    let peer = format!("node \"{node}\"");
+    exchange(
+        app,
+        stream,
+        &peer,
+        HeaderValue::from_static("node"),
+        request,
+        path,
+    )
+    .await
+}
+
+/// Sends a request over a stream of its own, under another path and host, and gives the response back.
+pub(super) async fn exchange(
+    app: &App,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: &str,
+    host: HeaderValue,
     mut request: Request<Incoming>,
     path: &str,
 ) -> Result<Response<Body>, Status> {
-    let unreachable = |why: &dyn std::fmt::Display| {
-        Status::new(
-            502,
-            "InternalError",
-            format!("error dialing node \"{node}\": {why}"),
-        )
-    };
-    let stream = app.tunnels.open(node).await?;
+    let unreachable = |why: &dyn std::fmt::Display| unreachable(peer, why);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|e| unreachable(&e))?;
@@ -62,10 +83,10 @@ pub(super) async fn send(
     });
     let upgrade = request.headers().get(header::UPGRADE).cloned();
     let mut headers = without_hops(request.headers());
-    // The node trusts the tunnel, not the client: the client's credentials end here.
+    // Whom it is for trusts this server, not the client: the client's credentials end here.
     headers.remove(header::AUTHORIZATION);
     headers.remove(header::COOKIE);
-    headers.insert(header::HOST, HeaderValue::from_static("node"));
+    headers.insert(header::HOST, host);
     if let Some(upgrade) = &upgrade {
         headers.insert(header::UPGRADE, upgrade.clone());
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -85,7 +106,7 @@ pub(super) async fn send(
             return Err(Status::new(
                 504,
                 "Timeout",
-                format!("node \"{node}\" did not answer in time"),
+                format!("{peer} did not answer in time"),
             ));
         }
     };

@@ -1,7 +1,9 @@
-//! The way to the nodes: logs, exec, attach, port-forward and the node proxy, through the connection each agent
+//! The way to the nodes: logs, exec, attach, port-forward and the proxies of nodes, pods and services, through the connection each agent
 //! keeps open (see [`tunnel`]).
 
+mod dial;
 mod forward;
+mod proxy;
 mod tunnel;
 
 use std::sync::Arc;
@@ -25,8 +27,8 @@ use crate::{
 pub(crate) fn is_stream(resource: &Resource, subresource: &str) -> bool {
     resource.group.is_empty()
         && match &*resource.plural {
-            "pods" => matches!(subresource, "log" | "exec" | "attach" | "portforward"),
-            "nodes" => subresource == "proxy",
+            "pods" => matches!(subresource, "log" | "exec" | "attach" | "portforward" | "proxy"),
+            "nodes" | "services" => subresource == "proxy",
             _ => false,
         }
 }
@@ -46,6 +48,9 @@ pub(crate) async fn answer(
         let path = with_query(format!("/{}", info.rest), call.request.uri().query());
         let node = node.to_owned();
         return forward::send(app, &node, call.request, &path).await;
+    }
+    if info.subresource == "proxy" {
+        return proxy::answer(app, call, resource).await;
     }
     let connect = info.subresource != "log";
     let fits = if connect {
