@@ -277,6 +277,23 @@ fn build(
     let rootfs = rootfs(agent, &plan.source, &instance).map_err(broken)?;
     let mut binds = volume::binds(&plan.mounted, container, given).map_err(config)?;
     binds.extend(files(&places, pod, container));
+    let host_ipc = pod.spec.as_ref().is_some_and(|spec| spec.host_ipc == Some(true));
+    let shm = if host_ipc {
+        // Message queues are seen through a mount of their namespace: here the host's own.
+        let queues = PathBuf::from("/dev/mqueue");
+        if queues.is_dir() {
+            binds.push(Bind {
+                source: queues,
+                target: "/dev/mqueue".into(),
+                read_only: false,
+                recursive: false,
+                propagation: None,
+            });
+        }
+        PathBuf::from("/dev/shm")
+    } else {
+        places.shm()
+    };
     let target = container
         .termination_message_path
         .clone()
@@ -310,12 +327,6 @@ fn build(
     let root = match &rootfs {
         RootFs::Dir(dir) => dir.clone(),
         RootFs::Overlay { upper, .. } => upper.clone(),
-    };
-    let host_ipc = pod.spec.as_ref().is_some_and(|spec| spec.host_ipc == Some(true));
-    let shm = if host_ipc {
-        PathBuf::from("/dev/shm")
-    } else {
-        places.shm()
     };
     let filter = filter(agent, &pod_security, &security).map_err(broken)?;
     let value = spec::spec(&spec::Input {

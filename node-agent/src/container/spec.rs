@@ -317,16 +317,30 @@ fn mounts(input: &Input<'_>, privileged: bool) -> Value {
     let host_network = model::host_network(input.pod);
     // Group 5 owns terminals by convention, where it exists.
     let tty = if input.single_id { "gid=0" } else { "gid=5" };
-    let mut list = vec![
+    let spec = input.pod.spec.as_ref();
+    let host_pid = spec.is_some_and(|spec| spec.host_pid == Some(true));
+    let host_ipc = spec.is_some_and(|spec| spec.host_ipc == Some(true));
+    // These show a namespace, and only who owns it may mount them: the host's are bound instead.
+    let processes = if input.rootless && host_pid {
+        json!({"destination": "/proc", "type": "none", "source": "/proc",
+               "options": ["rbind", "nosuid", "noexec", "nodev"]})
+    } else {
         json!({"destination": "/proc", "type": "proc", "source": "proc",
-               "options": ["nosuid", "noexec", "nodev"]}),
+               "options": ["nosuid", "noexec", "nodev"]})
+    };
+    let mut list = vec![
+        processes,
         json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
                "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]}),
         json!({"destination": "/dev/pts", "type": "devpts", "source": "devpts",
                "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", tty]}),
-        json!({"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue",
-               "options": ["nosuid", "noexec", "nodev"]}),
     ];
+    if !host_ipc {
+        list.push(
+            json!({"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue",
+                         "options": ["nosuid", "noexec", "nodev"]}),
+        );
+    }
     if input.rootless && host_network {
         // sysfs belongs to the network namespace, and the host's is not ours to mount.
         list.push(json!({"destination": "/sys", "type": "none", "source": "/sys",

@@ -324,14 +324,15 @@ fn wind_down(
         let spent = view
             .terminating_since
             .map_or(0, |since| now.duration_since(since).as_secs());
-        // A pod that is a burden to its node goes at once.
+        // A pod that is a burden to its node goes at once, and so does one whose object is gone: it was removed by force.
         let evicted = view.failure.as_ref().is_some_and(|(reason, _)| reason == EVICTED);
-        let grace_s = if evicted { 1 } else { (grace(pod) - spent).max(1) };
+        let grace = if evicted || view.gone { 1 } else { grace(pod) };
+        let grace_s = (grace - spent).max(1);
         for container in to_stop {
             match view.containers.get(&container.name).map(|i| &i.state) {
                 Some(State::Running { .. }) => {}
                 // A later, shorter grace period counts.
-                Some(State::Stopping { grace_s: given, .. }) if grace(pod) < *given => {}
+                Some(State::Stopping { grace_s: given, .. }) if grace < *given => {}
                 _ => continue,
             }
             plan.actions.push(Action::Stop {

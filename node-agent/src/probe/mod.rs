@@ -227,7 +227,7 @@ async fn run(target: &Target, probe: &Probe, timeout: Duration) -> Result<(), St
         let address = SocketAddr::new(host(action.host.as_deref(), target.ip)?, port);
         return match tokio::time::timeout(timeout, connect(&target.agent, &target.pod, address)).await {
             Err(_) => Err(format!("dial tcp {address}: i/o timeout")),
-            Ok(Err(error)) => Err(format!("dial tcp {address}: connect: {error}")),
+            Ok(Err(error)) => Err(refused(address, &error)),
             Ok(Ok(_)) => Ok(()),
         };
     }
@@ -256,6 +256,15 @@ fn host(wanted: Option<&str>, ip: IpAddr) -> Result<IpAddr, String> {
         None => Ok(ip),
         Some(host) => host.parse().map_err(|_| format!("{host:?} is not an address")),
     }
+}
+
+/// A connection that could not be made, in the words of the kubelet: people search for them.
+fn refused(address: SocketAddr, error: &std::io::Error) -> String {
+    let text = match error.raw_os_error() {
+        Some(code) => nix::errno::Errno::from_raw(code).desc().to_lowercase(),
+        None => error.to_string(),
+    };
+    format!("dial tcp {address}: connect: {text}")
 }
 
 /// Connects to the pod: from the node namespace, or for `hostNetwork` from the host's.
@@ -322,7 +331,7 @@ pub(crate) async fn get(
     let exchanged = async {
         let stream = connect(agent, pod, address)
             .await
-            .map_err(|error| format!("Get {url:?}: dial tcp {address}: connect: {error}"))?;
+            .map_err(|error| format!("Get {url:?}: {}", refused(address, &error)))?;
         let mut request = http::Request::get(&path);
         for header in action.http_headers.iter().flatten() {
             request = request.header(&header.name, &header.value);

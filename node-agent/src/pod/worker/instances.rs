@@ -140,7 +140,9 @@ impl Worker {
             _ => return,
         };
         instance.state = State::Stopping { started_at, grace_s };
-        instance.ready = false;
+        // Of a pod that is deleted the endpoints say so, and the kubelet leaves it ready to its end: it goes on serving
+        // those who have nobody else.
+        instance.ready &= self.pod.metadata.deletion_timestamp.is_some();
         let id = model::instance_id(&name, instance.attempt);
         let signal = instance.stop_signal.clone();
         if self.pod.metadata.deletion_timestamp.is_some() || self.view.gone || self.view.failure.is_some() {
