@@ -24,7 +24,17 @@ pub struct Registry {
 /// What changes the images: they are made again when it changes.
 const RECIPE: &str = include_str!("../lib/hello-image.sh");
 
+/// Whom [`Registry::private`] lets in, as `htpasswd -B` writes it: user `someone`, password `secret`.
+const ACCOUNT: &str = "someone:$2b$04$bnAHpLPGmOIKFMy8cMdRnu4pPvqLB7Az11JFknx64Y.VZSnlC6q5e\n";
+
 impl Registry {
+    /// A registry of its own with the same images, for the user `someone` with the password `secret` only.
+    pub fn private() -> Result<Self> {
+        // Makes the images.
+        let _open = Self::shared()?;
+        Self::start(true)
+    }
+
     /// The registry of this test run. The images are made once and kept under Cargo's target folder.
     ///
     /// # Errors
@@ -35,12 +45,12 @@ impl Registry {
         if let Some(registry) = shared.upgrade() {
             return Ok(registry);
         }
-        let registry = Arc::new(Self::start()?);
+        let registry = Arc::new(Self::start(false)?);
         *shared = Arc::downgrade(&registry);
         Ok(registry)
     }
 
-    fn start() -> Result<Self> {
+    fn start(private: bool) -> Result<Self> {
         let program = need("docker-registry")?;
         for other in ["umoci", "skopeo"] {
             need(other)?;
@@ -54,11 +64,19 @@ impl Registry {
         let dir = tempfile::Builder::new().prefix("skiff-registry-").tempdir()?;
         let port = free_port()?;
         let config = dir.path().join("config.yml");
-        let text = format!(
+        let mut text = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
              storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n",
             store.join("registry").display()
         );
+        if private {
+            let accounts = dir.path().join("accounts");
+            fs::write(&accounts, ACCOUNT)?;
+            text.push_str(&format!(
+                "auth: {{htpasswd: {{realm: test, path: {}}}}}\n",
+                accounts.display()
+            ));
+        }
         fs::write(&config, text)?;
         let process = Command::new(program)
             .arg("serve")
@@ -72,8 +90,11 @@ impl Registry {
             port,
             _dir: dir,
         };
-        eventually("the registry", || registry.ask("/v2/"))?;
-        registry.fill(&store)?;
+        let status = if private { " 401 " } else { " 200 " };
+        eventually("the registry", || registry.ask("/v2/", status))?;
+        if !private {
+            registry.fill(&store)?;
+        }
         Ok(registry)
     }
 
@@ -100,12 +121,12 @@ impl Registry {
         Ok(())
     }
 
-    fn ask(&self, path: &str) -> Result<()> {
+    fn ask(&self, path: &str, status: &str) -> Result<()> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        ensure!(answer.contains(" 200 "), "{answer}");
+        ensure!(answer.contains(status), "{answer}");
         Ok(())
     }
 

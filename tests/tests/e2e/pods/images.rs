@@ -3,7 +3,7 @@
 use anyhow::Result;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
-use skiff_tests::{Cluster, container_status, eventually, shell_pod};
+use skiff_tests::{Cluster, Registry, container_status, eventually, shell_pod};
 
 use crate::{has, same};
 
@@ -11,7 +11,8 @@ skiff_tests::cases! {
     shared:
         an_image_that_does_not_exist_is_tried_again_and_said_so,
         the_policy_never_uses_what_is_there,
-        an_image_is_known_by_its_digest;
+        an_image_is_known_by_its_digest,
+        a_private_registry_wants_the_pull_secrets_of_pod_or_account;
 }
 
 fn waits_for(reason: &'static str) -> impl Fn(&Pod) -> bool {
@@ -72,4 +73,76 @@ fn an_image_is_known_by_its_digest(cluster: &Cluster) -> Result<()> {
     has(&id, &["@sha256:"])?;
     ns.apply(&[shell_pod("q", &id, "echo by digest")])?;
     same(ns.wait_succeeded("q")?.as_str(), "by digest\n")
+}
+
+fn a_private_registry_wants_the_pull_secrets_of_pod_or_account(cluster: &Cluster) -> Result<()> {
+    let registry = Registry::private()?;
+    let ns = cluster.namespace()?;
+    let with = |name: &str, secret: Option<&str>| {
+        let mut object = shell_pod(name, &registry.reference("v1"), "echo let in");
+        object["spec"]["containers"][0]["imagePullPolicy"] = json!("Always");
+        if let Some(secret) = secret {
+            object["spec"]["imagePullSecrets"] = json!([{ "name": secret }]);
+        }
+        object
+    };
+    let server = format!("--docker-server={}", registry.address());
+    for (name, password) in [("good", "secret"), ("wrong", "nonsense")] {
+        let password = format!("--docker-password={password}");
+        let user = "--docker-username=someone";
+        ns.kubectl([
+            "create",
+            "secret",
+            "docker-registry",
+            name,
+            &server,
+            user,
+            &password,
+        ])
+        .ok()?;
+    }
+    let elsewhere = "--docker-server=registry.test";
+    let words = [
+        "create",
+        "secret",
+        "docker-registry",
+        "elsewhere",
+        elsewhere,
+        "--docker-username=someone",
+    ];
+    let mut words = words.to_vec();
+    words.push("--docker-password=secret");
+    ns.kubectl(words.as_slice()).ok()?;
+    ns.apply(&[
+        with("nobody", None),
+        with("wrong", Some("wrong")),
+        with("elsewhere", Some("elsewhere")),
+        with("missing", Some("missing")),
+        with("good", Some("good")),
+    ])?;
+    same(ns.wait_succeeded("good")?.as_str(), "let in\n")?;
+    for name in ["nobody", "wrong", "elsewhere", "missing"] {
+        ns.wait_pod(name, "to be refused", |pod| {
+            waits_for("ErrImagePull")(pod) || waits_for("ImagePullBackOff")(pod)
+        })?;
+    }
+    eventually("the events", || {
+        has(
+            &ns.kubectl("get events").ok()?,
+            &[
+                "Failed to pull image",
+                "Unable to retrieve some image pull secrets (missing); attempting to pull the image may not succeed.",
+            ],
+        )
+    })?;
+    // The account's secrets are those of every pod that names none.
+    let patch = r#"{"imagePullSecrets": [{"name": "good"}]}"#;
+    ns.kubectl(["patch", "serviceaccount", "default", "-p", patch])
+        .ok()?;
+    ns.apply(&[with("by-account", None)])?;
+    same(ns.wait_succeeded("by-account")?.as_str(), "let in\n")?;
+    let found = ns
+        .kubectl("get pod by-account -o jsonpath={.spec.imagePullSecrets[*].name}")
+        .ok()?;
+    same(found.as_str(), "good")
 }

@@ -1,7 +1,13 @@
 //! Pods as the API describes them, in real namespaces.
 
 mod configuration;
+mod hooks;
+mod host;
 mod images;
+mod inside;
 mod life;
 mod network;
+mod probes;
 mod security;
+mod sidecars;
+mod storage;
