@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
+use serde_json::json;
 use skiff_tests::{
     Cluster, Namespace, Process, Role, User, container_status, eventually, is_ready, web_deployment,
     web_service,
@@ -15,6 +16,7 @@ use super::load::{self, Outcome};
 skiff_tests::cases! {
     shared: ten_thousand_requests_spread_evenly_and_none_fails,
         a_rolling_update_fails_no_request,
+        a_rolling_update_of_servers_that_end_at_once_fails_no_request,
         a_thousand_dropped_connections_leave_no_descriptor;
     own: only_requests_a_replica_had_when_it_was_killed_fail,
         a_killed_container_runs_again_within_a_second;
@@ -62,6 +64,27 @@ fn ten_thousand_requests_spread_evenly_and_none_fails(cluster: &Cluster) -> Resu
 fn a_rolling_update_fails_no_request(cluster: &Cluster) -> Result<()> {
     let space = cluster.namespace()?;
     serve(&space)?;
+    roll(&space)
+}
+
+/// As everybody does it in Kubernetes: the hook gives the endpoints time to follow before the signal.
+fn a_rolling_update_of_servers_that_end_at_once_fails_no_request(cluster: &Cluster) -> Result<()> {
+    let space = cluster.namespace()?;
+    let mut deployment = web_deployment("web", &cluster.image("v1")?, 3);
+    let spec = &mut deployment["spec"]["template"]["spec"];
+    spec["terminationGracePeriodSeconds"] = json!(30);
+    // The image's own server is process 1, which takes no notice of the signal.
+    let script = "trap 'kill -9 $server; exit 0' TERM; /bin/serve & server=$!; while true; do wait; done";
+    spec["containers"][0]["command"] = json!(["sh", "-c", script]);
+    spec["containers"][0]["lifecycle"] = json!({"preStop": {"sleep": {"seconds": 1}}});
+    space.apply(&[deployment, web_service("web")])?;
+    space.wait_rolled_out("web")?;
+    roll(&space)
+}
+
+/// Updates the deployment `web` to the other image under load.
+fn roll(space: &Namespace<'_>) -> Result<()> {
+    let cluster = space.cluster();
     let target = space.node_address("web")?;
     eventually("the node port", || Ok(std::net::TcpStream::connect(target)?))?;
     let load = load::start(target, THREADS, u64::MAX);

@@ -1,7 +1,8 @@
 //! Cordon and drain, on a cluster of its own: other tests want a node that takes pods.
 
 use anyhow::Result;
-use skiff_tests::{Cluster, User, shell_pod, web_deployment};
+use serde_json::json;
+use skiff_tests::{Cluster, User, eventually, shell_pod, web_deployment};
 
 use crate::{has, same};
 
@@ -39,6 +40,23 @@ fn a_cordoned_node_takes_no_pods_and_a_drained_one_has_none(user: User) -> Resul
         &serde_json::to_string(&pod.status)?,
         &["0/1 nodes are available: 1 node(s) were unschedulable"],
     )?;
+    // A budget that allows no disruption holds the drain up; without it the drain ends.
+    ns.apply(&[
+        json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+        "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}}}),
+    ])?;
+    eventually("the budget's status", || {
+        let seen = "get pdb web -o jsonpath={.status.currentHealthy}/{.status.disruptionsAllowed}";
+        same(ns.kubectl(seen).ok()?.as_str(), "2/0")
+    })?;
+    let held = cluster
+        .kubectl(["drain", &node, "--force", "--timeout=1s"])
+        .fails(1)?;
+    has(
+        &held,
+        &["Cannot evict pod as it would violate the pod's disruption budget."],
+    )?;
+    ns.kubectl("delete pdb web").ok()?;
     let drained = cluster
         .kubectl([
             "drain",

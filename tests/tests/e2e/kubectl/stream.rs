@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use skiff_tests::{Cluster, container_status, eventually, need, pod, shell_pod};
+use skiff_tests::{Cluster, container_status, eventually, need, pod, shell_pod, web_deployment, web_service};
 
 use crate::{has, same};
 
@@ -21,7 +21,8 @@ skiff_tests::cases! {
         exec_gives_a_terminal,
         attach_joins_the_output,
         cp_copies_both_ways,
-        port_forward_reaches_the_pod;
+        port_forward_reaches_the_pod,
+        the_proxies_of_pods_and_services_pass_requests_on;
 }
 
 fn logs_follow_limit_and_stamp(cluster: &Cluster) -> Result<()> {
@@ -200,4 +201,34 @@ fn port_forward_reaches_the_pod(cluster: &Cluster) -> Result<()> {
         has(&answer, &["Hello from web"])?;
     }
     Ok(())
+}
+
+fn the_proxies_of_pods_and_services_pass_requests_on(cluster: &Cluster) -> Result<()> {
+    let ns = cluster.namespace()?;
+    ns.apply(&[
+        web_deployment("web", &cluster.image("v1")?, 1),
+        web_service("web"),
+    ])?;
+    ns.wait_rolled_out("web")?;
+    let pods = ns.pods("app=web")?;
+    let pod = pods.first().context("a pod")?;
+    let base = format!("/api/v1/namespaces/{}", ns.name());
+    let get = |path: String| cluster.kubectl(["get", "--raw", &format!("{base}/{path}")]);
+    let hello = format!("Hello from {pod}");
+    has(&get(format!("pods/{pod}/proxy/")).ok()?, &[&hello])?;
+    has(&get(format!("pods/{pod}:8080/proxy/")).ok()?, &[&hello])?;
+    for service in ["web", "web:80", "web:http", "http:web:http"] {
+        // The rollout is over before the endpoints are everywhere.
+        eventually("the service's endpoints", || {
+            has(&get(format!("services/{service}/proxy/")).ok()?, &[&hello])
+        })?;
+    }
+    has(
+        &get(format!("pods/{pod}:9/proxy/")).fails(1)?,
+        &["error forwarding port 9 to pod"],
+    )?;
+    has(
+        &get("services/web:81/proxy/".to_owned()).fails(1)?,
+        &["no service port 81 found for service \"web\""],
+    )
 }

@@ -6,6 +6,7 @@ mod host;
 mod images;
 mod inside;
 mod life;
+mod many;
 mod network;
 mod probes;
 mod security;

@@ -10,7 +10,8 @@ skiff_tests::cases! {
     shared:
         names_resolve_as_the_specification_says,
         a_service_answers_inside_and_outside,
-        a_service_without_endpoints_refuses_at_once;
+        a_service_without_endpoints_refuses_at_once,
+        a_node_port_that_was_taken_is_listened_on_when_it_is_free;
 }
 
 fn names_resolve_as_the_specification_says(cluster: &Cluster) -> Result<()> {
@@ -135,4 +136,42 @@ fn a_service_without_endpoints_refuses_at_once(cluster: &Cluster) -> Result<()> 
         "the node port answers"
     );
     Ok(())
+}
+
+fn a_node_port_that_was_taken_is_listened_on_when_it_is_free(cluster: &Cluster) -> Result<()> {
+    let ns = cluster.namespace()?;
+    let image = cluster.image("v1")?;
+    // Somebody else has the port; which one is free is the API's to say.
+    ns.apply(&[web_service("first")])?;
+    let port = ns.node_address("first")?.port();
+    let holder = eventually("the port", || Ok(std::net::TcpListener::bind(("0.0.0.0", port))?))?;
+    ns.kubectl("delete service first").ok()?;
+    let mut service = web_service("web");
+    service["spec"]["ports"][0]["nodePort"] = json!(port);
+    ns.apply(&[web_deployment("web", &image, 1), service])?;
+    ns.wait_rolled_out("web")?;
+    eventually("the event", || {
+        let events = ns
+            .kubectl("get events --field-selector involvedObject.kind=Service")
+            .ok()?;
+        has(
+            &events,
+            &[
+                "Warning",
+                "FailedToListen",
+                "service/web",
+                &format!(":{port}"),
+                "in use",
+            ],
+        )
+    })?;
+    drop(holder);
+    eventually("the web server", || {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        write!(stream, "GET / HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        has(&answer, &["Hello from web-"])
+    })
 }
