@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     DeleteOptions,
     machinery::{
-        Client, Error, EventType, Key, Object, Outcome, Queue, ownership, pods, run_keyed, runner, selector,
+        Client, Error, EventType, Key, Object, Outcome, Queue, listen, ownership, pods, run_keyed, runner,
+        selector,
     },
 };
 use plan::{Action, Observed, Plan, plan};
@@ -33,29 +34,8 @@ impl Controller {
     /// Registers its listeners.
     pub fn new(client: Client) -> Self {
         let queue: Arc<Queue<Key>> = Arc::new(Queue::default());
-        let q = queue.clone();
-        client.caches.deployments.listen(move |old, new| {
-            new.or(old).into_iter().for_each(|d| q.add(d.key()));
-        });
-        let (q, caches) = (queue.clone(), Arc::downgrade(&client.caches));
-        client.caches.replica_sets.listen(move |old, new| {
-            for set in [old, new].into_iter().flatten() {
-                match set.controller() {
-                    Some(owner) if owner.kind == "Deployment" => {
-                        q.add(Key::new(set.namespace(), &owner.name))
-                    }
-                    Some(_) => {}
-                    None => {
-                        let Some(caches) = caches.upgrade() else { return };
-                        let all = caches.deployments.in_namespace(set.namespace());
-                        let fitting = all
-                            .iter()
-                            .filter(|d| selector::matches(&d.spec.selector, set.labels()));
-                        fitting.for_each(|d| q.add(d.key()));
-                    }
-                }
-            }
-        });
+        listen::own_keys::<Deployment>(&client.caches, &queue);
+        listen::keys_of_parents::<Deployment, ReplicaSet>(&client.caches, &queue, |d| &d.spec.selector);
         // `Recreate` waits for the last old pod to be gone, which no ReplicaSet shows.
         let (q, caches) = (queue.clone(), Arc::downgrade(&client.caches));
         client.caches.pods.listen(move |old, new| {

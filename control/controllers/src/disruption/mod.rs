@@ -7,10 +7,14 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::{core::v1::Pod, policy::v1::PodDisruptionBudget};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet},
+    core::v1::Pod,
+    policy::v1::PodDisruptionBudget,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::machinery::{Client, Key, Object, Outcome, Queue, run_keyed, selector};
+use crate::machinery::{Cached, Client, Key, Object, Outcome, Queue, listen, run_keyed, selector};
 use plan::{Observed, plan};
 
 /// The controller.
@@ -23,11 +27,7 @@ impl Controller {
     /// Registers its listeners.
     pub fn new(client: Client) -> Self {
         let queue: Arc<Queue<Key>> = Arc::new(Queue::default());
-        let q = queue.clone();
-        client
-            .caches
-            .disruption_budgets
-            .listen(move |_, new| new.into_iter().for_each(|b| q.add(b.key())));
+        listen::own_keys::<PodDisruptionBudget>(&client.caches, &queue);
         let (q, caches) = (queue.clone(), Arc::downgrade(&client.caches));
         client.caches.pods.listen(move |old, new| {
             let Some(caches) = caches.upgrade() else { return };
@@ -39,27 +39,9 @@ impl Controller {
                     .for_each(|b| q.add(b.key()));
             }
         });
-        // A share is one of what the owners of the pods want: all budgets of the namespace are looked at again.
-        let (q, caches) = (queue.clone(), Arc::downgrade(&client.caches));
-        client.caches.replica_sets.listen(move |old, new| {
-            let (Some(caches), Some(set)) = (caches.upgrade(), new.or(old)) else {
-                return;
-            };
-            if old.map(|s| s.spec.replicas) != new.map(|s| s.spec.replicas) {
-                let budgets = caches.disruption_budgets.in_namespace(set.namespace());
-                budgets.iter().for_each(|b| q.add(b.key()));
-            }
-        });
-        let (q, caches) = (queue.clone(), Arc::downgrade(&client.caches));
-        client.caches.deployments.listen(move |old, new| {
-            let (Some(caches), Some(deployment)) = (caches.upgrade(), new.or(old)) else {
-                return;
-            };
-            if old.map(|d| d.spec.replicas) != new.map(|d| d.spec.replicas) {
-                let budgets = caches.disruption_budgets.in_namespace(deployment.namespace());
-                budgets.iter().for_each(|b| q.add(b.key()));
-            }
-        });
+        // A share is one of what the owners of the pods want.
+        queue_all_when::<ReplicaSet>(&client, &queue, |s| s.spec.replicas);
+        queue_all_when::<Deployment>(&client, &queue, |d| d.spec.replicas);
         Self { client, queue }
     }
 
@@ -139,4 +121,18 @@ impl Controller {
 fn selects(budget: &PodDisruptionBudget, pod: &Pod) -> bool {
     let selector = budget.spec.as_ref().and_then(|s| s.selector.as_ref());
     selector.is_some_and(|s| selector::matches(s, pod.labels()))
+}
+
+/// Adds all budgets of a namespace when the wanted replicas of an object in it change.
+fn queue_all_when<T: Cached>(client: &Client, queue: &Arc<Queue<Key>>, replicas: fn(&T) -> Option<i32>) {
+    let (queue, weak) = (queue.clone(), Arc::downgrade(&client.caches));
+    T::cache(&client.caches).listen(move |old, new| {
+        let (Some(caches), Some(object)) = (weak.upgrade(), new.or(old)) else {
+            return;
+        };
+        if old.map(|o| replicas(o)) != new.map(|o| replicas(o)) {
+            let budgets = caches.disruption_budgets.in_namespace(object.namespace());
+            budgets.iter().for_each(|b| queue.add(b.key()));
+        }
+    });
 }

@@ -10,6 +10,7 @@ mod caches;
 pub mod client;
 mod clock;
 pub mod events;
+pub mod listen;
 pub mod object;
 pub mod ownership;
 pub mod pods;

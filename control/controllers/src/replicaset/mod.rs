@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     DeleteOptions,
     machinery::{
-        Client, Error, EventType, Key, Object, Outcome, Queue, ownership, pods, run_keyed, runner::chain,
-        selector,
+        Client, Error, EventType, Key, Object, Outcome, Queue, listen, ownership, pods, run_keyed,
+        runner::chain,
     },
 };
 use plan::{Observed, Plan, plan};
@@ -39,29 +39,8 @@ impl Controller {
     /// Registers its listeners.
     pub fn new(client: Client) -> Self {
         let queue = Arc::new(Queue::default());
-        let q = queue.clone();
-        client.caches.replica_sets.listen(move |old, new| {
-            new.or(old).into_iter().for_each(|set| q.add(set.key()));
-        });
-        let (q, caches) = (queue.clone(), Arc::downgrade(&client.caches));
-        client.caches.pods.listen(move |old, new| {
-            for pod in [old, new].into_iter().flatten() {
-                match pod.controller() {
-                    Some(owner) if owner.kind == "ReplicaSet" => {
-                        q.add(Key::new(pod.namespace(), &owner.name))
-                    }
-                    Some(_) => {}
-                    None => {
-                        let Some(caches) = caches.upgrade() else { return };
-                        let sets = caches.replica_sets.in_namespace(pod.namespace());
-                        let fitting = sets
-                            .iter()
-                            .filter(|s| selector::matches(&s.spec.selector, pod.labels()));
-                        fitting.for_each(|set| q.add(set.key()));
-                    }
-                }
-            }
-        });
+        listen::own_keys::<ReplicaSet>(&client.caches, &queue);
+        listen::keys_of_parents::<ReplicaSet, Pod>(&client.caches, &queue, |s| &s.spec.selector);
         Self { client, queue }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use tokio_util::sync::CancellationToken;
 
-use crate::machinery::{Client, Key, Object, Outcome, Queue, run_keyed};
+use crate::machinery::{Client, Key, Object, Outcome, Queue, listen, run_keyed};
 
 const NAME: &str = "kube-root-ca.crt";
 const DATA: &str = "ca.crt";
@@ -25,11 +25,7 @@ impl Controller {
     /// Registers its listeners.
     pub fn new(client: Client, ca_pem: String) -> Self {
         let queue: Arc<Queue<Key>> = Arc::new(Queue::default());
-        let q = queue.clone();
-        client
-            .caches
-            .namespaces
-            .listen(move |_, new| new.into_iter().for_each(|n| q.add(n.key())));
+        listen::namespaces(&client.caches, &queue);
         let q = queue.clone();
         client.caches.config_maps.listen(move |old, new| {
             new.or(old)
