@@ -267,14 +267,13 @@ impl Status {
         Self::new(503, "ServiceUnavailable", message)
     }
 
-    /// A patch that can't be applied, for the object it was meant for.
-    pub fn patch(resource: &Resource, name: &str, error: PatchError) -> Self {
+    /// A patch that can't be applied.
+    pub fn patch(error: PatchError) -> Self {
         match error {
             PatchError::BadRequest(message) => Self::bad_request(message),
             PatchError::Invalid(message) => {
-                let mut status = Self::invalid(resource, name, &[]);
-                status.message = message;
-                status
+                // No kind and no name: with them kubectl would not print the message.
+                Self::new(422, "Invalid", message).about("", "", "")
             }
             PatchError::Conflicts(conflicts) => {
                 let noun = if conflicts.len() == 1 {

@@ -106,7 +106,7 @@ impl Registry {
                 Tracking::Needed,
                 &Preconditions::default(),
                 |old| {
-                    let failed = |e| Status::patch(resource, target.name, e);
+                    let failed = Status::patch;
                     let old = from_storage(target, old);
                     let mut new = match (patch.format, ty) {
                         (PatchFormat::Json, _) => skiff_schema::json_patch(&old, &parsed).map_err(failed)?,
@@ -140,8 +140,7 @@ impl Registry {
         let Some(ty) = skiff_schema::lookup(&api_version_of(resource), &resource.kind) else {
             return Ok(Vec::new());
         };
-        let problems =
-            skiff_schema::prune(object, ty).map_err(|e| Status::patch(resource, target.name, e))?;
+        let problems = skiff_schema::prune(object, ty).map_err(Status::patch)?;
         let problems: Vec<String> = problems.into_iter().map(|p| p.0).collect();
         body::strict(problems, ctx.field_validation, &|why| {
             let mut status = Status::invalid(
@@ -245,7 +244,7 @@ impl Registry {
                 api_version: &api_version,
                 time: &time,
             };
-            let failed = |e| Status::patch(resource, target.name, e);
+            let failed = Status::patch;
             let result = if self.store().get(&target.key()).is_some() {
                 self.modify(
                     ctx,

@@ -83,8 +83,7 @@ impl Registry {
         }
         let parsed = body::json(&patch.body)?;
         self.change_scale(ctx, target, |scale| match patch.format {
-            PatchFormat::Json => skiff_schema::json_patch(scale, &parsed)
-                .map_err(|e| Status::patch(target.resource, target.name, e)),
+            PatchFormat::Json => skiff_schema::json_patch(scale, &parsed).map_err(Status::patch),
             // Scale has no lists: the strategic patch means the same as the merge patch.
             _ => Ok(skiff_schema::merge_patch(scale, &parsed)),
         })

@@ -600,7 +600,7 @@ fn track(
         api_version: &api_version,
         time: &time,
     };
-    skiff_schema::track(old, new, ty, &writer).map_err(|e| Status::patch(resource, meta::name(new), e))
+    skiff_schema::track(old, new, ty, &writer).map_err(Status::patch)
 }
 
 /// Whether an update changed nothing: the times of managed fields don't count (Kubernetes, `SkipNonApplied`).
