@@ -123,14 +123,19 @@ pub struct Hopper {
 }
 
 impl Hopper {
-    /// Starts the thread, at home in the caller's namespace. It ends with the last handle and the last namespace.
+    /// Starts the thread, at home in a namespace that it may enter again: of an ordinary user that is not the host's, and
+    /// a thread that can't go home would keep the last pod's namespace alive. It ends with the last handle and the
+    /// last namespace.
     ///
     /// # Errors
-    /// When no thread can be started.
-    pub fn start(name: &str) -> io::Result<Self> {
-        Ok(Self {
-            jobs: start_thread(name, own_netns)?,
-        })
+    /// As [`Namespace::enter`].
+    pub fn start(name: &str, home: &Namespace) -> io::Result<Self> {
+        let home = Arc::clone(&home.netns);
+        let jobs = start_thread(name, move || {
+            setns(&home, CloneFlags::CLONE_NEWNET)?;
+            own_netns()
+        })?;
+        Ok(Self { jobs })
     }
 
     /// A namespace whose jobs run on this thread.

@@ -124,12 +124,14 @@ impl PodNetwork {
             .await
             .map_err(at("enter the node namespace"))??;
         let egress = Egress::start(&config, &node, &host).await?;
+        let hopper = |name| Hopper::start(name, &node).map_err(at("start a thread for pods"));
+        let (dialers, builders) = (hopper("pods")?, hopper("attach")?);
         Ok(Arc::new(Self {
             node,
             host,
             node_address,
-            dialers: Hopper::start("pods").map_err(at("start a thread for pods"))?,
-            builders: Hopper::start("attach").map_err(at("start a thread for pods"))?,
+            dialers,
+            builders,
             addresses: tokio::sync::Mutex::new(addresses),
             pods: RwLock::default(),
             egress: tokio::sync::Mutex::new(Some(egress)),
