@@ -74,7 +74,7 @@ fn mount_token(pod: &mut Value) {
         });
     let volume = existing
         .clone()
-        .unwrap_or_else(|| format!("kube-api-access-{}", meta::random_suffix()));
+        .unwrap_or_else(|| skiff_resources::names::generate("kube-api-access-"));
     let mut mounted = false;
     for list in ["initContainers", "containers"] {
         for container in spec

@@ -83,59 +83,6 @@ fn ports_of(service: &Value) -> BTreeSet<u16> {
         .collect()
 }
 
-/// A PUT without the address and the node ports of the service keeps them (Kubernetes, `patchAllocatedValues`).
-pub(super) fn keep_allocated(resource: &Resource, old: &Value, new: &mut Value) {
-    if !is_service(resource) {
-        return;
-    }
-    let none = |v: &Value| v.as_str().unwrap_or_default().is_empty();
-    if wants_address(old) && wants_address(new) && none(&new["spec"]["clusterIP"]) {
-        for field in ["clusterIP", "clusterIPs"] {
-            if let Some(value) = old["spec"].get(field) {
-                new["spec"][field] = value.clone();
-            }
-        }
-    }
-    if kind_of(new) == "ExternalName"
-        && kind_of(old) != "ExternalName"
-        && new["spec"]["clusterIP"] == old["spec"]["clusterIP"]
-    {
-        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-            meta::child(new, "spec").remove(field);
-        }
-    }
-    if wants_ports(old) && wants_ports(new) {
-        let known: Vec<(Value, Value, Value)> = old["spec"]["ports"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|p| p["nodePort"].as_u64().is_some_and(|n| n != 0))
-            .map(|p| (p["port"].clone(), p["protocol"].clone(), p["nodePort"].clone()))
-            .collect();
-        for port in new["spec"]["ports"].as_array_mut().into_iter().flatten() {
-            if port["nodePort"].as_u64().unwrap_or(0) == 0
-                && let Some((_, _, node_port)) = known
-                    .iter()
-                    .find(|(p, proto, _)| *p == port["port"] && *proto == port["protocol"])
-            {
-                port["nodePort"] = node_port.clone();
-            }
-        }
-    }
-    // Ports that were allocated are dropped with the type that needed them, unless the client names others.
-    if wants_ports(old) && !wants_ports(new) && kind_of(new) != "LoadBalancer" {
-        let before = ports_of(old);
-        for port in new["spec"]["ports"].as_array_mut().into_iter().flatten() {
-            let node_port = port["nodePort"].as_u64().and_then(|n| u16::try_from(n).ok());
-            if node_port.is_some_and(|n| before.contains(&n))
-                && let Some(port) = port.as_object_mut()
-            {
-                port.remove("nodePort");
-            }
-        }
-    }
-}
-
 impl Registry {
     /// Gives a service its addresses and ports, and notes what it no longer has.
     pub(super) fn allocate(

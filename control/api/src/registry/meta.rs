@@ -78,15 +78,3 @@ pub(crate) fn rfc3339(seconds: i64) -> String {
     let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
-
-/// A label selector's characters for generated names: no vowels, nothing that reads like another.
-const NAME_ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-
-/// Five random characters, as Kubernetes appends to `generateName`.
-pub(crate) fn random_suffix() -> String {
-    use rand::RngExt;
-    let mut rng = rand::rng();
-    (0..5)
-        .map(|_| NAME_ALPHABET[rng.random_range(0..NAME_ALPHABET.len())] as char)
-        .collect()
-}

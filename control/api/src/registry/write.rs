@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use skiff_resources::{FieldError, Part, Resource};
+use skiff_resources::{FieldError, Part, Resource, names};
 use skiff_schema::Writer;
 use skiff_store::{Compare, Entry, Op, Txn};
 
@@ -14,8 +14,6 @@ use crate::{admission, status::Status};
 const RETRIES: usize = 32;
 /// How many generated names are tried.
 const NAME_TRIES: usize = 8;
-/// Longest `generateName` that is used whole: 63 less the suffix.
-const GENERATE_NAME_MAX: usize = 58;
 
 /// Whether managed fields are still to be brought up to date, or the patch has done it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +143,7 @@ impl Registry {
                     if names_left == 0 {
                         return Err(Status::already_exists(resource, &name));
                     }
-                    let name = generate_name(&prefix);
+                    let name = names::generate(&prefix);
                     meta::metadata(&mut object).insert("name".into(), json!(name));
                 }
                 // The namespace changed, or an address was taken in between: look again.
@@ -192,7 +190,7 @@ impl Registry {
         if generated {
             match metadata.get("generateName").and_then(Value::as_str) {
                 Some(prefix) if !prefix.is_empty() => {
-                    let name = generate_name(prefix);
+                    let name = names::generate(prefix);
                     metadata.insert("name".into(), json!(name));
                 }
                 _ => {
@@ -381,7 +379,6 @@ impl Registry {
         refuse_new_finalizers(target, old, new)?;
         let strategy = resource.strategy;
         strategy.default(new);
-        super::allocate::keep_allocated(resource, old, new);
         admission::mutate_update(self, ctx, resource, part, new, old)?;
         strategy.prepare_update(part, new, old);
         let errors = strategy.validate_update(part, new, old);
@@ -448,14 +445,6 @@ pub(crate) fn part_name(part: Part) -> &'static str {
         Part::Status => "status",
         Part::Other(name) => name,
     }
-}
-
-fn generate_name(prefix: &str) -> String {
-    let cut = prefix
-        .char_indices()
-        .nth(GENERATE_NAME_MAX)
-        .map_or(prefix, |(at, _)| &prefix[..at]);
-    format!("{cut}{}", meta::random_suffix())
 }
 
 /// Turns a client's object into the stored shape: fills in apiVersion and kind, and refuses others than the row's.
@@ -664,12 +653,6 @@ mod tests {
         assert!(is_same(&old, &new));
         new["metadata"]["labels"] = json!({});
         assert!(!is_same(&old, &new));
-    }
-
-    #[test]
-    fn generated_names_fit_a_label() {
-        let name = generate_name(&"a".repeat(100));
-        assert_eq!(name.len(), 63);
     }
 
     #[test]

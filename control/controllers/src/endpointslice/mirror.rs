@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     DeleteOptions,
-    machinery::{Client, Key, Object, Outcome, Queue, run_keyed},
+    machinery::{Client, Key, Object, Outcome, Queue, listen::own_keys, run_keyed},
 };
 
 /// Annotation: when the change was made that led to this write.
@@ -38,10 +38,7 @@ impl Controller {
     pub fn new(client: Client) -> Self {
         let queue: Arc<Queue<Key>> = Arc::new(Queue::default());
         listen(&client.caches, &queue);
-        let q = queue.clone();
-        client.caches.endpoints.listen(move |old, new| {
-            new.or(old).into_iter().for_each(|e| q.add(e.key()));
-        });
+        own_keys::<Endpoints>(&client.caches, &queue);
         Self { client, queue }
     }
 

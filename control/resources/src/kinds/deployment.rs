@@ -84,30 +84,14 @@ impl Strategy for Deployment {
     }
 
     fn validate_update(&self, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        metadata::update(&mut errors, new, old);
-        if part == Part::Status {
-            status(
-                &mut errors,
-                new,
-                &[
-                    "replicas",
-                    "updatedReplicas",
-                    "readyReplicas",
-                    "availableReplicas",
-                    "unavailableReplicas",
-                ],
-            );
-            return errors.into_vec();
-        }
-        errors.immutable(
-            &Path::root("spec.selector"),
-            get(new, "spec.selector"),
-            get(old, "spec.selector"),
-        );
-        let mut errors = errors.into_vec();
-        errors.extend(self.validate(new));
-        errors
+        let counts = [
+            "replicas",
+            "updatedReplicas",
+            "readyReplicas",
+            "availableReplicas",
+            "unavailableReplicas",
+        ];
+        workload_update(self, part, new, old, &counts)
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {
@@ -121,9 +105,9 @@ impl Strategy for Deployment {
             column("Up-to-date", "string", "Pods made from the current template."),
             column("Available", "string", "Pods ready for at least minReadySeconds."),
             AGE,
-            wide("Containers", "string", "Names of each container in the template."),
-            wide("Images", "string", "Images of each container in the template."),
-            wide("Selector", "string", "Selects the pods."),
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ];
         COLUMNS
     }
@@ -149,6 +133,12 @@ impl Strategy for Deployment {
         Some(SCALE)
     }
 }
+
+/// The wide columns of kinds with a template of pods.
+pub(super) const CONTAINERS: Column =
+    wide("Containers", "string", "Names of each container in the template.");
+pub(super) const IMAGES: Column = wide("Images", "string", "Images of each container in the template.");
+pub(super) const SELECTOR: Column = wide("Selector", "string", "Selects the pods.");
 
 /// What Deployments and ReplicaSets have in common: replicas, a selector, and a template it selects.
 pub(super) fn workload(errors: &mut Errors, object: &Value, kind: &str) {
@@ -201,8 +191,33 @@ pub(super) fn workload(errors: &mut Errors, object: &Value, kind: &str) {
     }
 }
 
+/// The change of a Deployment or ReplicaSet: of its status, with these counts in it, or of the object, whose selector
+/// stays.
+pub(super) fn workload_update(
+    kind: &dyn Strategy,
+    part: Part,
+    new: &Value,
+    old: &Value,
+    counts: &[&str],
+) -> Vec<FieldError> {
+    let mut errors = Errors::new();
+    metadata::update(&mut errors, new, old);
+    if part == Part::Status {
+        status(&mut errors, new, counts);
+        return errors.into_vec();
+    }
+    errors.immutable(
+        &Path::root("spec.selector"),
+        get(new, "spec.selector"),
+        get(old, "spec.selector"),
+    );
+    let mut errors = errors.into_vec();
+    errors.extend(kind.validate(new));
+    errors
+}
+
 /// The numbers in a status.
-pub(super) fn status(errors: &mut Errors, object: &Value, fields: &[&str]) {
+fn status(errors: &mut Errors, object: &Value, fields: &[&str]) {
     let path = Path::root("status");
     let number = |field: &str| get(object, "status").and_then(|s| int(s, field));
     for field in fields.iter().chain(&["observedGeneration", "collisionCount"]) {

@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    deployment::{SCALE, status, workload},
+    deployment::{CONTAINERS, IMAGES, SCALE, SELECTOR, workload, workload_update},
     pod,
 };
 use crate::{
     Column, FieldError, Part, ScalePaths, Strategy, meta,
-    print::{self, AGE, NAME, column, wide},
+    print::{self, AGE, NAME, column},
     validate::{
-        Errors, Path,
+        Errors,
         meta::{self as metadata, Scope},
         names,
     },
@@ -50,29 +50,13 @@ impl Strategy for ReplicaSet {
     }
 
     fn validate_update(&self, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        metadata::update(&mut errors, new, old);
-        if part == Part::Status {
-            status(
-                &mut errors,
-                new,
-                &[
-                    "replicas",
-                    "fullyLabeledReplicas",
-                    "readyReplicas",
-                    "availableReplicas",
-                ],
-            );
-            return errors.into_vec();
-        }
-        errors.immutable(
-            &Path::root("spec.selector"),
-            get(new, "spec.selector"),
-            get(old, "spec.selector"),
-        );
-        let mut errors = errors.into_vec();
-        errors.extend(self.validate(new));
-        errors
+        let counts = [
+            "replicas",
+            "fullyLabeledReplicas",
+            "readyReplicas",
+            "availableReplicas",
+        ];
+        workload_update(self, part, new, old, &counts)
     }
 
     fn field(&self, object: &Value, path: &str) -> Option<String> {
@@ -90,9 +74,9 @@ impl Strategy for ReplicaSet {
             column("Current", "integer", "Pods there are."),
             column("Ready", "integer", "Pods that are ready."),
             AGE,
-            wide("Containers", "string", "Names of each container in the template."),
-            wide("Images", "string", "Images of each container in the template."),
-            wide("Selector", "string", "Selects the pods."),
+            CONTAINERS,
+            IMAGES,
+            SELECTOR,
         ];
         COLUMNS
     }

@@ -23,6 +23,28 @@ const FORCE: Query = (
     "boolean",
     "Take over fields that others own. Apply patches only.",
 );
+const CONTINUE: Query = (
+    "continue",
+    "string",
+    "The token with which the answer before this one ended.",
+);
+const FIELD_SELECTOR: Query = ("fieldSelector", "string", "Only objects whose fields match.");
+const LABEL_SELECTOR: Query = ("labelSelector", "string", "Only objects whose labels match.");
+const VERSION_MATCH: Query = (
+    "resourceVersionMatch",
+    "string",
+    "How resourceVersion is meant: `NotOlderThan` or `Exact`.",
+);
+const ORPHAN: Query = (
+    "orphanDependents",
+    "boolean",
+    "Deprecated: use propagationPolicy.",
+);
+const PROPAGATION: Query = (
+    "propagationPolicy",
+    "string",
+    "What becomes of dependents: `Orphan`, `Background` or `Foreground`.",
+);
 pub(super) const PRETTY: Query = ("pretty", "string", "Indent the output.");
 
 pub(super) const LIST: &[Query] = &[
@@ -31,24 +53,16 @@ pub(super) const LIST: &[Query] = &[
         "boolean",
         "Send BOOKMARK events in a watch.",
     ),
-    (
-        "continue",
-        "string",
-        "The token with which the answer before this one ended.",
-    ),
-    ("fieldSelector", "string", "Only objects whose fields match."),
-    ("labelSelector", "string", "Only objects whose labels match."),
+    CONTINUE,
+    FIELD_SELECTOR,
+    LABEL_SELECTOR,
     ("limit", "integer", "The most objects to answer with."),
     (
         "resourceVersion",
         "string",
         "From which version to list or watch.",
     ),
-    (
-        "resourceVersionMatch",
-        "string",
-        "How resourceVersion is meant: `NotOlderThan` or `Exact`.",
-    ),
+    VERSION_MATCH,
     (
         "sendInitialEvents",
         "boolean",
@@ -66,48 +80,24 @@ pub(super) const DELETE: &[Query] = &[
         "integer",
         "Seconds until the object is deleted; zero is at once.",
     ),
-    (
-        "orphanDependents",
-        "boolean",
-        "Deprecated: use propagationPolicy.",
-    ),
-    (
-        "propagationPolicy",
-        "string",
-        "What becomes of dependents: `Orphan`, `Background` or `Foreground`.",
-    ),
+    ORPHAN,
+    PROPAGATION,
 ];
 pub(super) const DELETE_COLLECTION: &[Query] = &[
     DRY_RUN,
-    (
-        "continue",
-        "string",
-        "The token with which the answer before this one ended.",
-    ),
-    ("fieldSelector", "string", "Only objects whose fields match."),
+    CONTINUE,
+    FIELD_SELECTOR,
     (
         "gracePeriodSeconds",
         "integer",
         "Seconds until the objects are deleted; zero is at once.",
     ),
-    ("labelSelector", "string", "Only objects whose labels match."),
+    LABEL_SELECTOR,
     ("limit", "integer", "The most objects to delete."),
-    (
-        "orphanDependents",
-        "boolean",
-        "Deprecated: use propagationPolicy.",
-    ),
-    (
-        "propagationPolicy",
-        "string",
-        "What becomes of dependents: `Orphan`, `Background` or `Foreground`.",
-    ),
+    ORPHAN,
+    PROPAGATION,
     ("resourceVersion", "string", "From which version to list."),
-    (
-        "resourceVersionMatch",
-        "string",
-        "How resourceVersion is meant: `NotOlderThan` or `Exact`.",
-    ),
+    VERSION_MATCH,
     ("timeoutSeconds", "integer", "How long the request may take."),
 ];
 pub(super) const LOG: &[Query] = &[
