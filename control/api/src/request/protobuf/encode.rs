@@ -252,6 +252,55 @@ mod tests {
         }
     }
 
+    /// Without what a reader takes as zero: null, and empty lists, maps, strings and numbers that are not given.
+    fn bare(value: &Value) -> Value {
+        match value {
+            Value::Object(fields) => {
+                let kept = fields.iter().map(|(k, v)| (k.clone(), bare(v)));
+                Value::Object(kept.filter(|(_, v)| !is_nothing(v)).collect())
+            }
+            Value::Array(items) => Value::Array(items.iter().map(bare).collect()),
+            other => other.clone(),
+        }
+    }
+
+    fn is_nothing(value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Bool(on) => !on,
+            Value::Number(n) => n.as_i64() == Some(0),
+            Value::String(text) => text.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            Value::Object(fields) => fields.is_empty(),
+        }
+    }
+
+    #[test]
+    fn every_kind_that_is_served_has_a_form_and_its_sample_reads_back() {
+        let samples = include_str!("../../../../resources/src/tests/samples.json");
+        let samples: Vec<Value> = serde_json::from_str(samples).expect("samples are JSON");
+        assert!(samples.len() > 20);
+        for mut sample in samples {
+            let version = sample["apiVersion"].as_str().unwrap().to_owned();
+            let kind = sample["kind"].as_str().unwrap().to_owned();
+            let row = skiff_resources::find_kind(&version, &kind).unwrap();
+            row.strategy.to_storage(&mut sample);
+            row.strategy.default(&mut sample);
+            row.strategy.from_storage(&mut sample);
+            assert!(knows(&version, &kind), "{version} {kind}");
+            let read = decode(&encode(&sample).unwrap(), &version, &kind).unwrap();
+            assert_eq!(bare(&read), bare(&sample), "{version} {kind}");
+        }
+        for row in skiff_resources::table() {
+            let version = if row.group.is_empty() {
+                row.version.to_string()
+            } else {
+                format!("{}/{}", row.group, row.version)
+            };
+            assert!(knows(&version, &row.kind), "{version} {}", row.kind);
+        }
+    }
+
     #[test]
     fn a_frame_has_its_length_and_the_object_in_its_envelope() {
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
