@@ -119,7 +119,14 @@ async fn evictions_take_from_the_budget_and_stop_when_it_is_used_up() -> anyhow:
     assert_eq!(live["status"]["disruptionsAllowed"], 0);
     assert!(live["status"]["disruptedPods"]["a"].is_string(), "{live}");
     let gone = client.get(&format!("{DEFAULT}/pods/a")).await?;
-    assert!(gone.json()["metadata"]["deletionTimestamp"].is_string());
+    let gone = gone.json();
+    assert!(gone["metadata"]["deletionTimestamp"].is_string());
+    let conditions = gone["status"]["conditions"].as_array().unwrap();
+    assert!(
+        conditions
+            .iter()
+            .any(|c| c["type"] == "DisruptionTarget" && c["reason"] == "EvictionByEvictionAPI")
+    );
     let refused = evict("b").await?;
     assert_eq!(refused.code, 429);
     let refused = refused.json();

@@ -1,5 +1,7 @@
 //! Eviction: a delete that asks the disruption budgets first. Source: `pkg/registry/core/pod/storage/eviction.go`.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use skiff_resources::{Part, selector::LabelSelector};
 
@@ -7,9 +9,7 @@ use super::{
     DeleteOptions, Registry, RequestContext, Target, meta,
     write::{Preconditions, Tracking},
 };
-use crate::{
-    status::{Cause, Status},
-};
+use crate::status::{Cause, Status};
 
 impl Registry {
     /// Evicts a pod.
@@ -23,6 +23,10 @@ impl Registry {
         options: &DeleteOptions,
     ) -> Result<(), Status> {
         let pod = self.get_value(target).await?;
+        let revision = meta::text(&pod, &["metadata", "resourceVersion"])
+            .parse()
+            .unwrap_or_default();
+        options.preconditions.check(target, &pod, revision)?;
         let phase = meta::text(&pod, &["status", "phase"]);
         let counts = !matches!(phase, "Succeeded" | "Failed" | "Pending") && !meta::deleting(&pod);
         // What was looked at must be what is deleted: the pod may have become ready, or another one, meanwhile.
@@ -34,8 +38,54 @@ impl Registry {
                 .uid
                 .get_or_insert_with(|| meta::uid(&pod).to_owned());
         }
+        if !ctx.dry_run && !meta::deleting(&pod) {
+            let marked = self.mark_evicted(ctx, target, &options.preconditions).await?;
+            // The mark is a change of ours: what the caller wanted to hold was checked with it.
+            if let Some(version) = &mut options.preconditions.resource_version {
+                *version = meta::text(&marked, &["metadata", "resourceVersion"]).to_owned();
+            }
+        }
         self.delete(ctx, target, &options).await?;
         Ok(())
+    }
+
+    /// Notes on the pod why it goes: its controllers and Jobs count such an end apart.
+    async fn mark_evicted(
+        &self,
+        ctx: &RequestContext,
+        target: &Target<'_>,
+        preconditions: &Preconditions,
+    ) -> Result<Arc<Value>, Status> {
+        const CONDITION: &str = "DisruptionTarget";
+        let condition = json!({
+            "type": CONDITION,
+            "status": "True",
+            "reason": "EvictionByEvictionAPI",
+            "message": "Eviction API: evicting",
+            "lastProbeTime": null,
+            "lastTransitionTime": meta::rfc3339(meta::now()),
+        });
+        let written = self
+            .modify(
+                ctx,
+                target,
+                Part::Status,
+                Tracking::Needed,
+                preconditions,
+                |old| {
+                    let mut new = (**old).clone();
+                    let conditions = &mut meta::child(&mut new, "status")
+                        .entry("conditions")
+                        .or_insert_with(|| json!([]));
+                    if let Some(conditions) = conditions.as_array_mut() {
+                        conditions.retain(|c| c["type"] != CONDITION);
+                        conditions.push(condition.clone());
+                    }
+                    Ok(new)
+                },
+            )
+            .await?;
+        Ok(written.value)
     }
 
     async fn take_from_budget(
