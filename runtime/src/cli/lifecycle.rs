@@ -1,22 +1,27 @@
 //! create, start, run, kill, delete.
 
 use std::{
-    fs, io,
+    io,
     os::fd::{AsFd, OwnedFd},
     path::Path,
+    time::Duration,
 };
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::{Mode, OFlags},
     process::{Pid, PidfdFlags},
 };
-use skiff_sys::process::{Child, pidfd_signal};
+use skiff_sys::{
+    pattern::Pattern,
+    process::{Child, pidfd_signal},
+};
 
 use super::{
-    args::{Args, Create, Kill, Run},
-    console, foreground,
+    args::{self, Args, Create, Kill, Run},
+    config, console, foreground,
+    readiness::{Readiness, Relay},
     store::{Entry, Saved, Store},
 };
 use crate::{
@@ -26,6 +31,12 @@ use crate::{
     seccomp::Filter,
     supervisor::RootFs,
 };
+
+/// How long a killed process usually takes to end.
+const PROMPT: Duration = Duration::from_millis(200);
+
+/// How long it may take in the end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A container that waits for its start.
 struct Made {
@@ -51,13 +62,12 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
         .bundle
         .canonicalize()
         .context(|| format!("open the bundle {:?}", args.bundle))?;
-    let config = bundle.join("config.json");
-    let spec: Spec = serde_json::from_slice(&fs::read(&config).context(|| format!("read {config:?}"))?)
-        .context(|| format!("read {config:?}"))?;
-    check(&spec)?;
+    let mut told = Vec::new();
+    let spec = config::load(&bundle.join(&args.config), &mut told)?;
     let entry = store.make(&args.id)?;
     let mut cgroup = None;
-    let made = make_in(&entry, &bundle, spec, args, all, detached, &mut cgroup);
+    let made = make_in(&entry, &bundle, spec, args, detached, &mut cgroup, &mut told);
+    super::notes(all, &told);
     if made.is_err() {
         if let Some(cgroup) = cgroup {
             let _ = cgroup.remove(|| ());
@@ -67,35 +77,14 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
     made
 }
 
-fn check(spec: &Spec) -> io::Result<()> {
-    let version = spec.version();
-    if !version.starts_with("1.") {
-        return Err(invalid(format!("ociVersion {version:?} is not supported")));
-    }
-    if spec.root().is_none() {
-        return Err(invalid("the configuration has no root"));
-    }
-    let process = spec
-        .process()
-        .as_ref()
-        .ok_or_else(|| invalid("the configuration has no process"))?;
-    if !process.cwd().is_absolute() {
-        return Err(invalid(format!(
-            "cwd {:?} must be an absolute path",
-            process.cwd()
-        )));
-    }
-    Ok(())
-}
-
 fn make_in(
     entry: &Entry,
     bundle: &Path,
-    spec: Spec,
+    mut spec: Spec,
     args: &Create,
-    all: &Args,
     detached: bool,
     cgroup: &mut Option<Cgroup>,
+    told: &mut Vec<String>,
 ) -> io::Result<Made> {
     let terminal = spec
         .process()
@@ -103,7 +92,7 @@ fn make_in(
         .is_some_and(|p| p.terminal().unwrap_or(false));
     if terminal && detached && args.console_socket.is_none() {
         return Err(invalid(
-            "cannot allocate tty if runc will detach without setting console socket",
+            "cannot allocate tty if runc will detach without setting console socket: use --console-socket",
         ));
     }
     if !terminal && args.console_socket.is_some() {
@@ -112,8 +101,10 @@ fn make_in(
         ));
     }
     let linux = spec.linux().clone().unwrap_or_default();
-    let mut told = Vec::new();
-    *cgroup = make_cgroup(&entry.id, &linux, &mut told)?;
+    *cgroup = make_cgroup(&entry.id, &linux, told)?;
+    if let Some(readiness) = Readiness::wanted(entry.dir()) {
+        readiness.prepare(&mut spec)?;
+    }
     let rootfs = bundle.join(spec.root().as_ref().map(|r| r.path().clone()).unwrap_or_default());
     let rootfs = rootfs
         .canonicalize()
@@ -149,7 +140,6 @@ fn make_in(
     };
     let created = creation::create(plan)?;
     told.extend(created.notes);
-    super::notes(all, &told);
     let finish = || -> io::Result<Saved> {
         let saved = Saved {
             oci_version: crate::OCI_VERSION.to_owned(),
@@ -255,8 +245,20 @@ pub(super) fn start(store: &Store, id: &str) -> io::Result<i32> {
         "stopped" => return Err(invalid("cannot start a container that has stopped")),
         _ => return Err(invalid("cannot start an already running container")),
     }
+    let relay = listen(&entry, &saved)?;
     begin(&entry, &saved, &entry.spec()?)?;
+    if let Some(relay) = relay {
+        relay.wait(open(&saved)?)?;
+    }
     Ok(0)
+}
+
+/// Listens for the readiness of a container that was made with a service manager to tell.
+fn listen(entry: &Entry, saved: &Saved) -> io::Result<Option<Relay>> {
+    match Readiness::wanted(entry.dir()).map(|readiness| readiness.listen(saved.pid)) {
+        Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        done => done.transpose(),
+    }
 }
 
 fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()> {
@@ -288,13 +290,25 @@ pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
     } else {
         Some(foreground::Watch::new()?)
     };
-    if let Err(e) = begin(&made.entry, &made.saved, &made.spec) {
-        creation::put_down(&made.child);
-        let _ = clear(&made.entry, &made.saved, &made.spec);
-        return Err(e);
-    }
-    let Some(watch) = watch else { return Ok(0) };
-    let code = watch.wait(&made.child, made.console.take());
+    let begun = listen(&made.entry, &made.saved).and_then(|relay| {
+        begin(&made.entry, &made.saved, &made.spec)?;
+        Ok(relay)
+    });
+    let relay = match begun {
+        Ok(relay) => relay,
+        Err(e) => {
+            creation::put_down(&made.child);
+            let _ = clear(&made.entry, &made.saved, &made.spec);
+            return Err(e);
+        }
+    };
+    let Some(watch) = watch else {
+        if let Some(relay) = relay {
+            relay.wait(&made.child.pidfd)?;
+        }
+        return Ok(0);
+    };
+    let code = watch.wait(&made.child, made.console.take(), relay);
     if !args.keep {
         clear(&made.entry, &made.saved, &made.spec)?;
     }
@@ -317,13 +331,20 @@ pub(super) fn kill(store: &Store, args: &Kill) -> io::Result<i32> {
     Ok(0)
 }
 
-fn send(saved: &Saved, signal: i32) -> io::Result<OwnedFd> {
+/// A container's first process; `NotFound` when it has ended.
+fn open(saved: &Saved) -> io::Result<OwnedFd> {
     let pid = Pid::from_raw(saved.pid as i32).ok_or_else(|| invalid("no process"))?;
     let fd =
         rustix::process::pidfd_open(pid, PidfdFlags::empty()).context(|| "container not running".into())?;
+    // Looked at once the descriptor holds the number.
     if !exec::alive(saved.pid, saved.start_time) {
         return Err(io::Error::new(io::ErrorKind::NotFound, "container not running"));
     }
+    Ok(fd)
+}
+
+fn send(saved: &Saved, signal: i32) -> io::Result<OwnedFd> {
+    let fd = open(saved)?;
     pidfd_signal(fd.as_fd(), signal).context(|| format!("send signal {signal}"))?;
     Ok(fd)
 }
@@ -354,25 +375,62 @@ pub(super) fn parse_signal(text: &str) -> io::Result<i32> {
         .map_err(|_| invalid(format!("unknown signal {text:?}")))
 }
 
-pub(super) fn delete(store: &Store, id: &str, force: bool) -> io::Result<i32> {
-    let (entry, saved) = match store.get(id) {
-        Err(e) if force && e.kind() == io::ErrorKind::NotFound => return Ok(0),
-        done => done?,
-    };
-    let status = entry.status(&saved);
+pub(super) fn delete(store: &Store, args: &args::Delete) -> io::Result<i32> {
+    if !args.regex {
+        let found = match store.get(&args.id) {
+            Err(e) if args.force && e.kind() == io::ErrorKind::NotFound => return Ok(0),
+            done => done?,
+        };
+        delete_one(&found.0, &found.1, args.force)?;
+        return Ok(0);
+    }
+    let pattern = Pattern::new(&args.id)?;
+    for (entry, saved) in store
+        .all()?
+        .iter()
+        .filter(|(entry, _)| pattern.matches(&entry.id))
+    {
+        delete_one(entry, saved, args.force)?;
+    }
+    Ok(0)
+}
+
+fn delete_one(entry: &Entry, saved: &Saved, force: bool) -> io::Result<()> {
+    let status = entry.status(saved);
     if status == "running" && !force {
         return Err(invalid(format!(
-            "cannot delete container {id} that is not stopped: {status}"
+            "cannot delete container {} that is not stopped: {status}",
+            entry.id
         )));
     }
     if status != "stopped"
-        && let Ok(fd) = send(&saved, libc::SIGKILL)
+        && let Ok(fd) = send(saved, libc::SIGKILL)
+        && !ended(&fd, PROMPT)?
     {
-        // It becomes readable when the process has ended.
-        poll(&mut [PollFd::new(&fd, PollFlags::IN)], None).context(|| "wait for the container".into())?;
+        // Frozen processes of cgroup v1 do not even die. In its own cgroup, which is not frozen, it goes on.
+        if let Some(cgroup) = &saved.cgroup {
+            cgroup.attach(saved.pid)?;
+        }
+        if !ended(&fd, PATIENCE)? {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("process {} does not end", saved.pid),
+            ));
+        }
     }
-    clear(&entry, &saved, &entry.spec()?)?;
-    Ok(0)
+    clear(entry, saved, &entry.spec()?)
+}
+
+/// The process behind a pidfd ends within `limit`.
+fn ended(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
+    let timeout = Timespec {
+        tv_sec: limit.as_secs() as i64,
+        tv_nsec: limit.subsec_nanos().into(),
+    };
+    // It becomes readable then.
+    Ok(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout))
+        .context(|| "wait for the container".into())?
+        > 0)
 }
 
 fn clear(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()> {

@@ -4,11 +4,13 @@
 //! connects to it, and learns over the same connection why the program could not be executed.
 
 mod args;
+mod config;
 mod console;
 mod exec;
 mod foreground;
 mod lifecycle;
 mod query;
+mod readiness;
 mod spec;
 mod store;
 
@@ -47,7 +49,7 @@ fn run(args: &Args) -> io::Result<i32> {
         Command::Run(run) => lifecycle::run(&store, run, args),
         Command::State { id } => query::state(&store, id),
         Command::Kill(kill) => lifecycle::kill(&store, kill),
-        Command::Delete { force, id } => lifecycle::delete(&store, id, *force),
+        Command::Delete(delete) => lifecycle::delete(&store, delete),
         Command::Exec(exec) => exec::exec(&store, exec),
         Command::List(list) => query::list(&store, list),
         Command::Ps { id, .. } => query::ps(&store, id),

@@ -7,6 +7,7 @@ pub mod device;
 pub mod idmap;
 pub mod mount;
 pub mod path;
+pub mod pattern;
 pub mod process;
 pub mod pty;
 pub mod seccomp;
