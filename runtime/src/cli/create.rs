@@ -13,6 +13,7 @@ use skiff_sys::process::Child;
 use super::{
     args::{Args, Create, Run},
     config, console, foreground, lifecycle,
+    readiness::Readiness,
     store::{Entry, Saved, Store},
 };
 use crate::{
@@ -51,13 +52,25 @@ pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
     } else {
         Some(foreground::Watch::new()?)
     };
-    if let Err(e) = lifecycle::begin(&made.entry, &made.saved, &made.spec) {
-        creation::put_down(&made.child);
-        let _ = lifecycle::clear(&made.entry, &made.saved, &made.spec);
-        return Err(e).context(|| "unable to start container process".into());
-    }
-    let Some(watch) = watch else { return Ok(0) };
-    let code = watch.wait(&made.child, made.console.take());
+    let begun = lifecycle::listen(&made.entry, &made.saved).and_then(|relay| {
+        lifecycle::begin(&made.entry, &made.saved, &made.spec)?;
+        Ok(relay)
+    });
+    let relay = match begun {
+        Ok(relay) => relay,
+        Err(e) => {
+            creation::put_down(&made.child);
+            let _ = lifecycle::clear(&made.entry, &made.saved, &made.spec);
+            return Err(e).context(|| "unable to start container process".into());
+        }
+    };
+    let Some(watch) = watch else {
+        if let Some(relay) = relay {
+            relay.wait(&made.child.pidfd)?;
+        }
+        return Ok(0);
+    };
+    let code = watch.wait(&made.child, made.console.take(), relay);
     if !args.keep {
         lifecycle::clear(&made.entry, &made.saved, &made.spec)?;
     }
@@ -72,13 +85,13 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
         .canonicalize()
         .context(|| format!("open the bundle {:?}", args.bundle))?;
     let mut told = Vec::new();
-    let mut spec = config::load(&bundle, &mut told)?;
+    let mut spec = config::load(&bundle.join(&args.config), &mut told)?;
     check_terminal(&spec, args, detached)?;
     if keep.listening > 0 {
         keep.tell(&mut spec);
     }
-    let cgroup = Cgroup::of(&args.id, &spec);
-    let cgroup = match cgroup {
+    let cgroup = match Cgroup::of(&args.id, &spec, all.by_systemd()) {
+        _ if all.cgroup_manager == "disabled" => None,
         Err(e) if e.kind() == io::ErrorKind::Unsupported => {
             told.push(e.to_string());
             None
@@ -93,6 +106,12 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
         return Err(invalid(format!(
             "container's cgroup is not empty: {others} process(es) found"
         )));
+    }
+    if let Some(readiness) = Readiness::wanted(entry.dir())
+        && let Err(e) = readiness.prepare(&mut spec)
+    {
+        entry.remove()?;
+        return Err(e);
     }
     let making = Making {
         entry: &entry,
@@ -129,7 +148,7 @@ fn check_terminal(spec: &Spec, args: &Create, detached: bool) -> io::Result<()> 
         .is_some_and(|p| p.terminal().unwrap_or(false));
     if terminal && detached && args.console_socket.is_none() {
         return Err(invalid(
-            "cannot allocate tty if runc will detach without setting console socket",
+            "cannot allocate tty if runc will detach without setting console socket: use --console-socket",
         ));
     }
     if !terminal && args.console_socket.is_some() {
@@ -212,9 +231,14 @@ impl Making<'_> {
             .transpose()?;
         // Before the cgroup: `delete --force` finds the cgroup by it, whatever happens to us from here on.
         self.entry.save_config(spec)?;
+        let mut late_resources = None;
         if let Some(cgroup) = &self.cgroup {
             cgroup.make()?;
-            told.extend(cgroup.apply(&resources(&linux), false)?);
+            if cgroup.needs_process() {
+                late_resources = Some(resources(&linux));
+            } else {
+                told.extend(cgroup.apply(&resources(&linux), false)?);
+            }
         } else if linux.resources().as_ref().is_some_and(asks_for_v1) {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -230,6 +254,7 @@ impl Making<'_> {
             new,
             join,
             cgroup: self.cgroup.clone(),
+            late_resources,
             seccomp,
             stdio: stdio(spec.process().as_ref()),
             die_with_parent: false,

@@ -36,7 +36,7 @@ use std::{
     path::PathBuf,
 };
 
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Spec};
 use serde::{Deserialize, Serialize};
 
 use crate::{cgroup::Cgroup, error::Failure, seccomp::Filter, supervisor::RootFs};
@@ -60,6 +60,8 @@ pub(crate) struct Plan {
     pub join: Vec<Join>,
     /// Its cgroup.
     pub cgroup: Option<Cgroup>,
+    /// Limits that are set when the process is in it.
+    pub late_resources: Option<LinuxResources>,
     /// Compiled system call filter.
     pub seccomp: Option<Filter>,
     /// Streams of the process.

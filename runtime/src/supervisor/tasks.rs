@@ -198,6 +198,7 @@ impl<'a> Tasks<'a> {
             new: libc::CLONE_NEWNS as u64,
             join: Vec::new(),
             cgroup: None,
+            late_resources: None,
             seccomp: seccomp.clone(),
             stdio,
             die_with_parent: true,

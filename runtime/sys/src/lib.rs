@@ -9,6 +9,7 @@ pub mod idmap;
 pub mod keyring;
 pub mod mount;
 pub mod path;
+pub mod pattern;
 pub mod process;
 pub mod pty;
 pub mod schedule;
