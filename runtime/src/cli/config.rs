@@ -350,7 +350,8 @@ mod tests {
     #[test]
     fn what_the_specification_forbids_is_refused() {
         assert_eq!(refused(|_| ()), None);
-        let cases: Vec<(&str, fn(&mut Value))> = vec![
+        type Edit = fn(&mut Value);
+        let cases: Vec<(&str, Edit)> = vec![
             ("ociVersion", |v| v["ociVersion"] = "2.0.0".into()),
             ("ociVersion", |v| v["ociVersion"] = "1.0".into()),
             ("root must", |v| drop(v.as_object_mut().unwrap().remove("root"))),

@@ -79,7 +79,7 @@ pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
 
 /// Creates a container. Detached, its terminal goes to the console socket.
 fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<Made> {
-    let keep = keep_descriptors(args.preserve_fds)?;
+    let keep = keep_descriptors(args.preserve_fds);
     let bundle = args
         .bundle
         .canonicalize()
@@ -180,34 +180,22 @@ impl Keep {
     }
 }
 
-fn keep_descriptors(preserve: u32) -> io::Result<Keep> {
+fn keep_descriptors(preserve: u32) -> Keep {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
     let listening = match (number("LISTEN_PID"), number("LISTEN_FDS")) {
-        (Some(pid), Some(count)) if pid == std::process::id() => count,
-        _ => 0,
+        // For somebody else.
+        (Some(pid), _) if pid != std::process::id() => 0,
+        (_, count) => count.unwrap_or(0),
     };
-    let count = listening + preserve;
-    check_preserved(count)?;
-    Ok(Keep { count, listening })
+    // Of those, ours (all close-on-exec) are not passed on, nor is what is not open.
+    Keep {
+        count: listening.saturating_add(preserve).min(MOST_DESCRIPTORS),
+        listening,
+    }
 }
 
-/// Descriptors from 3 on must be the caller's: open, and none of ours, which all are close-on-exec.
-pub(super) fn check_preserved(count: u32) -> io::Result<()> {
-    for fd in 3..3 + count {
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}"));
-        let flags = info.as_ref().ok().and_then(|text| {
-            let octal = text.lines().find_map(|line| line.strip_prefix("flags:"))?;
-            i32::from_str_radix(octal.trim(), 8).ok()
-        });
-        if !flags.is_some_and(|flags| flags & libc::O_CLOEXEC == 0) {
-            return Err(invalid(format!(
-                "unable to stat preserved-fd {} (of {count}): no such file or directory",
-                fd - 3
-            )));
-        }
-    }
-    Ok(())
-}
+/// No process can have more.
+const MOST_DESCRIPTORS: u32 = 1 << 30;
 
 /// What a container is made from.
 struct Making<'a> {
@@ -261,7 +249,7 @@ impl Making<'_> {
             no_pivot: self.args.no_pivot,
             keyring: !self.args.no_new_keyring,
             preserve_fds: self.preserve_fds,
-            mapped_mounts: Default::default(),
+            prepared_mounts: Default::default(),
             gate: Some(self.entry.make_gate()?),
         };
         let mut created = creation::create(plan).context(|| "unable to start container process".into())?;

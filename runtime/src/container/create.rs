@@ -36,7 +36,7 @@ pub(crate) struct Created {
 /// # Errors
 /// What failed, in the creator or in the new process; nothing of it is left then but the cgroup.
 pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
-    plan.mapped_mounts = rootfs::idmap::mounts(&plan.spec, &plan.bundle)?;
+    plan.prepared_mounts = rootfs::prepared::mounts(&plan.spec, &plan.bundle)?;
     let (ours, theirs) = wire::pair()?;
     let birthplace = plan
         .cgroup

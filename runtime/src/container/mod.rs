@@ -74,8 +74,8 @@ pub(crate) struct Plan {
     pub keyring: bool,
     /// How many descriptors of the creator, from 3 on, the process keeps.
     pub preserve_fds: u32,
-    /// Id-mapped mounts by their place in the mount list, which only the creator may be able to make.
-    pub mapped_mounts: HashMap<usize, OwnedFd>,
+    /// Mounts by their place in the mount list that only the creator may be able to make.
+    pub prepared_mounts: HashMap<usize, OwnedFd>,
     /// Where the process waits for its start; `None`: on the creator's socket.
     pub gate: Option<OwnedFd>,
 }

@@ -205,7 +205,7 @@ impl<'a> Tasks<'a> {
             no_pivot: false,
             keyring: true,
             preserve_fds: 0,
-            mapped_mounts: Default::default(),
+            prepared_mounts: Default::default(),
             gate: None,
             spec,
         };
