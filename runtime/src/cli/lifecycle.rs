@@ -190,7 +190,8 @@ fn make_cgroup(
     let made = match &path {
         Some(path) if path.starts_with('/') => Cgroup::create_from_top(path),
         Some(path) => Cgroup::create(path),
-        None => Cgroup::create(id),
+        // At the top, with no parent that would have to be made and removed each time.
+        None => Cgroup::create_from_top(&format!("skiff-{id}")),
     };
     match made {
         Ok(cgroup) => {
