@@ -90,7 +90,7 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
     if keep.listening > 0 {
         keep.tell(&mut spec);
     }
-    let cgroup = match Cgroup::of(&args.id, &spec, all.by_systemd()) {
+    let cgroup = match Cgroup::of(&args.id, &spec, &store.cgroup_name(&args.id), all.by_systemd()) {
         _ if all.cgroup_manager == "disabled" => None,
         Err(e) if e.kind() == io::ErrorKind::Unsupported => {
             told.push(e.to_string());

@@ -158,7 +158,7 @@ pub(super) fn delete(store: &Store, args: &Delete, by_systemd: bool) -> io::Resu
     if !args.regex {
         match store.get(&args.id) {
             // Never created, or its state is lost: what is left of it goes.
-            Err(_) if args.force => recover(&store.entry(&args.id)?, by_systemd)?,
+            Err(_) if args.force => recover(store, &args.id, by_systemd)?,
             found => {
                 let (entry, saved) = found?;
                 delete_one(&entry, &saved, args.force)?;
@@ -231,9 +231,10 @@ fn ended(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
 
 /// Removes what a creation that was cut short, or one whose state file is damaged, has left: the configuration is
 /// written before anything else is made, and names the cgroup.
-fn recover(entry: &Entry, by_systemd: bool) -> io::Result<()> {
+fn recover(store: &Store, id: &str, by_systemd: bool) -> io::Result<()> {
+    let entry = store.entry(id)?;
     if let Ok(spec) = entry.spec() {
-        match Cgroup::of(&entry.id, &spec, by_systemd) {
+        match Cgroup::of(id, &spec, &store.cgroup_name(id), by_systemd) {
             Ok(cgroup) => cgroup.remove(|| ())?,
             Err(e) if e.kind() == io::ErrorKind::Unsupported => (),
             Err(e) => return Err(e),

@@ -13,7 +13,7 @@ use super::{FromChild, Plan, Stdio, ToChild, hooks, process, schedule};
 use crate::{
     cgroup::hierarchy,
     error::{Context, Failure, invalid},
-    rootfs::{Root, options::Options},
+    rootfs::{Cgroups, Membership, Root, options::Options},
     wire,
 };
 
@@ -97,7 +97,9 @@ fn expect(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
 }
 
 fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
-    expect(socket, &ToChild::Go)?;
+    if plan.new & libc::CLONE_NEWUSER as u64 != 0 {
+        expect(socket, &ToChild::Mapped)?;
+    }
     enter_namespaces(plan)?;
     let _ = rustix::process::setsid();
     let process = plan
@@ -112,13 +114,6 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
         process::keyring(&plan.id, &mut notes)?;
     }
 
-    // Our cgroups as the host names them, before a cgroup namespace makes this one the root.
-    let cgroups = hierarchy::own().unwrap_or_default();
-    // Not made at birth: its root would be the creator's cgroup.
-    let own_cgroup_namespace = plan.wants(LinuxNamespaceType::Cgroup);
-    if own_cgroup_namespace {
-        nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).context(|| "unshare the cgroup namespace".into())?;
-    }
     if plan.wants(LinuxNamespaceType::Time) {
         time_namespace(&linux)?;
     }
@@ -140,7 +135,21 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
 
     let propagation = linux.rootfs_propagation().as_deref();
     let mut root = Root::mount(&plan.rootfs, &plan.mountpoint, propagation)?;
-    root.show_cgroups(cgroups, own_cgroup_namespace);
+    let (own_cgroup_namespace, joined) = (plan.wants(LinuxNamespaceType::Cgroup), socket.try_clone()?);
+    root.show_cgroups(Membership::new(move || {
+        expect(&joined, &ToChild::Go)?;
+        // As the host names them, before a cgroup namespace makes ours the root.
+        let hierarchies = hierarchy::own().unwrap_or_default();
+        // Not made at birth: its root would be the creator's cgroup.
+        if own_cgroup_namespace {
+            nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)
+                .context(|| "unshare the cgroup namespace".into())?;
+        }
+        Ok(Cgroups {
+            hierarchies,
+            own_namespace: own_cgroup_namespace,
+        })
+    }));
     let prepared = std::mem::take(&mut plan.prepared_mounts);
     root.mounts(
         plan.spec.mounts().as_deref().unwrap_or_default(),
@@ -150,6 +159,8 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
     )?;
     root.devices(linux.devices().as_deref().unwrap_or_default())?;
     root.make_directory(process.cwd());
+    // Nothing of the container's own may run before.
+    root.join_cgroup()?;
     if let Some(all) = plan.spec.hooks() {
         wire::send(socket, &FromChild::NeedHooks, &[])?;
         expect(socket, &ToChild::HooksDone)?;

@@ -34,14 +34,52 @@ const LONGEST_OPTIONS: usize = 4000;
 pub(crate) struct Root {
     /// Its directory, on top of everything mounted there so far.
     fd: OwnedFd,
-    /// The cgroups this process is in, as the host names them.
-    cgroups: Vec<Hierarchy>,
-    /// This process is the root of a cgroup namespace.
-    own_cgroup_namespace: bool,
+    /// How to find out about our cgroups, until somebody had to know.
+    membership: Option<Membership>,
     /// Device nodes that this process makes can be used (not so in a user namespace).
     own_devices: bool,
     /// What could not be done as asked and was done differently.
     pub notes: Vec<String>,
+}
+
+/// Our cgroups, known only after the creator has moved us there: it takes milliseconds, in which the other mounts are made.
+pub(crate) struct Membership {
+    join: Option<Box<dyn FnOnce() -> io::Result<Cgroups>>>,
+    known: Cgroups,
+}
+
+/// The cgroups this process is in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cgroups {
+    /// As the host names them.
+    pub hierarchies: Vec<Hierarchy>,
+    /// This process is the root of a cgroup namespace.
+    pub own_namespace: bool,
+}
+
+impl Membership {
+    /// `join` waits for the move and looks.
+    pub fn new(join: impl FnOnce() -> io::Result<Cgroups> + 'static) -> Self {
+        Membership {
+            join: Some(Box::new(join)),
+            known: Cgroups::default(),
+        }
+    }
+
+    fn known(&mut self) -> io::Result<&Cgroups> {
+        if let Some(join) = self.join.take() {
+            self.known = join()?;
+        }
+        Ok(&self.known)
+    }
+}
+
+impl std::fmt::Debug for Membership {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Membership")
+            .field("known", &self.known)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Root {
@@ -87,20 +125,22 @@ impl Root {
                 mount_overlay(at, lower, upper, work, *userxattr)?;
             }
         }
-        let (cgroups, own_cgroup_namespace) = (Vec::new(), false);
         Ok(Root {
             fd: open_path(&path)?,
-            cgroups,
-            own_cgroup_namespace,
+            membership: None,
             own_devices: skiff_sys::idmap::in_first_namespace(),
             notes: Vec::new(),
         })
     }
 
-    /// Tells which cgroups a mount of type `cgroup` shows.
-    pub fn show_cgroups(&mut self, cgroups: Vec<Hierarchy>, own_namespace: bool) {
-        self.cgroups = cgroups;
-        self.own_cgroup_namespace = own_namespace;
+    /// Tells how to find out which cgroups a mount of type `cgroup` shows.
+    pub fn show_cgroups(&mut self, membership: Membership) {
+        self.membership = Some(membership);
+    }
+
+    /// Waits until this process is in its cgroup, unless a mount has done so.
+    pub fn join_cgroup(&mut self) -> io::Result<()> {
+        self.membership.as_mut().map_or(Ok(()), |m| m.known().map(drop))
     }
 
     /// The root's directory.
