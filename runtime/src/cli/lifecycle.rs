@@ -1,4 +1,4 @@
-//! create, start, run, kill, delete.
+//! start, kill, delete.
 
 use std::{
     io,
@@ -10,26 +10,19 @@ use std::{
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{Mode, OFlags},
     process::{Pid, PidfdFlags},
 };
-use skiff_sys::{
-    pattern::Pattern,
-    process::{Child, pidfd_signal},
-};
+use skiff_sys::{pattern::Pattern, process::pidfd_signal};
 
 use super::{
-    args::{self, Args, Create, Kill, Run},
-    config, console, foreground,
+    args::{self, Kill},
     readiness::{Readiness, Relay},
     store::{Entry, Saved, Store},
 };
 use crate::{
     cgroup::Cgroup,
-    container::{self, Join, Plan, Stdio, create as creation, exec, hooks},
+    container::{self, Agent, exec, hooks},
     error::{Context, invalid},
-    seccomp::Filter,
-    supervisor::RootFs,
 };
 
 /// How long a killed process usually takes to end.
@@ -38,298 +31,78 @@ const PROMPT: Duration = Duration::from_millis(200);
 /// How long it may take in the end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A container that waits for its start.
-struct Made {
-    entry: Entry,
-    saved: Saved,
-    spec: Spec,
-    child: Child,
-    console: Option<OwnedFd>,
-}
-
-pub(super) fn create(store: &Store, args: &Create, all: &Args) -> io::Result<i32> {
-    let made = make(store, args, all, true)?;
-    drop(made.console);
-    Ok(0)
-}
-
-/// Creates a container. Detached, its terminal goes to the console socket.
-fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<Made> {
-    if args.preserve_fds != 0 {
-        return Err(invalid("--preserve-fds is not supported"));
-    }
-    let bundle = args
-        .bundle
-        .canonicalize()
-        .context(|| format!("open the bundle {:?}", args.bundle))?;
-    let mut told = Vec::new();
-    let spec = config::load(&bundle.join(&args.config), &mut told)?;
-    let entry = store.make(&args.id)?;
-    let mut cgroup = None;
-    let made = make_in(&entry, &bundle, spec, args, detached, &mut cgroup, &mut told);
-    super::notes(all, &told);
-    if made.is_err() {
-        if let Some(cgroup) = cgroup {
-            let _ = cgroup.remove(|| ());
-        }
-        let _ = entry.remove();
-    }
-    made
-}
-
-fn make_in(
-    entry: &Entry,
-    bundle: &Path,
-    mut spec: Spec,
-    args: &Create,
-    detached: bool,
-    cgroup: &mut Option<Cgroup>,
-    told: &mut Vec<String>,
-) -> io::Result<Made> {
-    let terminal = spec
-        .process()
-        .as_ref()
-        .is_some_and(|p| p.terminal().unwrap_or(false));
-    if terminal && detached && args.console_socket.is_none() {
-        return Err(invalid(
-            "cannot allocate tty if runc will detach without setting console socket: use --console-socket",
-        ));
-    }
-    if !terminal && args.console_socket.is_some() {
-        return Err(invalid(
-            "cannot use console socket if runc will not detach or allocate tty",
-        ));
-    }
-    let linux = spec.linux().clone().unwrap_or_default();
-    *cgroup = make_cgroup(&entry.id, &linux, told)?;
-    if let Some(readiness) = Readiness::wanted(entry.dir()) {
-        readiness.prepare(&mut spec)?;
-    }
-    let rootfs = bundle.join(spec.root().as_ref().map(|r| r.path().clone()).unwrap_or_default());
-    let rootfs = rootfs
-        .canonicalize()
-        .context(|| format!("open the root file system {rootfs:?}"))?;
-    let (new, join) = namespaces(&linux)?;
-    let stdio = if terminal {
-        let size = spec.process().as_ref().and_then(|p| p.console_size());
-        Stdio::Terminal {
-            size: size.map(|s| (s.width() as u16, s.height() as u16)),
-        }
-    } else {
-        Stdio::Inherit
-    };
-    let seccomp = linux
-        .seccomp()
-        .as_ref()
-        .map(|profile| Filter::compile(profile, None))
-        .transpose()?;
-    let plan = Plan {
-        id: entry.id.clone(),
-        spec: spec.clone(),
-        bundle: bundle.to_owned(),
-        rootfs: RootFs::Dir(rootfs.clone()),
-        mountpoint: rootfs.clone(),
-        new,
-        join,
-        cgroup: cgroup.clone(),
-        seccomp,
-        stdio,
-        die_with_parent: false,
-        no_pivot: args.no_pivot,
-        gate: Some(entry.make_gate()?),
-    };
-    let created = creation::create(plan)?;
-    told.extend(created.notes);
-    let finish = || -> io::Result<Saved> {
-        let saved = Saved {
-            oci_version: crate::OCI_VERSION.to_owned(),
-            id: entry.id.clone(),
-            pid: created.child.pid,
-            start_time: exec::start_time(created.child.pid)?,
-            bundle: bundle.to_owned(),
-            rootfs,
-            created: jiff::Timestamp::now().to_string(),
-            owner: rustix::process::geteuid().as_raw(),
-            cgroup: cgroup.clone(),
-        };
-        entry.save(&saved, &spec)?;
-        if let (Some(socket), Some(console)) = (&args.console_socket, &created.console) {
-            console::send(socket, console)?;
-        }
-        if let Some(path) = &args.pid_file {
-            crate::state::replace(path, created.child.pid.to_string().as_bytes())?;
-        }
-        Ok(saved)
-    };
-    match finish() {
-        Ok(saved) => Ok(Made {
-            entry: entry.clone(),
-            saved,
-            spec,
-            child: created.child,
-            console: created.console,
-        }),
-        Err(e) => {
-            creation::put_down(&created.child);
-            Err(e)
-        }
-    }
-}
-
-/// The container's cgroup, where there is one to be had.
-fn make_cgroup(
-    id: &str,
-    linux: &oci_spec::runtime::Linux,
-    told: &mut Vec<String>,
-) -> io::Result<Option<Cgroup>> {
-    let path = linux
-        .cgroups_path()
-        .as_ref()
-        .map(|p| p.to_string_lossy().into_owned())
-        .filter(|p| !p.is_empty());
-    let made = match &path {
-        Some(path) if path.starts_with('/') => Cgroup::create_from_top(path),
-        Some(path) => Cgroup::create(path),
-        // At the top, with no parent that would have to be made and removed each time.
-        None => Cgroup::create_from_top(&format!("skiff-{id}")),
-    };
-    match made {
-        Ok(cgroup) => {
-            if let Some(resources) = linux.resources()
-                && let Err(e) = cgroup.apply(resources, false)
-            {
-                let _ = cgroup.remove(|| ());
-                return Err(e);
-            }
-            Ok(Some(cgroup))
-        }
-        Err(e) if e.kind() == io::ErrorKind::Unsupported => {
-            told.push(e.to_string());
-            Ok(None)
-        }
-        Err(e) => Err(e),
-    }
-}
-
-fn namespaces(linux: &oci_spec::runtime::Linux) -> io::Result<(u64, Vec<Join>)> {
-    let mut new = 0;
-    let mut join = Vec::new();
-    let mut seen = Vec::new();
-    for namespace in linux.namespaces().iter().flatten() {
-        let kind = namespace.typ();
-        if seen.contains(&kind) {
-            return Err(invalid(format!("the {kind} namespace is listed twice")));
-        }
-        seen.push(kind);
-        match namespace.path() {
-            Some(path) => {
-                let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-                    .context(|| format!("open the {kind} namespace {path:?}"))?;
-                join.push(Join { kind, fd });
-            }
-            // The process makes these two itself: their content depends on where it is then.
-            None if matches!(kind, LinuxNamespaceType::Cgroup | LinuxNamespaceType::Time) => (),
-            // The numbers of the enum are the kernel's flags.
-            None => new |= kind as u64,
-        }
-    }
-    if !seen.contains(&LinuxNamespaceType::Mount) {
-        return Err(invalid("a container needs a mount namespace"));
-    }
-    Ok((new, join))
-}
-
 pub(super) fn start(store: &Store, id: &str) -> io::Result<i32> {
     let (entry, saved) = store.get(id)?;
     match entry.status(&saved) {
         "created" => (),
         "stopped" => return Err(invalid("cannot start a container that has stopped")),
-        _ => return Err(invalid("cannot start an already running container")),
+        "running" => return Err(invalid("cannot start an already running container")),
+        status => {
+            return Err(invalid(format!("cannot start a container in the {status} state")));
+        }
     }
-    let relay = listen(&entry, &saved)?;
-    begin(&entry, &saved, &entry.spec()?)?;
-    if let Some(relay) = relay {
+    if let Some(relay) = begin(&entry, &saved, &entry.spec()?)? {
         relay.wait(open(&saved)?)?;
     }
     Ok(0)
 }
 
-/// Listens for the readiness of a container that was made with a service manager to tell.
-fn listen(entry: &Entry, saved: &Saved) -> io::Result<Option<Relay>> {
-    match Readiness::wanted(entry.dir()).map(|readiness| readiness.listen(saved.pid)) {
-        Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        done => done.transpose(),
-    }
-}
-
-fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()> {
+/// Lets a created container run. With a service manager to tell of its readiness, who waits for that gets a relay.
+pub(super) fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<Option<Relay>> {
+    let relay = match Readiness::wanted(entry.dir()).map(|readiness| readiness.listen(saved.pid)) {
+        // Created without one.
+        Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => None,
+        done => done.transpose()?,
+    };
     let gate = entry.open_gate()?;
-    container::start(&gate)?;
-    if let Some(all) = spec.hooks() {
-        let state = hooks::state(
-            &saved.id,
-            "running",
-            Some(saved.pid),
-            &saved.bundle,
-            spec.annotations(),
-        );
-        hooks::run("poststart", all.poststart(), &state)?;
+    let annotations = spec.annotations();
+    let state = |status| hooks::state(&saved.id, status, Some(saved.pid), &saved.bundle, annotations);
+    let agent = Agent::of(spec, state("created"));
+    container::start(&gate, agent.as_ref().map(|agent| (agent, saved.pid)))?;
+    if let Some(all) = spec.hooks()
+        && let Err(e) = hooks::run("poststart", all.poststart(), &state("running"))
+    {
+        // As with runc: the container does not go on without what the hook was to do.
+        let _ = send(saved, libc::SIGKILL);
+        return Err(e);
     }
-    Ok(())
-}
-
-pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
-    if !args.detach && args.create.console_socket.is_some() {
-        return Err(invalid(
-            "cannot use console socket if runc will not detach or allocate tty",
-        ));
-    }
-    let mut made = make(store, &args.create, all, args.detach)?;
-    // Signals from here on are the container's.
-    let watch = if args.detach {
-        None
-    } else {
-        Some(foreground::Watch::new()?)
-    };
-    let begun = listen(&made.entry, &made.saved).and_then(|relay| {
-        begin(&made.entry, &made.saved, &made.spec)?;
-        Ok(relay)
-    });
-    let relay = match begun {
-        Ok(relay) => relay,
-        Err(e) => {
-            creation::put_down(&made.child);
-            let _ = clear(&made.entry, &made.saved, &made.spec);
-            return Err(e);
-        }
-    };
-    let Some(watch) = watch else {
-        if let Some(relay) = relay {
-            relay.wait(&made.child.pidfd)?;
-        }
-        return Ok(0);
-    };
-    let code = watch.wait(&made.child, made.console.take(), relay);
-    if !args.keep {
-        clear(&made.entry, &made.saved, &made.spec)?;
-    }
-    code
+    Ok(relay)
 }
 
 pub(super) fn kill(store: &Store, args: &Kill) -> io::Result<i32> {
     let signal = parse_signal(&args.signal)?;
     let (entry, saved) = store.get(&args.id)?;
-    if args.all
-        && let Some(cgroup) = &saved.cgroup
-    {
+    let status = entry.status(&saved);
+    // Without a PID namespace of its own, processes may outlive the first one.
+    let all = args.all || (signal == libc::SIGKILL && status != "stopped" && !own_pids(&entry.spec()?));
+    if all && let Some(cgroup) = &saved.cgroup {
         cgroup.signal(signal);
+        wake(cgroup, signal);
         return Ok(0);
     }
-    if entry.status(&saved) == "stopped" {
+    if status == "stopped" {
         return Err(io::Error::new(io::ErrorKind::NotFound, "container not running"));
     }
     send(&saved, signal)?;
+    if let Some(cgroup) = &saved.cgroup {
+        wake(cgroup, signal);
+    }
     Ok(0)
+}
+
+fn own_pids(spec: &Spec) -> bool {
+    let namespaces = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
+    namespaces
+        .into_iter()
+        .flatten()
+        .any(|n| n.typ() == LinuxNamespaceType::Pid && n.path().is_none())
+}
+
+/// A frozen process of cgroup v1 ends only when it is thawed.
+fn wake(cgroup: &Cgroup, signal: i32) {
+    if signal == libc::SIGKILL && cgroup.frozen() {
+        let _ = cgroup.freeze(false);
+    }
 }
 
 /// A container's first process; `NotFound` when it has ended.
@@ -378,75 +151,114 @@ pub(super) fn parse_signal(text: &str) -> io::Result<i32> {
 
 pub(super) fn delete(store: &Store, args: &args::Delete) -> io::Result<i32> {
     if !args.regex {
-        let found = match store.get(&args.id) {
-            Err(e) if args.force && e.kind() == io::ErrorKind::NotFound => return Ok(0),
-            done => done?,
-        };
-        delete_one(&found.0, &found.1, args.force)?;
-        return Ok(0);
+        return delete_one(store, &args.id, args.force);
     }
     let pattern = Pattern::new(&args.id)?;
-    for (entry, saved) in store
+    for (entry, _) in store
         .all()?
         .iter()
         .filter(|(entry, _)| pattern.matches(&entry.id))
     {
-        delete_one(entry, saved, args.force)?;
+        delete_one(store, &entry.id, args.force)?;
     }
     Ok(0)
 }
 
-fn delete_one(entry: &Entry, saved: &Saved, force: bool) -> io::Result<()> {
-    let status = entry.status(saved);
-    if status == "running" && !force {
+fn delete_one(store: &Store, id: &str, force: bool) -> io::Result<i32> {
+    let (entry, saved) = match store.get(id) {
+        Err(_) if force => {
+            // Never created, or its state is lost: what is left of it goes.
+            return store.entry(id).and_then(|entry| recover(&entry)).map(|()| 0);
+        }
+        done => done?,
+    };
+    let status = entry.status(&saved);
+    if matches!(status, "running" | "paused") && !force {
         return Err(invalid(format!(
-            "cannot delete container {} that is not stopped: {status}",
-            entry.id
+            "cannot delete container {id} that is not stopped: {status}"
         )));
     }
     if status != "stopped"
-        && let Ok(fd) = send(saved, libc::SIGKILL)
-        && !ended(&fd, PROMPT)?
+        && let Ok(fd) = send(&saved, libc::SIGKILL)
     {
-        // Frozen processes of cgroup v1 do not even die. In its own cgroup, which is not frozen, it goes on.
         if let Some(cgroup) = &saved.cgroup {
-            cgroup.attach(saved.pid)?;
+            wake(cgroup, libc::SIGKILL);
         }
-        if !ended(&fd, PATIENCE)? {
-            return Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("process {} does not end", saved.pid),
-            ));
-        }
+        end(&saved, &fd)?;
     }
-    clear(entry, saved, &entry.spec()?)
+    match entry.spec() {
+        Ok(spec) => clear(&entry, &saved, &spec)?,
+        // Torn: the hooks are not known any more.
+        Err(_) if force => {
+            if let Some(cgroup) = &saved.cgroup {
+                cgroup.remove(|| ())?;
+            }
+            entry.remove()?;
+        }
+        Err(e) => return Err(e),
+    }
+    Ok(0)
+}
+
+/// Waits for a killed process to end.
+fn end(saved: &Saved, pidfd: &OwnedFd) -> io::Result<()> {
+    if ended_within(pidfd, PROMPT)? {
+        return Ok(());
+    }
+    // Moved into a frozen cgroup (v1), where even killed processes stay: in its own, which is not frozen, it goes on.
+    if let Some(cgroup) = &saved.cgroup {
+        cgroup.attach(saved.pid)?;
+    }
+    if ended_within(pidfd, PATIENCE)? {
+        return Ok(());
+    }
+    let text = format!("process {} is killed and does not end", saved.pid);
+    Err(io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
 /// The process behind a pidfd ends within `limit`.
-fn ended(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
+fn ended_within(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
     let timeout = Timespec {
         tv_sec: limit.as_secs() as i64,
         tv_nsec: limit.subsec_nanos().into(),
     };
     // It becomes readable then.
-    Ok(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout))
-        .context(|| "wait for the container".into())?
-        > 0)
+    let ready = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout));
+    Ok(ready.context(|| "wait for the container".into())? > 0)
 }
 
-fn clear(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()> {
+/// Removes what a creation that was cut short, or one whose state file is damaged, has left: the configuration is
+/// written before anything else is made, and names the cgroup.
+fn recover(entry: &Entry) -> io::Result<()> {
+    if let Ok(spec) = entry.spec() {
+        match Cgroup::of(&entry.id, &spec) {
+            Ok(cgroup) => cgroup.remove(|| ())?,
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => (),
+            Err(e) => return Err(e),
+        }
+    }
+    entry.remove()
+}
+
+/// Removes a container whose process has ended.
+pub(super) fn clear(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()> {
     if let Some(cgroup) = &saved.cgroup {
         cgroup.remove(|| ())?;
     }
     entry.remove()?;
-    if let Some(all) = spec.hooks() {
-        let state = hooks::state(&saved.id, "stopped", None, &saved.bundle, spec.annotations());
-        // Source: runtime-spec, "poststop": a failure is told and changes nothing.
-        if let Err(e) = hooks::run("poststop", all.poststop(), &state) {
+    poststop(&saved.id, &saved.bundle, spec);
+    Ok(())
+}
+
+/// Runs the poststop hooks, each of them. Source: runtime-spec, "Lifecycle": a failure is told and changes nothing.
+pub(super) fn poststop(id: &str, bundle: &Path, spec: &Spec) {
+    let Some(all) = spec.hooks() else { return };
+    let state = hooks::state(id, "stopped", None, bundle, spec.annotations());
+    for hook in all.poststop().iter().flatten() {
+        if let Err(e) = hooks::run("poststop", &Some(vec![hook.clone()]), &state) {
             eprintln!("warning: {e}");
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

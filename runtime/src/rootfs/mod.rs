@@ -7,8 +7,10 @@
 mod cgroupfs;
 mod devices;
 mod hide;
+pub(crate) mod idmap;
 mod mounts;
 pub(crate) mod options;
+pub(crate) mod procfs;
 
 use std::{
     io,
@@ -90,6 +92,15 @@ impl Root {
             Some(word) => Propagation::parse(word)
                 .ok_or_else(|| crate::error::invalid(format!("rootfsPropagation {word:?} is not known")))?,
         };
+        // What is unbindable can't be copied either: the new root is made so when it is in place.
+        let first = if first.kind == libc::MS_UNBINDABLE {
+            Propagation {
+                kind: libc::MS_PRIVATE,
+                ..first
+            }
+        } else {
+            first
+        };
         rustix::mount::mount_change("/", first.flags()).context(|| "set the propagation of /".into())?;
         let path = match rootfs {
             RootFs::Dir(dir) => dir.clone(),
@@ -140,26 +151,35 @@ impl Root {
         let _ = skiff_sys::path::make_in_root(self.fd.as_fd(), path, skiff_sys::path::Kind::Directory);
     }
 
-    /// Binds a path of the host into the container.
-    pub fn bind_into(
-        &mut self,
-        source: &Path,
-        destination: &Path,
-        options: &options::Options,
-    ) -> io::Result<()> {
-        self.bind(source, destination, options)
+    /// Binds the terminal at `source` to `/dev/console`, which must not be a link: it could lead into `/proc`.
+    pub fn console(&mut self, source: &Path) -> io::Result<()> {
+        let destination = Path::new("/dev/console");
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        if let Ok(found) = skiff_sys::path::open_in_root(self.fd.as_fd(), destination, flags, Mode::empty())
+            && rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode).is_symlink()
+        {
+            return Err(crate::error::invalid("/dev/console is a link"));
+        }
+        let options = options::Options {
+            bind: true,
+            ..Default::default()
+        };
+        self.bind(source, destination, &options)
     }
 
     /// Makes the root the calling process's `/` and lets go of everything else.
     pub fn enter(self, readonly: bool, propagation: Option<&str>, no_pivot: bool) -> io::Result<Vec<String>> {
+        let old = open_path(Path::new("/"))?;
         rustix::process::fchdir(&self.fd).context(|| "enter the root file system".into())?;
         if no_pivot {
             // On an initramfs there is nothing that pivot_root could put away.
             rustix::mount::mount_move(".", "/").context(|| "move the root file system to /".into())?;
             rustix::process::chroot(".").context(|| "chroot".into())?;
         } else {
-            // With "." twice the old root lands on top of the new one, and is the one that "." then unmounts.
+            // With "." twice the old root lands on top of the new one. It must be the one that is made a slave, so that
+            // unmounting it is seen nowhere else, and that is unmounted.
             rustix::process::pivot_root(".", ".").context(|| "pivot_root".into())?;
+            rustix::process::fchdir(&old).context(|| "enter the old root".into())?;
             rustix::mount::mount_change(
                 ".",
                 MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
@@ -185,6 +205,11 @@ impl Root {
 
 fn open_path(path: &Path) -> io::Result<OwnedFd> {
     rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).context(|| format!("open {path:?}"))
+}
+
+/// An open file as a path of the host's `/proc`.
+fn fd_path(fd: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
 }
 
 /// A detached copy of the mount at `source`.
