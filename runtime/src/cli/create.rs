@@ -52,11 +52,7 @@ pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
     } else {
         Some(foreground::Watch::new()?)
     };
-    let begun = lifecycle::listen(&made.entry, &made.saved).and_then(|relay| {
-        lifecycle::begin(&made.entry, &made.saved, &made.spec)?;
-        Ok(relay)
-    });
-    let relay = match begun {
+    let relay = match lifecycle::begin(&made.entry, &made.saved, &made.spec) {
         Ok(relay) => relay,
         Err(e) => {
             creation::put_down(&made.child);
@@ -120,6 +116,9 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
         args,
         preserve_fds: keep.count,
     };
+    if let Some(readiness) = Readiness::wanted(entry.dir()) {
+        readiness.prepare(&mut spec)?;
+    }
     let made = making.make(&spec, &mut told);
     super::notes(all, &told);
     match made {

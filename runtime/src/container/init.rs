@@ -1,7 +1,8 @@
 //! The container's first process, from its birth to the exec.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::Path,
 };
@@ -13,7 +14,7 @@ use super::{FromChild, Plan, Stdio, ToChild, hooks, process, schedule};
 use crate::{
     cgroup::hierarchy,
     error::{Context, Failure, invalid},
-    rootfs::{Cgroups, Membership, Root, options::Options},
+    rootfs::{Cgroups, Membership, Root},
     wire,
 };
 
@@ -180,15 +181,8 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
             let (ours, theirs) = process::terminal(root.as_fd(), *size, process.user().uid())?;
             wire::send(socket, &FromChild::Console, &[ours.as_fd()])?;
             let path = format!("/proc/self/fd/{}", theirs.as_raw_fd());
-            root.bind_into(
-                Path::new(&path),
-                Path::new("/dev/console"),
-                &Options {
-                    bind: true,
-                    ..Default::default()
-                },
-            )
-            .context(|| "bind the terminal to /dev/console".into())?;
+            root.console(Path::new(&path))
+                .context(|| "bind the terminal to /dev/console".into())?;
             Some(theirs)
         }
         _ => None,
@@ -221,6 +215,7 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
         seccomp: plan.seccomp.as_ref(),
         die_with_parent: plan.die_with_parent,
         preserve_fds: plan.preserve_fds,
+        keep_groups: plan.keeps_groups(),
         creator: socket.as_fd(),
     };
     let program = process::prepare(&process, &setting, &mut notes)?;
@@ -236,6 +231,14 @@ impl Plan {
             .into_iter()
             .flatten()
             .any(|n| n.typ() == kind && n.path().is_none())
+    }
+
+    /// An annotation of crun's, by which engines let a container reach files of the caller's groups.
+    fn keeps_groups(&self) -> bool {
+        let annotations = self.spec.annotations().as_ref();
+        annotations
+            .and_then(|all| all.get("run.oci.keep_original_groups"))
+            .is_some_and(|value| value != "0")
     }
 
     fn owns_uts(&self) -> bool {
@@ -310,5 +313,15 @@ pub(crate) fn set_sysctl(key: &str, value: &str) -> io::Result<()> {
     {
         return Err(invalid(format!("sysctl {key:?}")));
     }
-    fs::write(Path::new("/proc/sys").join(path), value).context(|| format!("set sysctl {key} to {value:?}"))
+    write_sysctl(&Path::new("/proc/sys").join(path), value)
+        .context(|| format!("set sysctl {key} to {value:?}"))
+}
+
+/// Writes only to the kernel's own file, whatever may be mounted where it should be.
+fn write_sysctl(path: &Path, value: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    if !crate::rootfs::procfs::is_procfs(&file)? {
+        return Err(invalid(format!("{path:?} is not procfs")));
+    }
+    file.write_all(value.as_bytes())
 }

@@ -10,6 +10,7 @@ mod hide;
 mod mounts;
 pub(crate) mod options;
 pub(crate) mod prepared;
+pub(crate) mod procfs;
 
 use std::{
     io,
@@ -153,14 +154,20 @@ impl Root {
         let _ = skiff_sys::path::make_in_root(self.fd.as_fd(), path, skiff_sys::path::Kind::Directory);
     }
 
-    /// Binds a path of the host into the container.
-    pub fn bind_into(
-        &mut self,
-        source: &Path,
-        destination: &Path,
-        options: &options::Options,
-    ) -> io::Result<()> {
-        self.bind(source, destination, options)
+    /// Binds the terminal at `source` to `/dev/console`, which must not be a link: it could lead into `/proc`.
+    pub fn console(&mut self, source: &Path) -> io::Result<()> {
+        let destination = Path::new("/dev/console");
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        if let Ok(found) = skiff_sys::path::open_in_root(self.fd.as_fd(), destination, flags, Mode::empty())
+            && rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode).is_symlink()
+        {
+            return Err(crate::error::invalid("/dev/console is a link"));
+        }
+        let options = options::Options {
+            bind: true,
+            ..Default::default()
+        };
+        self.bind(source, destination, &options)
     }
 
     /// Makes the root the calling process's `/` and lets go of everything else.
@@ -201,6 +208,11 @@ impl Root {
 
 fn open_path(path: &Path) -> io::Result<OwnedFd> {
     rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).context(|| format!("open {path:?}"))
+}
+
+/// An open file as a path of the host's `/proc`.
+fn fd_path(fd: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
 }
 
 /// A detached copy of the mount at `source`.
