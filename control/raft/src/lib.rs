@@ -28,4 +28,4 @@ pub use log::LogError;
 pub use machine::{Job, Position, StateMachine};
 pub use raft::eraftpb;
 pub use roster::{Members, Progress};
-pub use transport::{Alone, Transport};
+pub use transport::{Alone, Transport, decode, encode};
