@@ -27,6 +27,7 @@ pub fn run(paths: &Paths, args: &AgentArgs) -> Result<i32> {
         "this node has not joined a cluster: give --join https://SERVER:6443 --token TOKEN (`skiff token` on the server \
          prints it)"
     );
+    crate::process::register(&paths.run, "agent")?;
     crate::server::start_logging();
     Ok(skiff_node_agent::main(config))
 }

@@ -19,6 +19,7 @@ use crate::{
 pub fn run(paths: &Paths, args: &ServerArgs) -> Result<()> {
     start_logging();
     paths.create()?;
+    crate::process::register(&paths.run, "server")?;
     let fixed = Fixed::check(args, &paths.data)?;
     let listener = listen(args)?;
     let address = listener.local_addr()?;
