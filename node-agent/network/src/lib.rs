@@ -9,6 +9,7 @@
 
 mod address;
 mod egress;
+mod gate;
 mod link;
 mod netlink;
 mod nftables;

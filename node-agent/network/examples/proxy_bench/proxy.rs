@@ -32,14 +32,19 @@ async fn serve(dir: &Path, pods: &[&str]) -> Result<()> {
         rootless: true,
     })
     .await?;
-    let proxy = Proxy::new(ProxyConfig {
+    let proxy = Proxy::start(ProxyConfig {
         node: network.node(),
         host: network.host(),
         dialer: Arc::clone(&network) as Arc<dyn Dialer>,
-    });
+    })?;
+    // To see what doors are worth.
+    let doors = std::env::var_os("WITHOUT_DOORS").is_none();
     for pod in pods {
         let (name, netns) = pod.split_once('=').context("POD=NETNS")?;
         let address = network.attach(name, File::open(netns)?.into()).await?;
+        if let (Some((namespace, gate)), true) = (network.door(address, [10, 96, 0, 10].into()), doors) {
+            proxy.attach(address.into(), namespace, gate).await?;
+        }
         println!("pod {name} {address}");
     }
     println!("ready");
@@ -70,7 +75,11 @@ fn service(name: &str, protocol: &str, at: SocketAddr, backends: &[SocketAddr]) 
         addresses: vec![at.ip()],
         ports: vec![Port {
             name: String::new(),
-            protocol: if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp },
+            protocol: if protocol == "udp" {
+                Protocol::Udp
+            } else {
+                Protocol::Tcp
+            },
             port: at.port(),
             node_port: None,
             backends: backends
@@ -93,7 +102,13 @@ async fn many(proxy: &Proxy, services: u32, endpoints: u32) -> Result<serde_json
     let make = |number: u32, count: u32| {
         let at = SocketAddr::from((Ipv4Addr::from(0x0a60_4000 + number), 80));
         let backends: Vec<SocketAddr> = (0..count)
-            .map(|index| (Ipv4Addr::from(0x0a2a_8000 + (number * each + index) % 0x7000), 8080).into())
+            .map(|index| {
+                (
+                    Ipv4Addr::from(0x0a2a_8000 + (number * each + index) % 0x7000),
+                    8080,
+                )
+                    .into()
+            })
             .collect();
         service(&format!("many-{number}"), "tcp", at, &backends)
     };

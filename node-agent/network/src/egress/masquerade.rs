@@ -123,6 +123,7 @@ impl Masquerade {
             Ok(nftables::replace(&Table {
                 name: &names.host,
                 chains: &[("postrouting", Hook::SourceNat, vec![ours])],
+                ..Table::default()
             })?)
         })
         .await
@@ -147,6 +148,7 @@ impl Masquerade {
             Ok(nftables::replace(&Table {
                 name: TABLE,
                 chains: &[("postrouting", Hook::SourceNat, vec![ours])],
+                ..Table::default()
             })?)
         })
         .await

@@ -73,6 +73,7 @@ impl Egress {
             Ok(nftables::replace(&Table {
                 name: TABLE,
                 chains: &[("prerouting", Hook::Prerouting, rules)],
+                ..Table::default()
             })?)
         })
         .await
