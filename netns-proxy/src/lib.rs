@@ -14,6 +14,7 @@ mod metrics;
 pub mod netns;
 mod port;
 pub mod relay;
+pub mod remote;
 mod tcp;
 pub mod udp;
 
@@ -81,6 +82,11 @@ pub struct Service {
 pub trait Dialer: Send + Sync + 'static {
     /// The namespace to connect from.
     fn namespace(&self, backend: IpAddr) -> Arc<netns::Namespace>;
+
+    /// Who opens streams to a backend of another node; none: connect from [`Dialer::namespace`]. For TCP only.
+    fn remote(&self, _backend: IpAddr) -> Option<Arc<dyn remote::Opener>> {
+        None
+    }
 }
 
 /// How to run the proxy.

@@ -13,7 +13,8 @@ use tracing::{debug, warn};
 use crate::{
     accept::is_exhaustion,
     port::Shared,
-    relay::{self, Moved, relay},
+    relay::{self, Moved},
+    remote::{self, Connection},
 };
 
 /// How long one backend may take to accept before the next one is tried.
@@ -35,7 +36,10 @@ pub(crate) async fn serve(port: Arc<Shared>, client: TcpStream, from: SocketAddr
         .connect_seconds
         .observe(started.elapsed().as_secs_f64());
     let moved = Moved::default();
-    let outcome = relay(client, backend, &moved).await;
+    let outcome = match backend {
+        Connection::Socket(backend) => relay::relay(client, backend, &moved).await,
+        Connection::Stream(backend) => remote::relay(client, backend, &moved).await,
+    };
     port.metrics.received.inc_by(moved.forward.into_inner());
     port.metrics.sent.inc_by(moved.back.into_inner());
     if let Err(error) = outcome {
@@ -66,7 +70,7 @@ impl Drop for Held {
     }
 }
 
-async fn connect(port: &Arc<Shared>, client: SocketAddr) -> Option<(TcpStream, Held)> {
+async fn connect(port: &Arc<Shared>, client: SocketAddr) -> Option<(Connection, Held)> {
     let mut tried = Vec::new();
     while tried.len() < MOST_ATTEMPTS {
         let picked = port.balancer.lock().pick(
@@ -81,8 +85,7 @@ async fn connect(port: &Arc<Shared>, client: SocketAddr) -> Option<(TcpStream, H
         }
         // From here on the count belongs to the guard, so that a cancelled connect gives it back.
         let held = Held::new(port, backend);
-        let namespace = port.dialer.namespace(backend.ip());
-        let error = match timeout(CONNECT_DEADLINE, namespace.tcp_connect(backend, None)).await {
+        let error = match timeout(CONNECT_DEADLINE, dial(port, backend, client)).await {
             Ok(Ok(stream)) => {
                 port.balancer.lock().succeeded(backend);
                 return Some((stream, held));
@@ -100,4 +103,15 @@ async fn connect(port: &Arc<Shared>, client: SocketAddr) -> Option<(TcpStream, H
         tried.push(backend);
     }
     None
+}
+
+/// Connects to one backend: from its own namespace here, or by the node it is on.
+async fn dial(port: &Shared, backend: SocketAddr, client: SocketAddr) -> io::Result<Connection> {
+    match port.dialer.remote(backend.ip()) {
+        Some(opener) => opener.open(backend, client).await,
+        None => {
+            let namespace = port.dialer.namespace(backend.ip());
+            Ok(Connection::Socket(namespace.tcp_connect(backend, None).await?))
+        }
+    }
 }
