@@ -16,6 +16,7 @@ pub mod netns;
 mod port;
 mod pump;
 pub mod relay;
+pub mod remote;
 pub mod udp;
 mod worker;
 
@@ -86,6 +87,11 @@ pub struct Service {
 pub trait Dialer: Send + Sync + 'static {
     /// The namespace to connect from.
     fn namespace(&self, backend: IpAddr) -> Arc<netns::Namespace>;
+
+    /// Who opens streams to a backend of another node; none: connect from [`Dialer::namespace`]. For TCP only.
+    fn remote(&self, _backend: IpAddr) -> Option<Arc<dyn remote::Opener>> {
+        None
+    }
 }
 
 /// How to run the proxy.

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::{debug, warn};
 
-use super::{Command, Entry, Pair, Side, Token, Worker};
+use super::{Command, Entry, Pair, Side, Token, Worker, far};
 use crate::{
     accept::is_exhaustion,
     metrics::add,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long one backend may take to accept before the next one is tried.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Backends tried for one connection.
 const MOST_ATTEMPTS: usize = 8;
@@ -30,12 +30,12 @@ const MOST_ATTEMPTS: usize = 8;
 /// An accepted connection that looks for a backend.
 pub(super) struct Attempt {
     pub port: Arc<Shared>,
-    client: OwnedFd,
-    from: SocketAddr,
+    pub client: OwnedFd,
+    pub from: SocketAddr,
     begun: Instant,
     tried: Vec<SocketAddr>,
     /// The backend being tried.
-    held: Option<Held>,
+    pub held: Option<Held>,
 }
 
 impl Attempt {
@@ -50,8 +50,18 @@ impl Attempt {
         }
     }
 
+    /// The backend took it: the one that holds the count from now on.
+    pub fn taken(&mut self) -> Option<Held> {
+        let held = self.held.take()?;
+        self.port.metrics.connect.observe(self.begun.elapsed());
+        if held.load.has_failed() {
+            self.port.balancer.lock().succeeded(&held.load);
+        }
+        Some(held)
+    }
+
     /// The backend tried did not take it.
-    fn refused(&mut self, error: &io::Error) {
+    pub fn refused(&mut self, error: &io::Error) {
         let Some(held) = self.held.take() else { return };
         let backend = held.load.address;
         debug!(service = %self.port.service, %backend, %error, "backend did not take the connection");
@@ -86,6 +96,11 @@ impl Worker {
             };
             let backend = held.load.address;
             attempt.held = Some(held);
+            if let Some(opener) = attempt.port.dialer.remote(backend.ip()) {
+                let mailbox = Arc::clone(self.mailbox());
+                self.runtime.spawn(far::carry(attempt, opener, mailbox));
+                return;
+            }
             let namespace = attempt.port.dialer.namespace(backend.ip());
             let Some(made) = self.make_socket(&namespace, backend) else {
                 let mailbox = Arc::clone(self.mailbox());
@@ -232,12 +247,8 @@ impl Worker {
     }
 
     /// Begins to move bytes.
-    fn connected(&mut self, mut attempt: Box<Attempt>, socket: OwnedFd) {
-        let Some(held) = attempt.held.take() else { return };
-        attempt.port.metrics.connect.observe(attempt.begun.elapsed());
-        if held.load.has_failed() {
-            attempt.port.balancer.lock().succeeded(&held.load);
-        }
+    pub(super) fn connected(&mut self, mut attempt: Box<Attempt>, socket: OwnedFd) {
+        let Some(held) = attempt.taken() else { return };
         let (index, generation) = self.insert(Entry::Pair(Pair::new(attempt.client, socket, held)));
         let Some((_, Entry::Pair(pair))) = self.entries.get(index as usize) else {
             return;

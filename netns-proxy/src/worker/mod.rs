@@ -10,6 +10,7 @@
 //! worker enters the namespaces of pods itself: it lives in the node's, which it may enter again.
 
 mod dial;
+mod far;
 mod pair;
 
 use std::{
@@ -89,6 +90,8 @@ enum Command {
     Accepted(Box<Attempt>),
     /// The socket for an attempt, made in a namespace that workers don't enter.
     Made(Box<Attempt>, io::Result<OwnedFd>),
+    /// Another node was asked for a connection: a socket, or why not.
+    Opened(Box<Attempt>, io::Result<OwnedFd>),
     Stop,
 }
 
@@ -125,7 +128,7 @@ pub(crate) struct Workers {
 pub(crate) struct Listening(u32);
 
 impl Workers {
-    /// Starts a thread per core, at home in `node`.
+    /// Starts a thread per core, at home in `node`. Needs a running tokio runtime.
     pub fn start(node: &Arc<Namespace>) -> io::Result<Self> {
         let count = std::thread::available_parallelism()
             .map_or(1, Into::into)
@@ -271,6 +274,8 @@ struct Worker {
     away: Option<Arc<OwnedFd>>,
     reserve: Arc<Reserve>,
     shed: Arc<AtomicU64>,
+    /// For connections that other nodes carry on.
+    runtime: tokio::runtime::Handle,
 }
 
 impl Worker {
@@ -300,6 +305,7 @@ impl Worker {
             away: None,
             reserve: Arc::clone(reserve),
             shed: Arc::clone(shed),
+            runtime: tokio::runtime::Handle::current(),
         })
     }
 
@@ -398,6 +404,11 @@ impl Worker {
                 }
                 Command::Accepted(attempt) => self.dial(attempt),
                 Command::Made(attempt, socket) => self.connect_made(attempt, socket),
+                Command::Opened(attempt, Ok(socket)) => self.connected(attempt, socket),
+                Command::Opened(mut attempt, Err(error)) => {
+                    attempt.refused(&error);
+                    self.dial(attempt);
+                }
                 Command::Stop => return false,
             }
         }
