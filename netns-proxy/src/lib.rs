@@ -10,7 +10,6 @@
 pub mod accept;
 mod balance;
 pub mod dns;
-mod door;
 mod metrics;
 pub mod netns;
 mod port;
@@ -28,8 +27,6 @@ use std::{
     time::Duration,
 };
 
-use door::Doors;
-pub use door::{DOOR, Gate};
 pub use metrics::{BackendReport, PortReport};
 use parking_lot::RwLock;
 use port::{Environment, RunningPort, Shared};
@@ -126,34 +123,12 @@ impl Proxy {
             node: config.node,
             host: config.host,
             dialer: config.dialer,
-            doors: Doors::new(),
         };
         Ok(Self {
             environment: Arc::new(environment),
             services: tokio::sync::Mutex::default(),
             ports: RwLock::default(),
         })
-    }
-
-    /// Gives a pod a listener of its own for all services, behind `gate`; until then, or if it fails, the pod reaches
-    /// services in the node namespace. A pod that has one gets a new one.
-    ///
-    /// # Errors
-    /// What the kernel refused.
-    pub async fn attach(
-        &self,
-        pod: IpAddr,
-        namespace: Arc<netns::Namespace>,
-        gate: Arc<dyn Gate>,
-    ) -> io::Result<()> {
-        let Environment { doors, workers, .. } = &*self.environment;
-        doors.attach(workers, pod, namespace, gate).await
-    }
-
-    /// Takes the pod's listener away. Established connections stay.
-    pub async fn detach(&self, pod: IpAddr) {
-        let Environment { doors, workers, .. } = &*self.environment;
-        doors.detach(workers, pod).await;
     }
 
     /// Adds or replaces a service. When this returns, its listeners are there (or gone, for ports without ready

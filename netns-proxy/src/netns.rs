@@ -209,16 +209,6 @@ impl Namespace {
         &self.name
     }
 
-    /// The same namespace, with its jobs done on the thread of `hopper`.
-    pub fn on(&self, hopper: &Hopper) -> Arc<Self> {
-        Arc::new(Self {
-            name: self.name.clone(),
-            netns: Arc::clone(&self.netns),
-            jobs: hopper.jobs.clone(),
-            hops: true,
-        })
-    }
-
     /// The namespace itself.
     pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
         &self.netns

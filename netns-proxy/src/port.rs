@@ -13,11 +13,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     Backend, Dialer, Port, Protocol, Service,
     balance::{Balancer, Load},
-    door::Doors,
     metrics::{BackendReport, PortMetrics, PortReport},
     netns::Namespace,
     udp,
-    worker::{Listening, Serve, Workers},
+    worker::{Listening, Workers},
 };
 
 /// What the connections of a port share.
@@ -92,7 +91,6 @@ pub(crate) struct Environment {
     pub host: Arc<Namespace>,
     pub dialer: Arc<dyn Dialer>,
     pub workers: Workers,
-    pub doors: Doors,
 }
 
 impl Environment {
@@ -160,7 +158,6 @@ impl RunningPort {
             .collect();
         for key in unwanted {
             if let Some(listener) = self.listeners.remove(&key) {
-                self.shut(environment, key);
                 listener.close(environment).await;
             }
         }
@@ -189,9 +186,6 @@ impl RunningPort {
             }
             match self.listen(environment, place, address).await {
                 Ok(listener) => {
-                    if self.has_door(place) {
-                        environment.doors.open(address, &self.shared);
-                    }
                     self.listeners.insert((place, address), listener);
                 }
                 Err(error) if outcome.is_ok() => outcome = Err((address, error)),
@@ -199,17 +193,6 @@ impl RunningPort {
             }
         }
         outcome
-    }
-
-    /// Whether pods reach listeners in this place by their doors.
-    fn has_door(&self, place: Place) -> bool {
-        place == Place::Node && self.shared.protocol == Protocol::Tcp
-    }
-
-    fn shut(&self, environment: &Environment, (place, address): (Place, SocketAddr)) {
-        if self.has_door(place) {
-            environment.doors.close(address, &self.shared);
-        }
     }
 
     async fn listen(
@@ -228,8 +211,9 @@ impl RunningPort {
                     }
                     other => other?,
                 };
-                let serve = Serve::Port(shared);
-                Ok(Listener::Tcp(environment.workers.listen(listener.into(), &serve)))
+                Ok(Listener::Tcp(
+                    environment.workers.listen(listener.into(), &shared),
+                ))
             }
             Protocol::Udp => {
                 let flows = Arc::new(udp::Flows::default());
@@ -250,9 +234,6 @@ impl RunningPort {
 
     /// Closes the listeners; established TCP connections stay.
     pub async fn close(self, environment: &Environment) {
-        for &key in self.listeners.keys() {
-            self.shut(environment, key);
-        }
         for (_, listener) in self.listeners {
             listener.close(environment).await;
         }

@@ -26,7 +26,7 @@ use std::{
 };
 
 use nix::sched::{CloneFlags, setns};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use rustix::{
     buffer::spare_capacity,
     event::{EventfdFlags, epoll, eventfd},
@@ -42,7 +42,6 @@ use crate::{
     metrics::add,
     netns::Namespace,
     port::Shared,
-    relay::abort,
 };
 use dial::{Attempt, Dialling};
 use pair::Pair;
@@ -62,24 +61,12 @@ const EVENTS: usize = 128;
 /// By how many connections another worker must be ahead before it is relieved.
 const IMBALANCE: usize = 8;
 
-/// Services by the address that a connection taken transparently was meant for.
-pub(crate) type Doorways = RwLock<HashMap<SocketAddr, Arc<Shared>>>;
-
-/// Whom a listener's connections are for.
-#[derive(Clone)]
-pub(crate) enum Serve {
-    /// One port of a service.
-    Port(Arc<Shared>),
-    /// Whichever service the client asked for: the local end of the accepted socket.
-    Asked(Arc<Doorways>),
-}
-
 /// What happens at a worker from outside.
 enum Command {
     Listen {
         id: u32,
         socket: Arc<OwnedFd>,
-        serve: Serve,
+        port: Arc<Shared>,
     },
     /// The sender is dropped once the socket is.
     Unlisten {
@@ -159,12 +146,12 @@ impl Workers {
     }
 
     /// Accepts from `socket`, which is non-blocking, until [`Workers::unlisten`].
-    pub fn listen(&self, socket: OwnedFd, serve: &Serve) -> Listening {
+    pub fn listen(&self, socket: OwnedFd, port: &Arc<Shared>) -> Listening {
         let id = self.next_listener.fetch_add(1, Relaxed);
         let socket = Arc::new(socket);
         for mailbox in &*self.mailboxes {
-            let (socket, serve) = (Arc::clone(&socket), serve.clone());
-            mailbox.post(Command::Listen { id, socket, serve });
+            let (socket, port) = (Arc::clone(&socket), Arc::clone(port));
+            mailbox.post(Command::Listen { id, socket, port });
         }
         Listening(id)
     }
@@ -261,7 +248,7 @@ struct Worker {
     number: usize,
     mailboxes: Arc<[Arc<Mailbox>]>,
     epoll: OwnedFd,
-    listeners: HashMap<u32, (Arc<OwnedFd>, Serve)>,
+    listeners: HashMap<u32, (Arc<OwnedFd>, Arc<Shared>)>,
     entries: Slab<(u32, Entry)>,
     generation: u32,
     /// Connects under way, in the order of their deadlines.
@@ -389,12 +376,12 @@ impl Worker {
         let commands = std::mem::take(&mut *self.mailbox().commands.lock());
         for command in commands {
             match command {
-                Command::Listen { id, socket, serve } => {
+                Command::Listen { id, socket, port } => {
                     let flags = epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE;
                     if let Err(error) = epoll::add(&self.epoll, &socket, Token::Listener(id).data(), flags) {
                         warn!(%error, "a listener can't be watched");
                     }
-                    self.listeners.insert(id, (socket, serve));
+                    self.listeners.insert(id, (socket, port));
                 }
                 Command::Unlisten { id, _done } => {
                     if let Some((socket, _)) = self.listeners.remove(&id) {
@@ -417,21 +404,16 @@ impl Worker {
 
     fn accept(&mut self, id: u32) {
         for _ in 0..ACCEPTS {
-            let Some((socket, serve)) = self.listeners.get(&id) else {
+            let Some((socket, port)) = self.listeners.get(&id) else {
                 return;
             };
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
             match rustix::net::acceptfrom_with(&**socket, flags) {
                 Ok((client, from)) => {
                     let from = from.and_then(|from| SocketAddr::try_from(from).ok());
-                    let port = match serve {
-                        Serve::Port(port) => Some(Arc::clone(port)),
-                        Serve::Asked(doorways) => asked(&client, doorways),
-                    };
-                    match (port, from) {
-                        (Some(port), Some(from)) => self.take(Box::new(Attempt::new(port, client, from))),
-                        // The service lost its last backend while the connection waited to be accepted.
-                        _ => abort(&client),
+                    if let Some(from) = from {
+                        let port = Arc::clone(port);
+                        self.take(Box::new(Attempt::new(port, client, from)));
                     }
                 }
                 Err(rustix::io::Errno::AGAIN) => return,
@@ -524,13 +506,6 @@ impl Worker {
             self.away = None;
         }
     }
-}
-
-/// The service that a connection taken transparently was meant for.
-fn asked(client: &OwnedFd, doorways: &Doorways) -> Option<Arc<Shared>> {
-    let local = rustix::net::getsockname(client).ok()?;
-    let local = SocketAddr::try_from(local).ok()?;
-    doorways.read().get(&local).cloned()
 }
 
 #[cfg(test)]

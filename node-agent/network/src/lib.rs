@@ -9,7 +9,6 @@
 
 mod address;
 mod egress;
-mod gate;
 mod link;
 mod netlink;
 mod nftables;

@@ -279,29 +279,6 @@ pub(crate) fn add_mark_rule(mark: u32, table: u8, priority: u32) -> Request {
     )
 }
 
-/// Packets to `to`, of one protocol (`libc::IPPROTO_TCP`) or all, are routed by this table.
-pub(crate) fn add_rule(to: Ipv4Net, protocol: Option<i32>, table: u8, priority: u32) -> Request {
-    let mut message = RuleMessage::default();
-    message.header.family = AddressFamily::Inet;
-    message.header.table = table;
-    message.header.action = RuleAction::ToTable;
-    message.header.dst_len = to.prefix_len();
-    message.attributes = vec![
-        RuleAttribute::Destination(to.network().into()),
-        RuleAttribute::Priority(priority),
-    ];
-    // Below 256.
-    let protocol = protocol.and_then(|protocol| u8::try_from(protocol).ok());
-    message
-        .attributes
-        .extend(protocol.map(|protocol| RuleAttribute::IpProtocol(protocol.into())));
-    Request::route(
-        format!("add rule for {to}"),
-        NLM_F_CREATE | NLM_F_EXCL,
-        &RouteNetlinkMessage::NewRule(message),
-    )
-}
-
 /// Writes a sysctl of the calling thread's network namespace; `name` with slashes, below `net/`.
 pub(crate) fn sysctl(name: &str, value: &str) -> io::Result<()> {
     fs::write(format!("/proc/sys/net/{name}"), value)

@@ -2,10 +2,7 @@
 //!
 //! Source of the numbers: linux/netfilter/nf_tables.h, linux/netfilter/nfnetlink.h.
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddrV4},
-};
+use std::{io, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST};
@@ -21,9 +18,6 @@ const DELTABLE: u16 = 2;
 const NEWCHAIN: u16 = 3;
 const GETCHAIN: u16 = 4;
 const NEWRULE: u16 = 6;
-const NEWSET: u16 = 9;
-const NEWSETELEM: u16 = 12;
-const DELSETELEM: u16 = 14;
 const NLM_F_APPEND: u16 = 0x800;
 const NLM_F_DUMP: u16 = 0x300;
 
@@ -33,12 +27,6 @@ const NESTED: u16 = 0x8000;
 const VERDICT_REGISTER: u32 = 0;
 const REGISTER: u32 = 1;
 const OTHER_REGISTER: u32 = 2;
-/// Registers of four bytes, side by side: the parts of a key.
-const KEY_REGISTERS: [u32; 2] = [8, 9];
-
-/// Offsets into headers: of the packet and of what it carries.
-const NETWORK_HEADER: u32 = 1;
-const TRANSPORT_HEADER: u32 = 2;
 
 const DROP: u32 = 0;
 const ACCEPT: u32 = 1;
@@ -132,51 +120,22 @@ impl Rule {
         )
     }
 
-    /// Loads `length` bytes at `offset` of a header.
-    fn payload(self, register: u32, header: u32, offset: u32, length: u32) -> Self {
+    /// Matches packets with the address at `offset` of the IP header in `range`.
+    fn address(self, offset: u32, range: Ipv4Net) -> Self {
         let load = Attributes::default()
-            .number(1, register)
-            .number(2, header)
+            .number(1, REGISTER)
+            .number(2, 1)
             .number(3, offset)
-            .number(4, length);
-        self.with("payload", load)
-    }
-
-    /// Matches what is loaded, as far as `mask` goes.
-    fn compare_masked(self, mask: &[u8], value: &[u8]) -> Self {
+            .number(4, 4);
+        let mask = Attributes::default().bytes(1, &range.netmask().octets());
+        let flip = Attributes::default().bytes(1, &[0; 4]);
         let masked = Attributes::default()
             .number(1, REGISTER)
             .number(2, REGISTER)
-            // A handful.
-            .number(3, u32::try_from(mask.len()).unwrap_or(u32::MAX));
-        let flip = Attributes::default().bytes(1, &vec![0; mask.len()]);
-        let mask = Attributes::default().bytes(1, mask);
-        self.with("bitwise", masked.nest(4, mask).nest(5, flip))
-            .compare(value)
-    }
-
-    /// Matches packets with the address at `offset` of the IP header in `range`.
-    fn address(self, offset: u32, range: Ipv4Net) -> Self {
-        self.payload(REGISTER, NETWORK_HEADER, offset, 4)
-            .compare_masked(&range.netmask().octets(), &range.network().octets())
-    }
-
-    /// Matches the packets that open TCP connections.
-    pub fn opens_tcp(self) -> Self {
-        const FLAGS: u32 = 13;
-        const FIN_SYN_RST_ACK: u8 = 0x17;
-        const SYN: u8 = 0x02;
-        self.protocol(libc::IPPROTO_TCP as u8)
-            .payload(REGISTER, TRANSPORT_HEADER, FLAGS, 1)
-            .compare_masked(&[FIN_SYN_RST_ACK], &[SYN])
-    }
-
-    /// Matches packets whose destination (address and port) is in `set`.
-    pub fn to_one_of(self, set: &str) -> Self {
-        let lookup = Attributes::default().text(1, set).number(2, KEY_REGISTERS[0]);
-        self.payload(KEY_REGISTERS[0], NETWORK_HEADER, 16, 4)
-            .payload(KEY_REGISTERS[1], TRANSPORT_HEADER, 2, 2)
-            .with("lookup", lookup)
+            .number(3, 4);
+        self.with("payload", load)
+            .with("bitwise", masked.nest(4, mask).nest(5, flip))
+            .compare(&range.network().octets())
     }
 
     /// Matches packets to `range`.
@@ -256,12 +215,6 @@ impl Rule {
         self.verdict(DROP)
     }
 
-    /// Answers the packet, which opens a TCP connection, with a reset.
-    pub fn reset(self) -> Self {
-        const TCP_RESET: u32 = 1;
-        self.with("reject", Attributes::default().number(1, TCP_RESET))
-    }
-
     /// Gives the packet the source address of the interface it leaves by.
     pub fn masquerade(self) -> Self {
         self.with("masq", Attributes::default())
@@ -278,11 +231,8 @@ impl Rule {
 }
 
 /// An IPv4 table with one chain per hook.
-#[derive(Default)]
 pub(crate) struct Table<'a> {
     pub name: &'a str,
-    /// Sets of addresses with ports, and what is in them at first.
-    pub sets: &'a [(&'a str, &'a [SocketAddrV4])],
     pub chains: &'a [(&'a str, Hook, Vec<Rule>)],
 }
 
@@ -341,17 +291,6 @@ pub(crate) fn replace(table: &Table<'_>) -> Result<(), Refused> {
         NLM_F_CREATE,
         made,
     ));
-    for (number, (set, elements)) in (1..).zip(table.sets) {
-        let attributes = Attributes::default()
-            .text(1, name)
-            .text(2, set)
-            .number(3, 0)
-            .number(5, KEY_BYTES)
-            .number(10, number);
-        let what = format!("make nftables set {name} {set}");
-        changes.push(message(what, NEWSET, NLM_F_CREATE, attributes));
-        changes.extend(element_requests(NEWSETELEM, name, set, elements));
-    }
     for (chain, hook, rules) in table.chains {
         let place = Attributes::default()
             .number(1, hook.number())
@@ -377,45 +316,6 @@ pub(crate) fn replace(table: &Table<'_>) -> Result<(), Refused> {
             changes.push(message(what, NEWRULE, NLM_F_CREATE | NLM_F_APPEND, attributes));
         }
     }
-    transact(changes)
-}
-
-/// Bytes of a set's key: an address, a port, and two that are always zero.
-const KEY_BYTES: u32 = 8;
-
-/// Elements in one message; an attribute holds 64 KiB, which is three thousand.
-const ELEMENTS: usize = 1000;
-
-fn element_requests(kind: u16, table: &str, set: &str, elements: &[SocketAddrV4]) -> Vec<Request> {
-    let element = |list: Attributes, at: &SocketAddrV4| {
-        let key = [&at.ip().octets()[..], &at.port().to_be_bytes(), &[0; 2]].concat();
-        let key = Attributes::default().nest(1, Attributes::default().bytes(1, &key));
-        list.nest(1, key)
-    };
-    let request = |some: &[SocketAddrV4]| {
-        let attributes = Attributes::default()
-            .text(1, table)
-            .text(2, set)
-            .nest(3, some.iter().fold(Attributes::default(), element));
-        message(
-            format!("change nftables set {table} {set}"),
-            kind,
-            NLM_F_CREATE,
-            attributes,
-        )
-    };
-    elements.chunks(ELEMENTS).map(request).collect()
-}
-
-/// Adds to a set of `table` and takes away from it, in one step. What is added may be there; what is taken away must be.
-pub(crate) fn change_set(
-    table: &str,
-    set: &str,
-    add: &[SocketAddrV4],
-    remove: &[SocketAddrV4],
-) -> Result<(), Refused> {
-    let mut changes = element_requests(NEWSETELEM, table, set, add);
-    changes.extend(element_requests(DELSETELEM, table, set, remove));
     transact(changes)
 }
 

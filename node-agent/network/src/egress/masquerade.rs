@@ -123,7 +123,6 @@ impl Masquerade {
             Ok(nftables::replace(&Table {
                 name: &names.host,
                 chains: &[("postrouting", Hook::SourceNat, vec![ours])],
-                ..Table::default()
             })?)
         })
         .await
@@ -148,7 +147,6 @@ impl Masquerade {
             Ok(nftables::replace(&Table {
                 name: TABLE,
                 chains: &[("postrouting", Hook::SourceNat, vec![ours])],
-                ..Table::default()
             })?)
         })
         .await

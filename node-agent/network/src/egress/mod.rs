@@ -73,7 +73,6 @@ impl Egress {
             Ok(nftables::replace(&Table {
                 name: TABLE,
                 chains: &[("prerouting", Hook::Prerouting, rules)],
-                ..Table::default()
             })?)
         })
         .await
