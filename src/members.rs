@@ -43,7 +43,7 @@ pub fn join(
             "cluster_domain": args.cluster_domain,
         }),
     };
-    let body = serde_json::to_string(&request)?;
+    let body = serde_json::to_value(&request)?;
     let (_, answer) = server::runtime()?
         .block_on(post(authority(url)?, pin, &format!("{PATH}/join"), body))
         .with_context(|| format!("join {url}"))?;

@@ -58,7 +58,7 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
     }
     signals.thread_block()?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-    let notify_path = paths.run.join("notify.sock");
+    let notify_path = process::notify_socket(&paths.run);
     let _ = std::fs::remove_file(&notify_path);
     let notify = UnixDatagram::bind(&notify_path).with_context(|| format!("listen on {notify_path:?}"))?;
     notify.set_nonblocking(true)?;

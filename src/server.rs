@@ -24,6 +24,7 @@ use crate::{
 pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
     start_logging();
     paths.create()?;
+    crate::process::register(&paths.run, "server")?;
     let args = &command.server;
     let listener = listen(args)?;
     let address = listener.local_addr()?;
@@ -39,6 +40,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
             paths.data
         ),
         (_, Some(url), Some(token)) => members::join(paths, args, url, token, advertise)?,
+        (Some(known), ..) if known.joined => bail!("joining was not finished: give --join and --token again"),
         _ => Identity::first(),
     };
     identity.save(&paths.data)?;

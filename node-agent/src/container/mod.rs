@@ -361,10 +361,10 @@ fn build(
         log_files: LOG_FILES,
         stdin: container.stdin.unwrap_or(false),
         stdin_once: container.stdin_once.unwrap_or(false),
-        cgroup: agent
-            .cgroups
-            .any
-            .then(|| format!("{}/{}-{}", cgroup::pod_path(pod), container.name, plan.attempt)),
+        cgroup: agent.cgroups.any.then(|| {
+            let pod = cgroup::pod_path(&agent.config.run_dir, pod);
+            format!("{pod}/{}-{}", container.name, plan.attempt)
+        }),
         labels: BTreeMap::from([
             ("name".to_owned(), container.name.clone()),
             ("attempt".to_owned(), plan.attempt.to_string()),

@@ -113,7 +113,12 @@ fn a_killed_agent_finds_its_pods_again(user: User) -> Result<()> {
     let ns = cluster.namespace()?;
     ns.apply(&[shell_pod("p", &cluster.image("v1")?, "echo up; sleep 1000")])?;
     let before = ns.wait_ready("p")?;
-    let containers = cluster.processes_with(Role::Container);
+    // Not the command line: the shell becomes the last command it runs.
+    let containers = || -> Vec<(i32, u64)> {
+        let found = cluster.processes_with(Role::Container).into_iter();
+        found.map(|process| (process.pid, process.start_time)).collect()
+    };
+    let containers_before = containers();
     let agent = cluster.processes_with(Role::Agent).pop().context("an agent")?;
     agent.kill();
     eventually("another agent", || {
@@ -129,7 +134,7 @@ fn a_killed_agent_finds_its_pods_again(user: User) -> Result<()> {
             "still there\n",
         )
     })?;
-    same(cluster.processes_with(Role::Container), containers)?;
+    same(containers(), containers_before)?;
     let after = ns.get::<Pod>("p")?;
     let id = |pod: &Pod| {
         container_status(pod, "main").map(|status| (status.container_id.clone(), status.restart_count))

@@ -5,6 +5,7 @@ mod faults;
 mod kubectl;
 mod lifecycle;
 mod members;
+mod nodes;
 mod pods;
 
 /// Fails unless the text has all these parts.

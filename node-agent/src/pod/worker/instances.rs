@@ -395,6 +395,10 @@ impl Worker {
         if state.id != model::instance_id(&name, instance.attempt) || instance.state.ended().is_some() {
             return;
         }
+        // It could not be executed: how that counts is in the answer to its start, which may come after this.
+        if state.started_at == 0 {
+            return;
+        }
         let attempt = instance.attempt;
         let message = container
             .as_ref()

@@ -1,6 +1,7 @@
 //! Pods as the API describes them, in real namespaces.
 
 mod configuration;
+mod full_disk;
 mod hooks;
 mod host;
 mod images;
