@@ -27,6 +27,7 @@ use crate::{
     group::{Answer, Error, Leadership, Request, Shared},
     log::Record,
     machine::{Position, StateMachine},
+    roster::Members,
     storage::LogStorage,
     writer::{Report, Task},
 };
@@ -40,9 +41,9 @@ const STEP_REQUESTS: usize = 4096;
 /// Recent entries kept in memory for followers.
 const FOLLOWER_CACHE_BYTES: usize = 4 << 20;
 
-struct Driver<S: StateMachine, T> {
+pub(crate) struct Driver<S: StateMachine, T> {
     member: u64,
-    raw: RawNode<LogStorage>,
+    pub(crate) raw: RawNode<LogStorage>,
     machine: S,
     transport: T,
     shared: Arc<Shared>,
@@ -63,6 +64,11 @@ struct Driver<S: StateMachine, T> {
     /// Proposals that wait for a leader to exist, oldest first.
     unproposed: VecDeque<(Instant, Entry)>,
     leader_wait: Duration,
+    /// The term that was last looked at, and the last proposal made before it began that is not answered: see
+    /// `settle_doubtful`.
+    term_seen: u64,
+    doubtful: u64,
+    leaderless_since: Option<Instant>,
 
     reads: Vec<Answer<()>>,
     reads_asked: Vec<(u64, Instant, Vec<Answer<()>>)>,
@@ -148,6 +154,7 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
             .collect();
         others.sort_unstable();
         others.dedup();
+        self.shared.members.send_replace(Members::from(members));
         self.transport.members(&others);
     }
 
@@ -246,6 +253,8 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
                     .ok();
             }
         }
+        self.give_up_without_leader(now);
+        *self.shared.progress.lock() = self.progress_of_members();
         // Raft drops a read when leadership is unclear; ask again.
         let retry = self.read_retry;
         for (_, _, answers) in self

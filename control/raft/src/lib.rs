@@ -17,6 +17,7 @@ mod group;
 mod log;
 mod logger;
 mod machine;
+mod roster;
 mod storage;
 mod transport;
 mod writer;
@@ -26,4 +27,5 @@ pub use group::{Config, Error, FirstStart, Group, Leadership, MemberChange, Open
 pub use log::LogError;
 pub use machine::{Job, Position, StateMachine};
 pub use raft::eraftpb;
-pub use transport::{Alone, Transport};
+pub use roster::{Members, Progress};
+pub use transport::{Alone, Transport, decode, encode};

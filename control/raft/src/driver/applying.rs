@@ -92,6 +92,7 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
 
     pub(super) fn publish_leadership(&mut self) {
         let now = self.leadership();
+        self.settle_doubtful();
         self.shared
             .solo
             .store(now.is_leader && self.alone(), Ordering::Release);

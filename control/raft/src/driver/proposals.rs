@@ -34,6 +34,7 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
     }
 
     pub(super) fn propose(&mut self) {
+        self.note_term();
         while !self.unproposed.is_empty() {
             let raft = &self.raw.raft;
             if raft.leader_id == raft::INVALID_ID || raft.lead_transferee.is_some() {
@@ -62,6 +63,56 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
                     }
                 }
             }
+        }
+    }
+
+    /// Remembers which proposals were made before the present term.
+    pub(super) fn note_term(&mut self) {
+        let term = self.raw.raft.term;
+        if term == self.term_seen {
+            return;
+        }
+        self.term_seen = term;
+        let waiting = self.unproposed.front();
+        let waiting = waiting.and_then(|(_, entry)| self.own_id(&entry.context));
+        self.doubtful = waiting.map_or(self.next_id, |id| id - 1);
+    }
+
+    /// Once an entry of this term is applied, all that earlier terms left in the log is applied too: a proposal of
+    /// theirs that is still open was lost with its leader (or is on its way to the new one: nobody can tell). Its
+    /// proposer hears that now, not when its patience ends.
+    pub(super) fn settle_doubtful(&mut self) {
+        self.note_term();
+        if self.doubtful == 0 || self.applied.term != self.term_seen {
+            return;
+        }
+        let doubtful = std::mem::take(&mut self.doubtful);
+        for (_, answer) in self.proposed.extract_if(|id, _| *id <= doubtful) {
+            let reason = "the leader changed meanwhile; the write may or may not have happened";
+            answer.send(Err(Error::Unavailable(reason.into()))).ok();
+        }
+    }
+
+    /// Without a leader for long, whoever waits is told so.
+    pub(super) fn give_up_without_leader(&mut self, now: Instant) {
+        if self.raw.raft.leader_id != raft::INVALID_ID {
+            self.leaderless_since = None;
+            return;
+        }
+        let since = *self.leaderless_since.get_or_insert(now);
+        if now - since <= self.leader_wait {
+            return;
+        }
+        let refused = || Err(Error::Unavailable("the group has no leader".into()));
+        self.unproposed.clear();
+        for (_, answer) in self.proposed.drain() {
+            answer
+                .send(Err(Error::Unavailable("the group has no leader".into())))
+                .ok();
+        }
+        let asked = self.reads_asked.drain(..).flat_map(|(_, _, answers)| answers);
+        for answer in asked.chain(self.reads.drain(..)) {
+            answer.send(refused()).ok();
         }
     }
 

@@ -18,6 +18,7 @@ use crate::{
     log::{Log, LogError, encode_members},
     logger::logger,
     machine::{Position, StateMachine},
+    roster::Members,
     storage::{LogStorage, Start, recover},
     writer,
 };
@@ -41,6 +42,7 @@ pub(crate) fn start<S: StateMachine, T: Transport>(
         None => first_start(config, &log)?,
     };
     let alone = is_alone(&members, config.member);
+    shared.members.send_replace(Members::from(&members));
     let storage = LogStorage::load(log.clone(), base, members, hard);
     let mut raw = RawNode::new(
         &raft::Config {
@@ -91,6 +93,9 @@ pub(crate) fn start<S: StateMachine, T: Transport>(
         changes: HashMap::new(),
         unproposed: VecDeque::new(),
         leader_wait: config.leader_wait,
+        term_seen: 0,
+        doubtful: 0,
+        leaderless_since: None,
         reads: Vec::new(),
         reads_asked: Vec::new(),
         reads_indexed: Vec::new(),
