@@ -35,6 +35,8 @@ use crate::{
 /// something of it is left.
 pub struct Cluster {
     user: User,
+    /// See [`Self::without_id_range`].
+    id_range: bool,
     /// `state/{data,run}` for skiff, which must be empty in the end, and `home` for kubectl.
     dir: TempDir,
     port: u16,
@@ -106,6 +108,7 @@ impl Cluster {
             .build()?;
         Ok(Self {
             user,
+            id_range: true,
             program: Program::find(user)?,
             dir,
             port: free_port()?,
@@ -117,6 +120,17 @@ impl Cluster {
             pods: Arc::default(),
             namespaces: AtomicU32::new(0),
         })
+    }
+
+    /// Hides `/etc/subuid` and `/etc/subgid` from skiff, as on a machine whose administrator gave this user no range.
+    ///
+    /// # Errors
+    /// [`Unmet`](crate::Unmet) unless root runs the tests.
+    pub fn without_id_range(mut self) -> Result<Self> {
+        crate::need_root()?;
+        need("unshare")?;
+        self.id_range = false;
+        Ok(self)
     }
 
     /// `skiff up` with further options; also to start it again.
@@ -155,6 +169,16 @@ impl Cluster {
     /// [`Self::skiff`] as a command that is not started yet.
     pub fn skiff_command(&self, words: impl Words) -> Result<Command> {
         let mut command = self.user.command(self.program.path())?;
+        if !self.id_range {
+            let hidden = "for file in /etc/subuid /etc/subgid; do mount --bind /dev/null $file || exit 1; done; exec \"$@\"";
+            let mut outer = Command::new(need("unshare")?);
+            outer
+                .args(["--mount", "sh", "-c", hidden, "sh"])
+                .arg(command.get_program())
+                .args(command.get_args())
+                .current_dir("/");
+            command = outer;
+        }
         command
             .args(words.words())
             .env("SKIFF_DATA_DIR", self.data_dir())
