@@ -25,9 +25,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Background, Namespace, Output, Process, Registry, Role, User, Words,
-    leftovers::{self, Traces},
-    need, process,
+    Background, Namespace, Output, Process, Registry, Role, User, Words, leftovers::Traces, need, process,
     user::Program,
 };
 
@@ -45,7 +43,6 @@ pub struct Cluster {
     runtime: Option<Runtime>,
     client: OnceLock<Client>,
     registry: OnceLock<Arc<Registry>>,
-    names: Mutex<BTreeSet<String>>,
     pods: Arc<Mutex<BTreeSet<String>>>,
     namespaces: AtomicU32,
 }
@@ -116,7 +113,6 @@ impl Cluster {
             runtime: Some(runtime),
             client: OnceLock::new(),
             registry: OnceLock::new(),
-            names: Mutex::default(),
             pods: Arc::default(),
             namespaces: AtomicU32::new(0),
         })
@@ -135,18 +131,10 @@ impl Cluster {
 
     /// `skiff up` with further options; also to start it again.
     pub fn up(&self, options: impl Words) -> Output {
-        // One at a time, so that what appears meanwhile belongs to this one.
-        static STARTING: Mutex<()> = Mutex::new(());
-        let _guard = locked(&STARTING);
-        let before = leftovers::names();
         let mut words = vec!["up".to_owned(), "--port".into(), self.port.to_string()];
         words.extend(options.words());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let output = self.skiff(words.as_slice());
-        // Nothing an ordinary user starts can make any.
-        if self.user == User::Root {
-            locked(&self.names).extend(leftovers::names().difference(&before).cloned());
-        }
         if output.code == 0 {
             self.note_pods();
         }
@@ -341,7 +329,6 @@ impl Cluster {
             pods.extend(entries.map(|entry| entry.file_name().to_string_lossy().into_owned()));
         }
         Traces {
-            names: locked(&self.names).clone(),
             pods,
             processes: self.processes(),
         }
