@@ -23,6 +23,7 @@ mod node;
 mod pod;
 mod probe;
 mod quantity;
+mod servers;
 mod services;
 mod stream;
 mod volume;
