@@ -295,6 +295,11 @@ fn agent_arguments(node: &NodeArgs, server: &ServerArgs) -> Vec<String> {
     out.extend(node.node_name.iter().map(|n| format!("--node-name={n}")));
     out.extend(node.node_ip.map(|a| format!("--node-ip={a}")));
     out.extend(
+        node.node_port_address
+            .iter()
+            .map(|a| format!("--node-port-address={a}")),
+    );
+    out.extend(
         node.node_label
             .iter()
             .map(|(k, v)| format!("--node-label={k}={v}")),
