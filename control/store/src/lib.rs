@@ -17,6 +17,8 @@ mod directory;
 mod history;
 mod machine;
 mod map;
+#[cfg(test)]
+mod simulation;
 mod state;
 mod store;
 mod watch;
