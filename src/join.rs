@@ -19,35 +19,38 @@ use skiff_control::pki::{self, Pki};
 
 use crate::{paths::Paths, server};
 
-/// Prints the token of this server.
-pub fn print_token(paths: &Paths) -> Result<()> {
+/// Prints the token for nodes, or that for servers.
+pub fn print_token(paths: &Paths, server: bool) -> Result<()> {
     ensure!(
         paths.pki().join("ca.key").exists(),
         "no server has been started here yet (`skiff up` or `skiff server`)"
     );
-    crate::output::say!("{}", Pki::open(&paths.pki())?.join_token());
+    let pki = Pki::open(&paths.pki())?;
+    let token = if server {
+        pki.server_token()
+    } else {
+        pki.join_token()
+    };
+    crate::output::say!("{token}");
     Ok(())
 }
 
 /// Asks the server behind `url` for a certificate for `node` and writes the agent's kubeconfig.
 pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
-    let pin = token
-        .strip_prefix('K')
-        .and_then(|t| t.split_once("::"))
-        .map(|(pin, _)| pin.to_owned())
-        .ok_or_else(|| anyhow!("this is not a join token: `skiff token` on the server prints it"))?;
-    let authority = url
-        .strip_prefix("https://")
-        .ok_or_else(|| anyhow!("{url:?} is not the URL of a server: https://host:port"))?
-        .trim_end_matches('/');
+    let pin = pin(token, 'K').context("`skiff token` on a server prints the token of nodes")?;
+    let authority = authority(url)?;
     let key = rcgen::KeyPair::generate()?;
     let csr = rcgen::CertificateParams::default()
         .serialize_request(&key)?
         .pem()?;
     let body = serde_json::json!({"token": token, "node": node, "csr": csr}).to_string();
-    let (ca_pem, certificate_pem) = server::runtime()?
-        .block_on(request(authority, &pin, body))
+    let (ca_pem, answer) = server::runtime()?
+        .block_on(post(authority, pin, "/skiff/v1/join", body))
         .with_context(|| format!("join {url}"))?;
+    let certificate_pem = answer["certificate"]
+        .as_str()
+        .context("the server's answer has no certificate")?
+        .to_owned();
     let identity = pki::Identity {
         certificate_pem,
         key_pem: key.serialize_pem(),
@@ -62,8 +65,27 @@ pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
     Ok(())
 }
 
-/// `POST /skiff/v1/join`; returns the CA and our certificate.
-async fn request(authority: &str, pin: &str, body: String) -> Result<(String, String)> {
+/// The hash of the CA's certificate in a token that begins with this letter.
+pub fn pin(token: &str, letter: char) -> Result<&str> {
+    let rest = token.strip_prefix(letter).and_then(|rest| rest.split_once("::"));
+    rest.map(|(pin, _)| pin)
+        .ok_or_else(|| anyhow!("this is not the right token"))
+}
+
+/// Host and port of a server's URL.
+pub fn authority(url: &str) -> Result<&str> {
+    url.strip_prefix("https://")
+        .map(|rest| rest.trim_end_matches('/'))
+        .ok_or_else(|| anyhow!("{url:?} is not the URL of a server: https://host:port"))
+}
+
+/// Posts JSON to a server whose CA is the pinned one; returns that CA's certificate and the answer.
+pub async fn post(
+    authority: &str,
+    pin: &str,
+    path: &str,
+    body: String,
+) -> Result<(String, serde_json::Value)> {
     let address: SocketAddr = tokio::net::lookup_host(authority)
         .await
         .with_context(|| format!("look up {authority}"))?
@@ -88,7 +110,7 @@ async fn request(authority: &str, pin: &str, body: String) -> Result<(String, St
         .context("TLS")?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await?;
     tokio::spawn(connection);
-    let request = Request::post("/skiff/v1/join")
+    let request = Request::post(path)
         .header("host", authority)
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body)))?;
@@ -104,17 +126,13 @@ async fn request(authority: &str, pin: &str, body: String) -> Result<(String, St
         );
     }
     let answer: serde_json::Value = serde_json::from_slice(&bytes).context("the server's answer")?;
-    let certificate = answer["certificate"]
-        .as_str()
-        .context("the server's answer has no certificate")?
-        .to_owned();
     let ca = verifier
         .found
         .lock()
         .map_err(|_| anyhow!("verifier panicked"))?
         .clone()
         .context("no CA was seen")?;
-    Ok((pem::encode(&pem::Pem::new("CERTIFICATE", ca)), certificate))
+    Ok((pem::encode(&pem::Pem::new("CERTIFICATE", ca)), answer))
 }
 
 /// Accepts a server whose chain holds the CA that the token pins, and that this CA has signed.

@@ -33,6 +33,7 @@ pub use crate::{
 use crate::{
     group::{Answer, Error, Request, Shared},
     machine::{Job, Position, StateMachine},
+    roster::Members,
     storage::LogStorage,
 };
 
@@ -101,7 +102,7 @@ struct Checkpointing {
 /// One member, without threads. See the module.
 pub struct Core<S: StateMachine, D: LogDisk> {
     member: u64,
-    raw: RawNode<LogStorage<D>>,
+    pub(crate) raw: RawNode<LogStorage<D>>,
     machine: S,
     shared: Arc<Shared>,
     outputs: Vec<Output>,
@@ -122,8 +123,9 @@ pub struct Core<S: StateMachine, D: LogDisk> {
     proposed: BTreeMap<u64, Proposed<S::Output>>,
     changes: BTreeMap<u64, Answer<()>>,
     /// Proposals that wait for a leader to exist, oldest first.
-    unproposed: VecDeque<(Now, Entry)>,
+    unproposed: VecDeque<Entry>,
     leader_wait: Duration,
+    leaderless_since: Option<Now>,
 
     reads: Vec<Answer<()>>,
     reads_asked: Vec<(u64, Now, Vec<Answer<()>>)>,
@@ -173,7 +175,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
     /// It was the last one.
     pub fn take(&mut self, now: Now, input: Input<S::Output>) -> Result<(), End> {
         match input {
-            Input::Request(request) => self.request(now, request)?,
+            Input::Request(request) => self.request(request)?,
             Input::Report(report) => self.report(report)?,
             Input::CheckpointDone(result) => self.checkpoint_done(now, result),
             Input::SnapshotMade(result) => self.snapshot_made(result),
@@ -181,7 +183,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         Ok(())
     }
 
-    fn request(&mut self, now: Now, request: Request<S::Output>) -> Result<(), End> {
+    fn request(&mut self, request: Request<S::Output>) -> Result<(), End> {
         match request {
             Request::Propose { data, answer } => {
                 self.shared.proposals.fetch_add(1, Ordering::Relaxed);
@@ -199,7 +201,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
                     context,
                     ..Default::default()
                 };
-                self.unproposed.push_back((now, entry));
+                self.unproposed.push_back(entry);
             }
             Request::Read { answer } => self.reads.push(answer),
             Request::Change { change, answer } => self.change(&change, answer),
@@ -281,22 +283,8 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             self.raw.tick();
             self.draw_timeout();
         }
-        while self
-            .unproposed
-            .front()
-            .is_some_and(|(since, _)| now - *since > self.leader_wait)
-        {
-            let Some((_, entry)) = self.unproposed.pop_front() else {
-                break;
-            };
-            if let Some(proposed) = self
-                .own_id(&entry.context)
-                .and_then(|id| self.proposed.remove(&id))
-            {
-                let reason = Error::Unavailable("the group has no leader".into());
-                proposed.answer.send(Err(reason)).ok();
-            }
-        }
+        self.give_up_without_leader(now);
+        *self.shared.progress.lock() = self.progress_of_members();
         // Raft drops a read when leadership is unclear; ask again.
         let retry = self.read_retry;
         for (_, _, answers) in self
@@ -337,6 +325,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             .collect();
         others.sort_unstable();
         others.dedup();
+        self.shared.members.send_replace(Members::from(members));
         self.outputs.push(Output::Members(others));
     }
 

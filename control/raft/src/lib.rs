@@ -19,6 +19,7 @@ mod group;
 mod log;
 mod logger;
 mod machine;
+mod roster;
 mod storage;
 mod transport;
 mod writer;
@@ -30,4 +31,5 @@ pub use group::{
 };
 pub use machine::{Job, Position, StateMachine};
 pub use raft::eraftpb;
-pub use transport::{Alone, Transport};
+pub use roster::{Members, Progress};
+pub use transport::{Alone, Transport, decode, encode};

@@ -61,11 +61,12 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
     }
 
     /// Entries of a term come before those of later terms: a proposal of an earlier term than the last applied entry's
-    /// is lost, unless it was on its way to a leader and is proposed there later. Its caller need not wait for that.
+    /// is lost, unless it was on its way to a leader and is proposed there later. Its
+    /// proposer hears that now, not when its patience ends.
     pub(super) fn give_up_lost(&mut self) {
         let term = self.applied.term;
         for (_, lost) in self.proposed.extract_if(.., |_, proposed| proposed.term < term) {
-            let reason = "the leader changed; the write may or may not happen";
+            let reason = "the leader changed meanwhile; the write may or may not have happened";
             lost.answer.send(Err(Error::Unavailable(reason.into()))).ok();
         }
     }

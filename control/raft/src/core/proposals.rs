@@ -44,7 +44,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             let mut bytes = 0;
             let mut ids = Vec::new();
             while bytes < STEP_BYTES
-                && let Some((_, entry)) = self.unproposed.pop_front()
+                && let Some(entry) = self.unproposed.pop_front()
             {
                 bytes += entry.data.len();
                 ids.extend(self.own_id(&entry.context));
@@ -64,6 +64,27 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
                     }
                 }
             }
+        }
+    }
+
+    /// Without a leader for long, whoever waits is told so.
+    pub(super) fn give_up_without_leader(&mut self, now: Now) {
+        if self.raw.raft.leader_id != raft::INVALID_ID {
+            self.leaderless_since = None;
+            return;
+        }
+        let since = *self.leaderless_since.get_or_insert(now);
+        if now - since <= self.leader_wait {
+            return;
+        }
+        let refused = || Error::Unavailable("the group has no leader".into());
+        self.unproposed.clear();
+        for (_, proposed) in std::mem::take(&mut self.proposed) {
+            proposed.answer.send(Err(refused())).ok();
+        }
+        let asked = self.reads_asked.drain(..).flat_map(|(_, _, answers)| answers);
+        for answer in asked.chain(self.reads.drain(..)) {
+            answer.send(Err(refused())).ok();
         }
     }
 

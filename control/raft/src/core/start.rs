@@ -88,6 +88,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             changes: BTreeMap::new(),
             unproposed: VecDeque::new(),
             leader_wait: config.leader_wait,
+            leaderless_since: None,
             reads: Vec::new(),
             reads_asked: Vec::new(),
             reads_indexed: Vec::new(),
