@@ -8,6 +8,10 @@ use std::{path::Path, process::Command};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    // Cargo forgets `strip` for a package whose profile has settings of its own, and ours is made small.
+    if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        println!("cargo:rustc-link-arg-bins=-Wl,--strip-all");
+    }
     for (archive, library) in [
         ("libseccomp.a", "static:+whole-archive=seccomp"),
         ("libgcc_eh.a", "static:+whole-archive=gcc_eh"),

@@ -179,6 +179,9 @@ pub struct NodeArgs {
     /// Label of this node, key=value
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub node_label: Vec<(String, String)>,
+    /// Address of this machine that node ports listen on [default: all]
+    #[arg(long, value_name = "ADDRESS")]
+    pub node_port_address: Vec<IpAddr>,
     /// Most pods on this node
     #[arg(long, default_value_t = 250, value_name = "N")]
     pub max_pods: u32,

@@ -71,7 +71,8 @@ impl Fixed {
 
     /// Writes the settings down, for later starts to be compared with.
     pub fn record(&self, data: &Path) -> Result<()> {
-        skiff_control::pki::write_private(&data.join(FILE), &serde_json::to_string(self)?)?;
+        let path = data.join(FILE);
+        skiff_control::pki::write_private(&path, &serde_json::to_string(self)?)?;
         Ok(())
     }
 
@@ -190,6 +191,7 @@ pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<ski
         cluster_dns: dns_address(fixed.service_cidr),
         cluster_cidr: fixed.cluster_cidr,
         service_cidr: fixed.service_cidr,
+        node_port_addresses: node.node_port_address.clone(),
         max_pods: node.max_pods,
         insecure_registries: node.insecure_registry.clone(),
         mirrors: node.registry_mirror.clone(),

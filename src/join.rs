@@ -1,6 +1,9 @@
 //! Joining a cluster: the token pins its CA, the CA signs our key.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -18,7 +21,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use secrecy::ExposeSecret as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use skiff_control::pki::{self, Pki};
 
 use crate::{cluster::Fixed, paths::Paths, server};
@@ -68,13 +71,7 @@ impl Joined {
 
 /// Asks the server behind `url` for a certificate for `node` and writes the agent's kubeconfig and what the agent must know
 /// of the cluster. A node that joins again keeps its key: another one would not get the name.
-pub fn join(
-    paths: &Paths,
-    url: &str,
-    token: &str,
-    node: &str,
-    node_ip: Option<std::net::IpAddr>,
-) -> Result<()> {
+pub fn join(paths: &Paths, url: &str, token: &str, node: &str, node_ip: Option<IpAddr>) -> Result<()> {
     let pin = pin(token, 'K').context("`skiff token` on a server prints the token of nodes")?;
     let authority = authority(url)?;
     let key = match Joined::load(paths).ok().flatten() {
@@ -84,7 +81,7 @@ pub fn join(
     let csr = rcgen::CertificateParams::default()
         .serialize_request(&key)?
         .pem()?;
-    let body = serde_json::json!({"token": token, "node": node, "csr": csr, "address": node_ip});
+    let body = |local: IpAddr| json!({"token": token, "node": node, "csr": csr, "address": node_ip.unwrap_or(local)});
     let (ca_pem, answer) = server::runtime()?
         .block_on(post(authority, pin, "/skiff/v1/join", body))
         .with_context(|| format!("join {url}"))?;
@@ -123,9 +120,14 @@ pub fn authority(url: &str) -> Result<&str> {
         .ok_or_else(|| anyhow!("{url:?} is not the URL of a server: https://host:port"))
 }
 
-/// Posts JSON to a server whose CA is the pinned one; returns that CA's certificate and the answer. An address that
-/// `body` lacks is that of the connection.
-pub async fn post(authority: &str, pin: &str, path: &str, mut body: Value) -> Result<(String, Value)> {
+/// Posts JSON to a server whose CA is the pinned one; returns that CA's certificate and the answer. `body` is told the
+/// address of this machine on the way to that server.
+pub async fn post(
+    authority: &str,
+    pin: &str,
+    path: &str,
+    body: impl FnOnce(IpAddr) -> Value,
+) -> Result<(String, Value)> {
     let address: SocketAddr = tokio::net::lookup_host(authority)
         .await
         .with_context(|| format!("look up {authority}"))?
@@ -143,9 +145,7 @@ pub async fn post(authority: &str, pin: &str, path: &str, mut body: Value) -> Re
     let tcp = tokio::net::TcpStream::connect(address)
         .await
         .with_context(|| format!("connect to {address}"))?;
-    if body["address"].is_null() {
-        body["address"] = serde_json::json!(tcp.local_addr()?.ip());
-    }
+    let body = body(tcp.local_addr()?.ip()).to_string();
     let name = ServerName::try_from("kubernetes").context("server name")?;
     let tls = tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
@@ -156,7 +156,7 @@ pub async fn post(authority: &str, pin: &str, path: &str, mut body: Value) -> Re
     let request = Request::post(path)
         .header("host", authority)
         .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body.to_string())))?;
+        .body(Full::new(Bytes::from(body)))?;
     let response = sender.send_request(request).await?;
     let status = response.status();
     let bytes = response.into_body().collect().await?.to_bytes();

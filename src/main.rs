@@ -14,6 +14,7 @@ mod notify;
 mod output;
 mod paths;
 mod process;
+mod scope;
 mod server;
 mod status;
 mod up;

@@ -252,13 +252,18 @@ async fn try_bring_up(agent: &Arc<Agent>) -> anyhow::Result<services::Outputs> {
             network
         }
     };
-    let proxy = agent.proxy.get_or_init(|| {
-        Arc::new(Proxy::new(skiff_netns_proxy::Config {
-            node: network.node(),
-            host: network.host(),
-            dialer: Arc::clone(&network) as Arc<dyn skiff_netns_proxy::Dialer>,
-        }))
-    });
+    let proxy = match agent.proxy() {
+        Some(proxy) => proxy,
+        None => {
+            let proxy = Proxy::start(skiff_netns_proxy::Config {
+                node: network.node(),
+                host: network.host(),
+                dialer: Arc::clone(&network) as Arc<dyn skiff_netns_proxy::Dialer>,
+            })
+            .context("start the proxy of services")?;
+            agent.proxy.get_or_init(|| Arc::new(proxy))
+        }
+    };
     let listen = SocketAddr::new(IpAddr::V4(agent.config.cluster_dns), 53);
     let dns = dns::Dns::start(dns::Config {
         domain: agent.config.cluster_domain.clone(),

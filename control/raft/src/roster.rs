@@ -2,7 +2,10 @@
 
 use raft::{StateRole, eraftpb::ConfState};
 
-use crate::{Transport, driver::Driver, machine::StateMachine};
+use crate::{
+    core::{Core, LogDisk},
+    machine::StateMachine,
+};
 
 /// The members of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +52,7 @@ pub struct Progress {
     pub matched: u64,
 }
 
-impl<S: StateMachine, T: Transport> Driver<S, T> {
+impl<S: StateMachine, D: LogDisk> Core<S, D> {
     /// How far everybody is; nobody on a member that does not lead.
     pub(crate) fn progress_of_members(&self) -> Vec<Progress> {
         if self.raw.raft.state != StateRole::Leader {

@@ -18,6 +18,8 @@ mod history;
 mod machine;
 mod map;
 mod replication;
+#[cfg(test)]
+mod simulation;
 mod state;
 mod store;
 mod watch;

@@ -56,7 +56,8 @@ impl Store {
             let directory = Directory::open(&config.dir)?;
             let log = directory.log();
             let watched = Arc::new(Watched::default());
-            let machine = Machine::load(config.clone(), watched.clone(), directory)?;
+            let checkpoint = directory.read_checkpoint()?;
+            let machine = Machine::new(config.clone(), watched.clone(), Arc::new(directory), checkpoint);
             let raft = skiff_raft::Config {
                 first_start: config.first_start,
                 ..skiff_raft::Config::new(log, config.member)

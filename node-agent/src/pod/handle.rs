@@ -74,7 +74,7 @@ impl Handle {
                             if error.kind() != io::ErrorKind::UnexpectedEof {
                                 warn!(%error, "read events of a supervisor");
                             }
-                            let _ = worker.send(Msg::SupervisorGone);
+                            let _ = worker.send(Msg::SupervisorGone(handle.pid()));
                             return;
                         }
                     }
@@ -100,6 +100,11 @@ impl Handle {
     ) -> io::Result<T> {
         let this = Arc::clone(self);
         blocking(move || work(&this.pod)).await
+    }
+
+    /// The supervisor's process id.
+    pub fn pid(&self) -> u32 {
+        self.pod.pid()
     }
 
     /// The pod's network namespace.

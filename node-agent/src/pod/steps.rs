@@ -89,9 +89,19 @@ async fn make(
         resources: agent.cgroups.any.then(|| cgroup::pod_resources(pod)),
     };
     let owner = Arc::clone(agent);
-    let supervisor = blocking(move || owner.spawner.create_pod(&sandbox))
-        .await
-        .map_err(|error| format!("start the supervisor: {error}"))?;
+    let supervisor = blocking(move || match owner.spawner.create_pod(&sandbox) {
+        // An agent that ended just now had it made, and nobody knew of it yet.
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let found = supervisor::Pod::adopt(&sandbox.dir)?;
+            for container in found.list()? {
+                found.remove(&container.id)?;
+            }
+            Ok(found)
+        }
+        made => made,
+    })
+    .await
+    .map_err(|error| format!("start the supervisor: {error}"))?;
     let handle = Handle::new(supervisor, sender.clone()).map_err(|error| error.to_string())?;
     match connect(agent, pod, &handle).await {
         Ok(ip) => Ok((handle, ip)),
@@ -169,6 +179,7 @@ fn host_ports(pod: &Pod, ip: std::net::Ipv4Addr) -> Vec<skiff_netns_proxy::Servi
                 }],
                 affinity: None,
                 host_addresses: address.filter(|ip| !ip.is_unspecified()).into_iter().collect(),
+                external: Vec::new(),
             })
         })
         .collect()

@@ -7,6 +7,7 @@ mod host;
 mod images;
 mod inside;
 mod life;
+mod limits;
 mod many;
 mod network;
 mod probes;
