@@ -113,6 +113,11 @@ pub enum ServerAction {
         /// Its number in `skiff server list`
         id: u64,
     },
+    /// Refuse the certificate of a node from now on, whatever it runs; it can't join again with the same key
+    RevokeNode {
+        /// Its name
+        node: String,
+    },
 }
 
 #[derive(Args, Clone)]
@@ -166,6 +171,36 @@ pub struct ServerArgs {
     /// Oldest TLS that clients may speak
     #[arg(long, value_name = "VERSION", default_value = "1.3")]
     pub tls_min_version: TlsVersion,
+    /// Policy (audit.k8s.io/v1) of the audit log
+    #[arg(long, value_name = "FILE", requires = "audit_log_path")]
+    pub audit_policy_file: Option<PathBuf>,
+    /// Audit log; -: standard output
+    #[arg(long, value_name = "FILE", requires = "audit_policy_file")]
+    pub audit_log_path: Option<PathBuf>,
+    /// Megabytes after which a new audit log is begun
+    #[arg(long, value_name = "MB", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub audit_log_maxsize: u64,
+    /// Old audit logs that stay; 0: all
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub audit_log_maxbackup: usize,
+    /// Days that old audit logs stay; 0: for ever
+    #[arg(long, value_name = "DAYS", default_value_t = 0)]
+    pub audit_log_maxage: u64,
+}
+
+impl ServerArgs {
+    /// The audit log, if there is to be one.
+    pub fn audit(&self) -> Option<skiff_control::audit::Config> {
+        Some(skiff_control::audit::Config {
+            policy: self.audit_policy_file.clone()?,
+            path: self.audit_log_path.clone()?,
+            rotation: skiff_control::audit::Rotation {
+                max_size: self.audit_log_maxsize,
+                max_backups: self.audit_log_maxbackup,
+                max_age: self.audit_log_maxage,
+            },
+        })
+    }
 }
 
 #[derive(Args, Clone, Default)]

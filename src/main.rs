@@ -48,6 +48,7 @@ fn main() -> ExitCode {
             None => server::run(&paths, &command),
             Some(ServerAction::List) => members::list(&paths),
             Some(ServerAction::Remove { id }) => members::remove(&paths, id),
+            Some(ServerAction::RevokeNode { node }) => members::revoke_node(&paths, &node),
         },
         // From here on single-threaded until the agent is in its namespaces.
         Command::Agent(args) => return agent::run(&paths, &args).map_or_else(|e| failed(&e), exit_code),

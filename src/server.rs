@@ -59,6 +59,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
         cluster_cidr: fixed.cluster_cidr,
         service_cidr: fixed.service_cidr,
         cluster_domain: fixed.cluster_domain,
+        audit: args.audit(),
         identity,
         host: cluster::host_name()?,
         pki,

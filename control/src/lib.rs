@@ -9,3 +9,5 @@ pub mod member;
 pub mod members;
 pub mod peers;
 pub mod pki;
+
+pub use skiff_api::audit;

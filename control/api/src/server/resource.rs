@@ -9,6 +9,7 @@ use skiff_resources::{Part, Resource};
 
 use super::{App, body::Body, respond::Answer, route::Call};
 use crate::{
+    audit,
     registry::{
         self, Binding, DeleteOptions, Patch, PatchFormat, RequestContext, Target, Written, api_version_of,
     },
@@ -143,6 +144,9 @@ async fn split(call: Call, resource: &Resource) -> Result<(Parts, Bytes), Status
     let (accepted, view) = view(&call, resource)?;
     let (head, incoming) = call.request.into_parts();
     let bytes = body::read(incoming).await?;
+    if let Some(tap) = head.extensions.get::<audit::Tap>() {
+        tap.leave(&bytes);
+    }
     let parts = Parts {
         headers: head.headers,
         query: call.query,
