@@ -9,6 +9,7 @@
 //!                       image, volume, container, probe ◄─────┤
 //!                       runtime supervisor, pod network ◄─────┘──► pod::publish: status patches, final delete
 //! API server ──watch services, slices──► services ──► netns-proxy (listeners, DNS)
+//! API server ──watch nodes──► peers ──► pod network (tunnel), relay (streams between agents)
 //! API server ◄──tunnel── stream (logs, exec, attach, port-forward)
 //! ```
 
@@ -20,9 +21,11 @@ mod enter;
 mod env;
 mod events;
 mod node;
+mod peers;
 mod pod;
 mod probe;
 mod quantity;
+mod relay;
 mod services;
 mod stream;
 mod volume;

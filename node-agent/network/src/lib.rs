@@ -235,6 +235,11 @@ impl PodNetwork {
         }
     }
 
+    /// Whether an address is one of this node's range, of a pod or not.
+    pub fn has(&self, address: IpAddr) -> bool {
+        matches!(address.to_canonical(), IpAddr::V4(address) if self.config.pod_cidr.contains(&address))
+    }
+
     /// Connects to a pod or service address from the node (probes); to any other address from the host.
     ///
     /// # Errors

@@ -1,15 +1,17 @@
 //! Clusters of several nodes, on hosts of a network of their own.
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
-use skiff_tests::{Lan, User};
+use serde_json::{Value, json};
+use skiff_tests::{Host, Lan, Namespace, User, eventually, pod, web_service};
 
 use crate::{has, same};
 
 skiff_tests::cases! {
     own:
         hosts_have_a_server_of_their_own,
-        agents_join_by_token_and_clashes_are_refused;
+        agents_join_by_token_and_clashes_are_refused,
+        pods_of_two_nodes_reach_each_other;
 }
 
 /// The harness itself: a server on one host is reached from another, and from the test.
@@ -71,4 +73,129 @@ fn agents_join_by_token_and_clashes_are_refused(user: User) -> Result<()> {
         &refused(&["--node-name", "third", "--cluster-cidr", "10.1.0.0/16"])?,
         &["the server has --cluster-cidr 10.200.0.0/16"],
     )
+}
+
+/// A server and an agent on one host, an agent on another.
+struct Pair {
+    server: Host,
+    far: Host,
+    _lan: Lan,
+}
+
+impl Pair {
+    /// Both nodes are ready. The far one belongs to `far`.
+    fn start(near: User, far: User) -> Result<Self> {
+        let lan = Lan::new()?;
+        let (server, far) = (lan.host(near)?, lan.host(far)?);
+        server.up(server.node_options()).ok()?;
+        far.join(&server, "")?;
+        server.wait_nodes_ready(&[&server, &far])?;
+        Ok(Self {
+            server,
+            far,
+            _lan: lan,
+        })
+    }
+
+    /// A pod of the web server on a node, which says "Hello from NAME" on port 8080.
+    fn web(&self, name: &str, host: &Host) -> Result<Value> {
+        Ok(pod(
+            name,
+            json!({
+                "nodeName": host.name(), "terminationGracePeriodSeconds": 0,
+                "containers": [{"name": "web", "image": self.server.image("v1")?,
+                    "ports": [{"name": "http", "containerPort": 8080}],
+                    "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}}],
+            }),
+        ))
+    }
+}
+
+fn address_of(ns: &Namespace<'_>, name: &str) -> Result<String> {
+    ns.wait_ready(name)?
+        .status
+        .and_then(|status| status.pod_ip)
+        .context("an address")
+}
+
+/// What a command says inside a pod.
+fn inside(ns: &Namespace<'_>, pod: &str, script: &str) -> Result<String> {
+    ns.kubectl(["exec", pod, "--", "sh", "-c", script]).ok()
+}
+
+fn pods_of_two_nodes_reach_each_other(user: User) -> Result<()> {
+    // Each kind of node with the other.
+    let other = if user == User::Root {
+        User::Ordinary
+    } else {
+        User::Root
+    };
+    let pair = Pair::start(user, other)?;
+    let (server, far) = (&pair.server, &pair.far);
+    let ns = server.namespace()?;
+    let mut service = web_service("far");
+    service["spec"]["selector"] = json!({"app": "there"});
+    ns.apply(&[pair.web("here", server)?, pair.web("there", far)?, service])?;
+    let (here, there) = (address_of(&ns, "here")?, address_of(&ns, "there")?);
+
+    // By address: packets, with the sender's own address.
+    eventually("an answer to ping", || {
+        has(
+            &inside(&ns, "here", &format!("ping -c 1 -W 1 {there}"))?,
+            &["1 packets received"],
+        )
+    })?;
+    has(
+        &inside(&ns, "there", &format!("ping -c 1 -W 2 {here}"))?,
+        &["1 packets received"],
+    )?;
+    has(
+        &inside(&ns, "here", &format!("wget -q -O - http://{there}:8080/"))?,
+        &["Hello from there"],
+    )?;
+    // As large as pods may send, and a stream of them.
+    has(
+        &inside(&ns, "there", &format!("ping -c 1 -W 2 -s 1400 {here}"))?,
+        &["1 packets received"],
+    )?;
+
+    // Through the service, from either node, and from the node ports of both.
+    for pod in ["here", "there"] {
+        eventually("the service", || {
+            has(
+                &inside(&ns, pod, "wget -q -O - http://far/")?,
+                &["Hello from there"],
+            )
+        })?;
+    }
+    let port = ns.node_address("far")?.port();
+    for host in [server, far] {
+        eventually("the node port", || {
+            has(
+                &get(host, &format!("{}:{port}", host.address()))?,
+                &["Hello from there"],
+            )
+        })?;
+    }
+    for host in [server, far] {
+        let node = server.wait_node(host.name(), "to be there", |_| true)?;
+        let text = serde_json::to_string(&node.status.and_then(|status| status.conditions))?;
+        has(&text, &["NodeTunnel", "WireGuard tunnel to 1 other node by"])?;
+    }
+    let status = server.skiff("status").ok()?;
+    has(&status, &["NodeTunnel: WireGuard tunnel to 1 other node by"])
+}
+
+/// What a web server says to somebody on a host.
+fn get(host: &Host, address: &str) -> Result<String> {
+    use std::io::{Read as _, Write as _};
+    host.inside(|| {
+        let mut stream = std::net::TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        ensure!(!answer.is_empty(), "no answer");
+        Ok(answer)
+    })
 }
