@@ -26,8 +26,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    Config, cgroup, container::Places, enter::Entered, env::field::Facts, events::Recorder, node, peers,
-    pod::manager::Manager, relay::Ways, services, stream, volume::etc,
+    Config, cgroup,
+    container::Places,
+    enter::Entered,
+    env::field::Facts,
+    events::Recorder,
+    node, peers,
+    pod::manager::Manager,
+    relay::Ways,
+    servers::{Renewing, Servers},
+    services, stream,
+    volume::etc,
 };
 
 /// What the parts of the agent share.
@@ -42,10 +51,8 @@ pub(crate) struct Agent {
     pub cgroups: cgroup::Support,
     /// Address of this node now.
     host_ip: Mutex<IpAddr>,
-    /// Of the API server.
+    /// The API server that this node joined.
     server: http::Uri,
-    /// With the node's certificate.
-    kubeconfig: kube::config::Kubeconfig,
     /// What the machine has.
     pub capacity: node::Capacity,
     /// Service-account tokens of pods with the time of their renewal.
@@ -144,12 +151,9 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let kubeconfig = kube::config::Kubeconfig::read_from(&config.kubeconfig)
-        .with_context(|| format!("read kubeconfig {:?}", config.kubeconfig))?;
-    let options = kube::config::KubeConfigOptions::default();
-    let api = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &options)
-        .await
-        .with_context(|| format!("kubeconfig {:?}", config.kubeconfig))?;
+    let stop = CancellationToken::new();
+    let (identity, mut api) = Renewing::open(config.kubeconfig.clone()).await?;
+    let server = api.cluster_url.clone();
     let host_ip = match config.node_ip {
         Some(ip) => ip,
         None => route_to(&api.cluster_url)?,
@@ -160,7 +164,19 @@ pub(crate) async fn run(
     )]
     let spawner_end = AsyncFd::with_interest(spawner.pidfd().try_clone_to_owned()?, Interest::READABLE)
         .context("watch the spawner")?;
-    let client = client(&api).context("make the API client")?;
+    let (servers, forwarder) = Servers::start(
+        authority(&api.cluster_url)?,
+        config.kubeconfig.with_file_name("servers"),
+        identity.tls(),
+        stop.clone(),
+    )
+    .await
+    .context("listen for connections to the API servers")?;
+    api.cluster_url = format!("https://{forwarder}")
+        .parse()
+        .context("our own address")?;
+    let client = identity.client(&api)?;
+    tokio::spawn(servers.follow(client.clone(), stop.clone()));
     let images = ImageStore::open(crate::image_config(&config, entered)).context("open the image store")?;
     // The first look compiles the grammar of references, which the first pod need not wait for.
     let warm = images.clone();
@@ -179,21 +195,21 @@ pub(crate) async fn run(
         images,
         cgroups,
         host_ip: Mutex::new(host_ip),
-        kubeconfig,
-        server: api.cluster_url.clone(),
+        server,
         config,
     });
     info!(node = agent.config.node_name, ip = %host_ip, rootless = entered.rootless, "node agent starts");
 
-    let stop = CancellationToken::new();
     let manager = Manager::start(Arc::clone(&agent));
     let (proxy, proxy_up) = watch::channel(None);
     services::start(Arc::clone(&agent), proxy_up);
     let (state, node_state) = watch::channel(node::State::default());
     node::start(Arc::clone(&agent), node_state, stop.clone());
     let network = tokio::spawn(bring_up(Arc::clone(&agent), state, proxy));
+    let tls = identity.tls();
+    tokio::spawn(identity.run(api, stop.clone()));
     tokio::spawn(stream::tunnel(
-        api,
+        (forwarder, tls),
         Arc::new(stream::Streams::new(Arc::clone(&agent), manager.clone())),
         agent.config.node_name.clone(),
         stop.clone(),
@@ -209,27 +225,6 @@ pub(crate) async fn run(
     network.abort();
     stop.cancel();
     outcome
-}
-
-/// A client whose connections notice within seconds that their server, or this host's address, is gone: a watch says
-/// nothing for minutes, and a request would wait for as long as the kernel retransmits.
-fn client(api: &kube::Config) -> anyhow::Result<Client> {
-    use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioExecutor};
-    use kube::client::ConfigExt as _;
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(Duration::from_secs(5)));
-    connector.set_keepalive(Some(Duration::from_secs(2)));
-    connector.set_keepalive_interval(Some(Duration::from_secs(1)));
-    connector.set_keepalive_retries(Some(3));
-    connector.set_tcp_user_timeout(Some(Duration::from_secs(5)));
-    let https = api.rustls_https_connector_with_connector(connector)?;
-    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https);
-    let service = tower::ServiceBuilder::new()
-        .layer(api.base_uri_layer())
-        .service(http);
-    Ok(Client::new(service, api.default_namespace.clone()))
 }
 
 /// The network, the proxy and DNS; the node is ready after them.
@@ -290,14 +285,21 @@ async fn try_bring_up(
             network
         }
     };
-    let ways = Arc::new(Ways::new(Arc::clone(&network), &agent.kubeconfig).context("ways to other nodes")?);
-    let proxy = agent.proxy.get_or_init(|| {
-        Arc::new(Proxy::new(skiff_netns_proxy::Config {
-            node: network.node(),
-            host: network.host(),
-            dialer: Arc::clone(&ways) as Arc<dyn skiff_netns_proxy::Dialer>,
-        }))
-    });
+    let kubeconfig = kube::config::Kubeconfig::read_from(&agent.config.kubeconfig)
+        .with_context(|| format!("read kubeconfig {:?}", agent.config.kubeconfig))?;
+    let ways = Arc::new(Ways::new(Arc::clone(&network), &kubeconfig).context("ways to other nodes")?);
+    let proxy = match agent.proxy() {
+        Some(proxy) => proxy,
+        None => {
+            let proxy = Proxy::start(skiff_netns_proxy::Config {
+                node: network.node(),
+                host: network.host(),
+                dialer: Arc::clone(&ways) as Arc<dyn skiff_netns_proxy::Dialer>,
+            })
+            .context("start the proxy of services")?;
+            agent.proxy.get_or_init(|| Arc::new(proxy))
+        }
+    };
     let listen = SocketAddr::new(IpAddr::V4(agent.config.cluster_dns), 53);
     let dns = dns::Dns::start(dns::Config {
         domain: agent.config.cluster_domain.clone(),
@@ -314,6 +316,12 @@ async fn try_bring_up(
         proxy: Arc::clone(proxy),
         dns: Arc::new(dns),
     })
+}
+
+/// `host:port` of a URL.
+fn authority(url: &http::Uri) -> anyhow::Result<String> {
+    let host = url.host().context("the API server's address has no host")?;
+    Ok(format!("{host}:{}", url.port_u16().unwrap_or(443)))
 }
 
 /// Our address on the route to the API server. For a server on this machine that is a loopback address, which means
