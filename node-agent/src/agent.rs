@@ -33,6 +33,7 @@ use crate::{
     events::Recorder,
     node, peers,
     pod::manager::Manager,
+    policy,
     relay::Ways,
     servers::{Renewing, Servers},
     services, stream,
@@ -311,6 +312,7 @@ async fn try_bring_up(
     .await
     .with_context(|| format!("cluster DNS on {listen}"))?;
     agent.network.send_replace(Some(Arc::clone(&network)));
+    tokio::spawn(policy::follow(Arc::clone(agent), Arc::clone(&network)));
     tokio::spawn(peers::follow(Arc::clone(agent), network, ways, state.clone()));
     Ok(services::Outputs {
         proxy: Arc::clone(proxy),

@@ -20,13 +20,13 @@ use std::{
 use ipnet::Ipv4Net;
 use parking_lot::RwLock;
 use skiff_netns_proxy::{
-    Dialer,
+    Dialer, Protocol,
     accept::{Reserve, accept_all},
     netns::Namespace,
     relay::Moved,
     remote::{self, Opener},
 };
-use skiff_pod_network::PodNetwork;
+use skiff_pod_network::{PodNetwork, policy::Flow};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
@@ -157,6 +157,9 @@ impl Ways {
         if !self.may_speak_for(node, client.ip()) {
             return Err(io::Error::from_raw_os_error(libc::EACCES));
         }
+        if !self.allows(Protocol::Tcp, client, backend) {
+            return Err(io::Error::from_raw_os_error(libc::EACCES));
+        }
         let Some(pod) = self.network.pod(backend.ip()) else {
             return Err(io::Error::from_raw_os_error(libc::EHOSTUNREACH));
         };
@@ -187,6 +190,23 @@ impl Dialer for Ways {
         let (_, (peer, dialer)) = peers.range(..=backend).next_back()?;
         let dialer = Arc::clone(dialer);
         peer.range.contains(&backend).then_some(dialer as Arc<dyn Opener>)
+    }
+
+    fn allows(&self, protocol: Protocol, client: SocketAddr, backend: SocketAddr) -> bool {
+        let (IpAddr::V4(from), IpAddr::V4(to)) = (client.ip().to_canonical(), backend.ip().to_canonical())
+        else {
+            return true;
+        };
+        let protocol = match protocol {
+            Protocol::Tcp => libc::IPPROTO_TCP,
+            Protocol::Udp => libc::IPPROTO_UDP,
+        };
+        self.network.allows(Flow {
+            from,
+            to,
+            protocol: protocol as u8,
+            port: backend.port(),
+        })
     }
 }
 

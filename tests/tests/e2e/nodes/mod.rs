@@ -11,7 +11,9 @@ skiff_tests::cases! {
     own:
         hosts_have_a_server_of_their_own,
         agents_join_by_token_and_clashes_are_refused,
-        pods_of_two_nodes_reach_each_other;
+        pods_of_two_nodes_reach_each_other,
+        policies_hold_for_packets_and_for_services,
+        partitions_new_addresses_and_dead_nodes_heal;
 }
 
 /// The harness itself: a server on one host is reached from another, and from the test.
@@ -198,4 +200,119 @@ fn get(host: &Host, address: &str) -> Result<String> {
         ensure!(!answer.is_empty(), "no answer");
         Ok(answer)
     })
+}
+
+fn policies_hold_for_packets_and_for_services(user: User) -> Result<()> {
+    let pair = Pair::start(user, user)?;
+    let (server, far) = (&pair.server, &pair.far);
+    let ns = server.namespace()?;
+    let mut service = web_service("far");
+    service["spec"]["selector"] = json!({"app": "there"});
+    ns.apply(&[
+        pair.web("stranger", server)?,
+        pair.web("friend", server)?,
+        pair.web("beside", far)?,
+        pair.web("there", far)?,
+        service,
+    ])?;
+    let there = address_of(&ns, "there")?;
+    for name in ["stranger", "friend", "beside"] {
+        ns.wait_ready(name)?;
+    }
+    let ways = [format!("http://{there}:8080/"), "http://far/".to_owned()];
+    let fetch =
+        |pod: &str, url: &str| inside(&ns, pod, &format!("timeout 1 wget -q -O - {url} || echo refused"));
+    let expect = |pod: &str, answer: &str| -> Result<()> {
+        for url in &ways {
+            eventually(&format!("{answer:?} to {pod} from {url}"), || {
+                has(&fetch(pod, url)?, &[answer])
+            })?;
+        }
+        Ok(())
+    };
+    for pod in ["stranger", "friend", "beside"] {
+        expect(pod, "Hello from there")?;
+    }
+    let policy = |spec: Value| json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "p"}, "spec": spec});
+    ns.apply(&[policy(json!({
+        "podSelector": {"matchLabels": {"app": "there"}}, "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}], "ports": [{"port": "http"}]}],
+    }))])?;
+    for pod in ["stranger", "beside"] {
+        expect(pod, "refused")?;
+    }
+    expect("friend", "Hello from there")?;
+    // A label makes a friend, and the node's own probes were never in question.
+    ns.kubectl("label pod beside app=friend --overwrite").ok()?;
+    expect("beside", "Hello from there")?;
+    ensure!(
+        skiff_tests::is_ready(&ns.get("there")?),
+        "the probe does not pass"
+    );
+
+    // What a pod sends, to other nodes and to the world.
+    let world = format!("http://{}/v2/", server.registry()?.address());
+    let reach_world = || {
+        inside(
+            &ns,
+            "stranger",
+            &format!("timeout 1 wget -q -O /dev/null {world} && echo reached || echo refused"),
+        )
+    };
+    has(&reach_world()?, &["reached"])?;
+    ns.apply(&[policy(json!({
+        "podSelector": {"matchLabels": {"app": "stranger"}}, "policyTypes": ["Egress"],
+        "egress": [{"to": [{"podSelector": {"matchLabels": {"app": "nobody"}}}]}],
+    }))])?;
+    expect("stranger", "refused")?;
+    eventually("no way to the world", || has(&reach_world()?, &["refused"]))?;
+    ns.kubectl("delete networkpolicy p").ok()?;
+    expect("stranger", "Hello from there")?;
+    eventually("the world", || has(&reach_world()?, &["reached"]))
+}
+
+fn partitions_new_addresses_and_dead_nodes_heal(user: User) -> Result<()> {
+    let pair = Pair::start(user, user)?;
+    let (server, far) = (&pair.server, &pair.far);
+    let ns = server.namespace()?;
+    let mut service = web_service("far");
+    service["spec"]["selector"] = json!({"app": "there"});
+    ns.apply(&[pair.web("here", server)?, pair.web("there", far)?, service])?;
+    let (here, there) = (address_of(&ns, "here")?, address_of(&ns, "there")?);
+    let ping = |pod: &str, to: &str| {
+        inside(
+            &ns,
+            pod,
+            &format!("ping -c 1 -W 1 {to} >/dev/null && echo yes || echo no"),
+        )
+    };
+    let fetch = || inside(&ns, "here", "timeout 2 wget -q -O - http://far/ || echo failed");
+    let whole = || -> Result<()> {
+        eventually("packets", || has(&ping("here", &there)?, &["yes"]))?;
+        eventually("the service", || has(&fetch()?, &["Hello from there"]))
+    };
+    whole()?;
+
+    server.part_from(far)?;
+    has(&ping("here", &there)?, &["no"])?;
+    server.rejoin()?;
+    whole()?;
+
+    // Another lease: the far node is heard of at its new address, and says so itself.
+    let begun = std::time::Instant::now();
+    far.change_address(std::net::Ipv4Addr::new(192, 168, 50, 99))?;
+    whole()?;
+    let took = begun.elapsed();
+    println!("packets and services again {took:?} after a new address");
+    let new = far.address().to_string();
+    server.wait_node(far.name(), "to say its new address", |node| {
+        let addresses = node.status.as_ref().and_then(|status| status.addresses.as_ref());
+        addresses.is_some_and(|addresses| addresses[0].address == new)
+    })?;
+    eventually("the way back", || has(&ping("there", &here)?, &["yes"]))?;
+
+    // The agent dies and comes back; its pods were there all the while.
+    far.end("agent", Signal::KILL)?;
+    far.join(server, "")?;
+    whole()
 }
