@@ -141,12 +141,12 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
     let propagation = linux.rootfs_propagation().as_deref();
     let mut root = Root::mount(&plan.rootfs, &plan.mountpoint, propagation)?;
     root.show_cgroups(cgroups, own_cgroup_namespace);
-    let mapped = std::mem::take(&mut plan.mapped_mounts);
+    let prepared = std::mem::take(&mut plan.prepared_mounts);
     root.mounts(
         plan.spec.mounts().as_deref().unwrap_or_default(),
         &plan.bundle,
         linux.mount_label().as_deref(),
-        mapped,
+        prepared,
     )?;
     root.devices(linux.devices().as_deref().unwrap_or_default())?;
     root.make_directory(process.cwd());

@@ -7,9 +7,9 @@
 mod cgroupfs;
 mod devices;
 mod hide;
-pub(crate) mod idmap;
 mod mounts;
 pub(crate) mod options;
+pub(crate) mod prepared;
 
 use std::{
     io,
@@ -38,6 +38,8 @@ pub(crate) struct Root {
     cgroups: Vec<Hierarchy>,
     /// This process is the root of a cgroup namespace.
     own_cgroup_namespace: bool,
+    /// Device nodes that this process makes can be used (not so in a user namespace).
+    own_devices: bool,
     /// What could not be done as asked and was done differently.
     pub notes: Vec<String>,
 }
@@ -90,6 +92,7 @@ impl Root {
             fd: open_path(&path)?,
             cgroups,
             own_cgroup_namespace,
+            own_devices: skiff_sys::idmap::in_first_namespace(),
             notes: Vec::new(),
         })
     }
