@@ -7,7 +7,7 @@ use oci_spec::runtime::{Process, User};
 use super::{
     args::{self, Args},
     config, console,
-    create::{check_preserved, stdio},
+    create::stdio,
     foreground::Watch,
     store::Store,
 };
@@ -22,7 +22,6 @@ use crate::{
 };
 
 pub(super) fn exec(store: &Store, args: &args::Exec, all: &Args) -> io::Result<i32> {
-    check_preserved(args.preserve_fds)?;
     let (entry, saved) = store.get(&args.id)?;
     match entry.status(&saved) {
         "running" => (),

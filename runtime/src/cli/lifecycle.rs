@@ -15,7 +15,7 @@ use rustix::{
 use skiff_sys::{pattern::Pattern, process::pidfd_signal};
 
 use super::{
-    args::{self, Kill},
+    args::{Delete, Kill},
     readiness::{Readiness, Relay},
     store::{Entry, Saved, Store},
 };
@@ -47,13 +47,16 @@ pub(super) fn start(store: &Store, id: &str) -> io::Result<i32> {
     Ok(0)
 }
 
-/// Lets a created container run. With a service manager to tell of its readiness, who waits for that gets a relay.
-pub(super) fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<Option<Relay>> {
-    let relay = match Readiness::wanted(entry.dir()).map(|readiness| readiness.listen(saved.pid)) {
-        // Created without one.
-        Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => None,
-        done => done.transpose()?,
-    };
+/// Listens for the readiness of a container that was made with a service manager to tell.
+pub(super) fn listen(entry: &Entry, saved: &Saved) -> io::Result<Option<Relay>> {
+    match Readiness::wanted(entry.dir()).map(|readiness| readiness.listen(saved.pid)) {
+        Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        done => done.transpose(),
+    }
+}
+
+/// Lets a created container run.
+pub(super) fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()> {
     let gate = entry.open_gate()?;
     let annotations = spec.annotations();
     let state = |status| hooks::state(&saved.id, status, Some(saved.pid), &saved.bundle, annotations);
@@ -66,7 +69,7 @@ pub(super) fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<Opt
         let _ = send(saved, libc::SIGKILL);
         return Err(e);
     }
-    Ok(relay)
+    Ok(())
 }
 
 pub(super) fn kill(store: &Store, args: &Kill) -> io::Result<i32> {
@@ -149,9 +152,17 @@ pub(super) fn parse_signal(text: &str) -> io::Result<i32> {
         .map_err(|_| invalid(format!("unknown signal {text:?}")))
 }
 
-pub(super) fn delete(store: &Store, args: &args::Delete) -> io::Result<i32> {
+pub(super) fn delete(store: &Store, args: &Delete, by_systemd: bool) -> io::Result<i32> {
     if !args.regex {
-        return delete_one(store, &args.id, args.force);
+        match store.get(&args.id) {
+            // Never created, or its state is lost: what is left of it goes.
+            Err(_) if args.force => recover(&store.entry(&args.id)?, by_systemd)?,
+            found => {
+                let (entry, saved) = found?;
+                delete_one(&entry, &saved, args.force)?;
+            }
+        }
+        return Ok(0);
     }
     let pattern = Pattern::new(&args.id)?;
     for (entry, _) in store
@@ -164,74 +175,62 @@ pub(super) fn delete(store: &Store, args: &args::Delete) -> io::Result<i32> {
     Ok(0)
 }
 
-fn delete_one(store: &Store, id: &str, force: bool) -> io::Result<i32> {
-    let (entry, saved) = match store.get(id) {
-        Err(_) if force => {
-            // Never created, or its state is lost: what is left of it goes.
-            return store.entry(id).and_then(|entry| recover(&entry)).map(|()| 0);
-        }
-        done => done?,
-    };
-    let status = entry.status(&saved);
+fn delete_one(entry: &Entry, saved: &Saved, force: bool) -> io::Result<()> {
+    let status = entry.status(saved);
     if matches!(status, "running" | "paused") && !force {
         return Err(invalid(format!(
             "cannot delete container {id} that is not stopped: {status}"
         )));
     }
     if status != "stopped"
-        && let Ok(fd) = send(&saved, libc::SIGKILL)
+        && let Ok(fd) = send(saved, libc::SIGKILL)
     {
         if let Some(cgroup) = &saved.cgroup {
             wake(cgroup, libc::SIGKILL);
         }
-        end(&saved, &fd)?;
+        if !ended(&fd, PROMPT)? {
+            // Frozen processes of cgroup v1 do not even die. In its own cgroup, which is not frozen, it goes on.
+            if let Some(cgroup) = &saved.cgroup {
+                cgroup.attach(saved.pid)?;
+            }
+            if !ended(&fd, PATIENCE)? {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("process {} does not end", saved.pid),
+                ));
+            }
+        }
     }
     match entry.spec() {
-        Ok(spec) => clear(&entry, &saved, &spec)?,
+        Ok(spec) => clear(entry, saved, &spec),
         // Torn: the hooks are not known any more.
         Err(_) if force => {
             if let Some(cgroup) = &saved.cgroup {
                 cgroup.remove(|| ())?;
             }
-            entry.remove()?;
+            entry.remove()
         }
-        Err(e) => return Err(e),
+        Err(e) => Err(e),
     }
-    Ok(0)
-}
-
-/// Waits for a killed process to end.
-fn end(saved: &Saved, pidfd: &OwnedFd) -> io::Result<()> {
-    if ended_within(pidfd, PROMPT)? {
-        return Ok(());
-    }
-    // Moved into a frozen cgroup (v1), where even killed processes stay: in its own, which is not frozen, it goes on.
-    if let Some(cgroup) = &saved.cgroup {
-        cgroup.attach(saved.pid)?;
-    }
-    if ended_within(pidfd, PATIENCE)? {
-        return Ok(());
-    }
-    let text = format!("process {} is killed and does not end", saved.pid);
-    Err(io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
 /// The process behind a pidfd ends within `limit`.
-fn ended_within(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
+fn ended(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
     let timeout = Timespec {
         tv_sec: limit.as_secs() as i64,
         tv_nsec: limit.subsec_nanos().into(),
     };
     // It becomes readable then.
-    let ready = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout));
-    Ok(ready.context(|| "wait for the container".into())? > 0)
+    Ok(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout))
+        .context(|| "wait for the container".into())?
+        > 0)
 }
 
 /// Removes what a creation that was cut short, or one whose state file is damaged, has left: the configuration is
 /// written before anything else is made, and names the cgroup.
-fn recover(entry: &Entry) -> io::Result<()> {
+fn recover(entry: &Entry, by_systemd: bool) -> io::Result<()> {
     if let Ok(spec) = entry.spec() {
-        match Cgroup::of(&entry.id, &spec) {
+        match Cgroup::of(&entry.id, &spec, by_systemd) {
             Ok(cgroup) => cgroup.remove(|| ())?,
             Err(e) if e.kind() == io::ErrorKind::Unsupported => (),
             Err(e) => return Err(e),

@@ -30,18 +30,6 @@ use self::args::{Args, Command};
 /// Must be called before any thread is started.
 pub fn main(args: &[OsString]) -> i32 {
     let name = OsString::from("skiff oci");
-    // Alone or after a global option.
-    if args.len() <= 3
-        && args
-            .first()
-            .is_some_and(|first| first.as_encoded_bytes().starts_with(b"-"))
-        && args
-            .last()
-            .is_some_and(|last| last == "--version" || last == "-v")
-    {
-        features::version();
-        return 0;
-    }
     let args = match Args::try_parse_from(std::iter::once(&name).chain(args)) {
         Ok(args) => args,
         Err(e) => {
@@ -72,7 +60,7 @@ fn run(args: &Args) -> io::Result<i32> {
         Command::Run(run) => create::run(&store, run, args),
         Command::State { id } => query::state(&store, id),
         Command::Kill(kill) => lifecycle::kill(&store, kill),
-        Command::Delete(delete) => lifecycle::delete(&store, delete),
+        Command::Delete(delete) => lifecycle::delete(&store, delete, args.by_systemd()),
         Command::Pause { id } => pause::pause(&store, id),
         Command::Resume { id } => pause::resume(&store, id),
         Command::Update(update) => update::update(&store, update, args),

@@ -36,7 +36,7 @@ pub(crate) struct Created {
 /// # Errors
 /// What failed, in the creator or in the new process; nothing of it is left then but the cgroup.
 pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
-    plan.mapped_mounts = rootfs::idmap::mounts(&plan.spec, &plan.bundle)?;
+    plan.prepared_mounts = rootfs::prepared::mounts(&plan.spec, &plan.bundle)?;
     let (ours, theirs) = wire::pair()?;
     let birthplace = plan
         .cgroup
@@ -126,7 +126,11 @@ fn prepare(
     {
         cgroup.attach(child.pid)?;
     }
-    tell(socket, &ToChild::Go)?;
+    let mut late = Vec::new();
+    if let (Some(cgroup), Some(resources)) = (&plan.cgroup, &plan.late_resources) {
+        late = cgroup.apply(resources, false)?;
+    }
+    wire::send(socket, &ToChild::Go, &[])?;
     let mut console = None;
     loop {
         let (message, fds) = wire::receive::<FromChild>(socket).map_err(|e| match e.kind() {
@@ -154,7 +158,10 @@ fn prepare(
                 super::hand_over(agent.as_ref().map(|agent| (agent, child.pid)), &fds)?;
             }
             FromChild::Console => console = fds.into_iter().next(),
-            FromChild::Ready(notes) => return Ok((console, notes)),
+            FromChild::Ready(mut notes) => {
+                notes.append(&mut late);
+                return Ok((console, notes));
+            }
             FromChild::Failed(failure) => return Err(failure.into()),
         }
     }

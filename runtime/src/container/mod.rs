@@ -37,7 +37,7 @@ use std::{
     path::PathBuf,
 };
 
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Spec};
 use serde::{Deserialize, Serialize};
 
 use crate::{cgroup::Cgroup, error::Failure, seccomp::Filter, supervisor::RootFs};
@@ -61,6 +61,8 @@ pub(crate) struct Plan {
     pub join: Vec<Join>,
     /// Its cgroup.
     pub cgroup: Option<Cgroup>,
+    /// Limits that are set when the process is in it.
+    pub late_resources: Option<LinuxResources>,
     /// Compiled system call filter.
     pub seccomp: Option<Filter>,
     /// Streams of the process.
@@ -73,8 +75,8 @@ pub(crate) struct Plan {
     pub keyring: bool,
     /// How many descriptors of the creator, from 3 on, the process keeps.
     pub preserve_fds: u32,
-    /// Id-mapped mounts by their place in the mount list, which only the creator may be able to make.
-    pub mapped_mounts: HashMap<usize, OwnedFd>,
+    /// Mounts by their place in the mount list that only the creator may be able to make.
+    pub prepared_mounts: HashMap<usize, OwnedFd>,
     /// Where the process waits for its start; `None`: on the creator's socket.
     pub gate: Option<OwnedFd>,
 }

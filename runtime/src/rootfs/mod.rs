@@ -7,10 +7,9 @@
 mod cgroupfs;
 mod devices;
 mod hide;
-pub(crate) mod idmap;
 mod mounts;
 pub(crate) mod options;
-pub(crate) mod procfs;
+pub(crate) mod prepared;
 
 use std::{
     io,
@@ -35,8 +34,12 @@ const LONGEST_OPTIONS: usize = 4000;
 pub(crate) struct Root {
     /// Its directory, on top of everything mounted there so far.
     fd: OwnedFd,
-    /// How to find out about our cgroups, until somebody had to know.
-    membership: Option<Membership>,
+    /// The cgroups this process is in, as the host names them.
+    cgroups: Vec<Hierarchy>,
+    /// This process is the root of a cgroup namespace.
+    own_cgroup_namespace: bool,
+    /// Device nodes that this process makes can be used (not so in a user namespace).
+    own_devices: bool,
     /// What could not be done as asked and was done differently.
     pub notes: Vec<String>,
 }
@@ -126,7 +129,9 @@ impl Root {
         }
         Ok(Root {
             fd: open_path(&path)?,
-            membership: None,
+            cgroups,
+            own_cgroup_namespace,
+            own_devices: skiff_sys::idmap::in_first_namespace(),
             notes: Vec::new(),
         })
     }

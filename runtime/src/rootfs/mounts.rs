@@ -27,22 +27,19 @@ use crate::{
 const SUPERBLOCK_FLAGS: &[&str] = &["sync", "dirsync", "lazytime", "mand"];
 
 impl Root {
-    /// Carries out the mount list. Relative sources of bind mounts start at `bundle`; those in `mapped` (by place in the
-    /// list) are mounts already that have only to be attached. New file systems get the SELinux `label`.
+    /// Carries out the mount list. Relative sources of bind mounts start at `bundle`; those in `prepared` (by place in
+    /// the list) are mounts already that have only to be attached. New file systems get the SELinux `label`.
     pub fn mounts(
         &mut self,
         mounts: &[Mount],
         bundle: &Path,
         label: Option<&str>,
-        mut mapped: HashMap<usize, OwnedFd>,
+        mut prepared: HashMap<usize, OwnedFd>,
     ) -> io::Result<()> {
         let label = label.filter(|label| !label.is_empty() && lsm::active("selinux"));
         for (at, mount) in mounts.iter().enumerate() {
-            let done = match mapped.remove(&at) {
-                Some(tree) => {
-                    let options = Options::parse(mount.options().as_deref().unwrap_or_default());
-                    self.place(&tree, mount.destination(), &options)
-                }
+            let done = match prepared.remove(&at) {
+                Some(tree) => self.prepared(&tree, mount),
                 None => self.one(mount, bundle, label),
             };
             done.context(|| {
@@ -126,6 +123,19 @@ impl Root {
                 self.file_system(fs_type, mount, &options)
             }
         }
+    }
+
+    /// Attaches a mount that the creator has made. Made outside, it is a peer of its source; like what is bound in here it
+    /// is to hear of the source's mounts but not tell of its own.
+    fn prepared(&mut self, tree: &OwnedFd, mount: &Mount) -> io::Result<()> {
+        let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+        let slave = MountAttr {
+            propagation: libc::MS_SLAVE,
+            recursive: true,
+            ..Default::default()
+        };
+        mount_setattr(tree.as_fd(), &slave).context(|| "set mount propagation".into())?;
+        self.place(tree, mount.destination(), &options)
     }
 
     /// Binds `source` (host) to `destination` (container).
