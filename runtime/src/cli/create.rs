@@ -120,6 +120,9 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
         args,
         preserve_fds: keep.count,
     };
+    if let Some(readiness) = Readiness::wanted(entry.dir()) {
+        readiness.prepare(&mut spec)?;
+    }
     let made = making.make(&spec, &mut told);
     super::notes(all, &told);
     match made {

@@ -142,7 +142,7 @@ fn process(args: &args::Exec, own: Option<&Process>, told: &mut Vec<String>) -> 
             names.extend(args.cap.iter().cloned());
             capabilities[set] = names.into();
         }
-        super::config::drop_unknown(&mut capabilities, &mut Vec::new());
+        config::drop_unknown(&mut capabilities, told);
         process.set_capabilities(serde_json::from_value(capabilities).context(|| "read --cap".into())?);
     }
     Ok(process)

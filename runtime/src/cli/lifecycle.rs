@@ -41,9 +41,7 @@ pub(super) fn start(store: &Store, id: &str) -> io::Result<i32> {
             return Err(invalid(format!("cannot start a container in the {status} state")));
         }
     }
-    let relay = listen(&entry, &saved)?;
-    begin(&entry, &saved, &entry.spec()?)?;
-    if let Some(relay) = relay {
+    if let Some(relay) = begin(&entry, &saved, &entry.spec()?)? {
         relay.wait(open(&saved)?)?;
     }
     Ok(0)
@@ -167,12 +165,12 @@ pub(super) fn delete(store: &Store, args: &Delete, by_systemd: bool) -> io::Resu
         return Ok(0);
     }
     let pattern = Pattern::new(&args.id)?;
-    for (entry, saved) in store
+    for (entry, _) in store
         .all()?
         .iter()
         .filter(|(entry, _)| pattern.matches(&entry.id))
     {
-        delete_one(entry, saved, args.force)?;
+        delete_one(store, &entry.id, args.force)?;
     }
     Ok(0)
 }
@@ -181,8 +179,7 @@ fn delete_one(entry: &Entry, saved: &Saved, force: bool) -> io::Result<()> {
     let status = entry.status(saved);
     if matches!(status, "running" | "paused") && !force {
         return Err(invalid(format!(
-            "cannot delete container {} that is not stopped: {status}",
-            entry.id
+            "cannot delete container {id} that is not stopped: {status}"
         )));
     }
     if status != "stopped"

@@ -118,7 +118,9 @@ fn prepare(
         let gids = ranges(linux.and_then(|l| l.gid_mappings().as_deref()));
         write_id_maps(child.pid, &uids, &gids)
             .context(|| "write the id maps of the user namespace".into())?;
+        tell(socket, &ToChild::Mapped)?;
     }
+    // The first move into a cgroup after a while waits for all processors: the child makes its mounts meanwhile.
     if let Some(cgroup) = &plan.cgroup
         && !born_in_cgroup
     {
@@ -162,6 +164,14 @@ fn prepare(
             }
             FromChild::Failed(failure) => return Err(failure.into()),
         }
+    }
+}
+
+/// Sends a message to the child. One that has failed and gone has left its reason in the socket, which is read next.
+fn tell(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
+    match wire::send(socket, message, &[]) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
     }
 }
 

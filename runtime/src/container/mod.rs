@@ -3,7 +3,8 @@
 //! ```text
 //! creator (supervisor or `skiff oci create`)            init (the container's first process)
 //!   create::create ── clone3(all namespaces at once) ──►  init::run
-//!   id maps, cgroup ──────────── Go ───────────────────►  mounts, devices, masks
+//!   id maps ────────────────── Mapped ─────────────────►  namespaces, mounts
+//!   cgroup, meanwhile ─────────── Go ──────────────────►  cgroup namespace and mount, devices
 //!   prestart, createRuntime hooks ◄── NeedHooks ────────
 //!   ───────────────────────── HooksDone ───────────────►  createContainer hooks, pivot_root, terminal,
 //!                              ◄── Console (descriptor)   user, capabilities, rlimits
@@ -128,7 +129,9 @@ enum FromChild {
 /// What the creator tells the new process.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum ToChild {
-    /// Id maps are written and the cgroup is joined.
+    /// The id maps of its user namespace are written.
+    Mapped,
+    /// It is in its cgroup.
     Go,
     HooksDone,
     /// The creator has written down what it takes to remove this process: it may wait at its own gate now.

@@ -140,15 +140,7 @@ impl Root {
 
     /// Binds `source` (host) to `destination` (container).
     pub(super) fn bind(&mut self, source: &Path, destination: &Path, options: &Options) -> io::Result<()> {
-        let tree = match open_tree(source, options.bind_recursive) {
-            // In a user namespace mounts below are locked to the one above: without them it may not be copied.
-            Err(e) if e.raw_os_error() == Some(libc::EINVAL) && !options.bind_recursive => {
-                open_tree(source, true)
-            }
-            done => done,
-        }
-        .context(|| format!("open {source:?}"))?;
-        self.place(&tree, destination, options)
+        self.place(&bind_source(source, options)?, destination, options)
     }
 
     /// Attaches a mount of a directory or file, with the attributes asked for.
@@ -158,12 +150,17 @@ impl Root {
         let kind = if directory { Kind::Directory } else { Kind::File };
         let target = make_in_root(self.fd.as_fd(), destination, kind)
             .context(|| format!("make {destination:?} in the root file system"))?;
+        self.check_target(&target, tree)?;
         attach(tree, &target)
     }
 
     /// Mounts a new instance of a file system.
     fn file_system(&mut self, fs_type: &str, mount: &Mount, options: &Options) -> io::Result<()> {
-        let target = make_in_root(self.fd.as_fd(), mount.destination(), Kind::Directory)?;
+        let target = if matches!(fs_type, "proc" | "sysfs") {
+            self.plain_directory(mount.destination())?
+        } else {
+            make_in_root(self.fd.as_fd(), mount.destination(), Kind::Directory)?
+        };
         let mut options = options.clone();
         if fs_type == "tmpfs" && !options.data.iter().any(|word| word.starts_with("mode=")) {
             // As it was before, unless asked otherwise (/tmp stays sticky).
@@ -186,6 +183,7 @@ impl Root {
             copy_up(&target, &tree)?;
         }
         change(&tree, options)?;
+        self.check_target(&target, &tree)?;
         attach(&tree, &target)
     }
 
@@ -196,6 +194,18 @@ impl Root {
         attach(&tree, &target)?;
         Ok(tree)
     }
+}
+
+/// A detached copy of what is to be bound.
+pub(super) fn bind_source(source: &Path, options: &Options) -> io::Result<OwnedFd> {
+    match open_tree(source, options.bind_recursive) {
+        // In a user namespace mounts below are locked to the one above: without them it may not be copied.
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) && !options.bind_recursive => {
+            open_tree(source, true)
+        }
+        done => done,
+    }
+    .context(|| format!("open {source:?}"))
 }
 
 /// A detached mount of a new file system.
