@@ -7,7 +7,12 @@ use http::{HeaderValue, Method, Response, header};
 use serde_json::Value;
 use skiff_resources::{Part, Resource};
 
-use super::{App, body::Body, respond::Answer, route::Call};
+use super::{
+    App,
+    body::Body,
+    respond::{self, Answer},
+    route::Call,
+};
 use crate::{
     registry::{
         self, Binding, DeleteOptions, Patch, PatchFormat, RequestContext, Target, Written, api_version_of,
@@ -161,6 +166,9 @@ async fn get(app: &App, call: Call, resource: &'static Resource) -> Result<Respo
     Ok(Answer::new(200, bytes, accepted).into_response(call.request.headers(), &call.query))
 }
 
+/// Lists from this size on are sent piece by piece.
+const PIECES_FROM: usize = 256 << 10;
+
 async fn list(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
     let (accepted, view) = view(&call, resource)?;
     let options = ListOptions::from_query(&call.query, false)?;
@@ -168,6 +176,15 @@ async fn list(app: &App, call: Call, resource: &'static Resource) -> Result<Resp
         .registry
         .list(resource, &call.info.namespace, &options)
         .await?;
+    let headers = call.request.headers();
+    if list.item_bytes() >= PIECES_FROM
+        && accepted.format == Format::Json
+        && view.is_plain()
+        && respond::is_sent_as_it_is(headers, &call.query)
+    {
+        let (size, pieces) = list.into_pieces(&api_version_of(resource), &resource.kind);
+        return Ok(respond::pieces(size, pieces));
+    }
     let bytes = view.list(&app.registry, resource, &list)?;
     Ok(Answer::new(200, bytes, accepted).into_response(call.request.headers(), &call.query))
 }
