@@ -44,6 +44,9 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
         _ => Identity::first(),
     };
     identity.save(&paths.data)?;
+    if command.recover {
+        crate::recover::run(paths, identity.id, command.yes)?;
+    }
     let fixed = Fixed::check(args, &paths.data)?;
     let pki = Arc::new(Pki::open(&paths.pki())?);
     write_kubeconfigs(paths, &pki, address, None)?;
