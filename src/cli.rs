@@ -144,15 +144,15 @@ pub struct AgentArgs {
     pub token: Option<String>,
     #[command(flatten)]
     pub node: NodeArgs,
-    /// As given to the server
-    #[arg(long, default_value = "10.244.0.0/16", value_name = "CIDR")]
-    pub cluster_cidr: Ipv4Net,
-    /// As given to the server
-    #[arg(long, default_value = "10.96.0.0/16", value_name = "CIDR")]
-    pub service_cidr: Ipv4Net,
-    /// As given to the server
-    #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
-    pub cluster_domain: String,
+    /// Addresses of pods [default: what the server says; anything else is refused]
+    #[arg(long, value_name = "CIDR")]
+    pub cluster_cidr: Option<Ipv4Net>,
+    /// Addresses of services [default: what the server says; anything else is refused]
+    #[arg(long, value_name = "CIDR")]
+    pub service_cidr: Option<Ipv4Net>,
+    /// Domain of the cluster's DNS names [default: what the server says; anything else is refused]
+    #[arg(long, value_name = "DOMAIN")]
+    pub cluster_domain: Option<String>,
 }
 
 #[derive(Args, Clone)]

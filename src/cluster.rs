@@ -10,7 +10,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cli::{NodeArgs, ServerArgs},
+    cli::{AgentArgs, NodeArgs, ServerArgs},
     paths::Paths,
 };
 
@@ -24,6 +24,9 @@ pub struct Fixed {
     /// DNS domain.
     pub cluster_domain: String,
 }
+
+/// Where they are kept, in the data directory.
+const FILE: &str = "cluster.json";
 
 impl Fixed {
     /// Compares the settings with those of the first start, or records them at the first.
@@ -49,7 +52,7 @@ impl Fixed {
             now.cluster_cidr,
             now.service_cidr
         );
-        let path = data.join("cluster.json");
+        let path = data.join(FILE);
         // A file cut short by a crash at the very first start is as good as none.
         if let Some(first) = std::fs::read(&path)
             .ok()
@@ -65,15 +68,15 @@ impl Fixed {
             );
             return Ok(now);
         }
-        skiff_control::pki::write_private(&path, &serde_json::to_string(&now)?)?;
+        now.record(data)?;
         Ok(now)
     }
 }
 
 impl Fixed {
-    /// The settings of the first start, or the defaults when there was none.
+    /// The settings of the first start, or those the server told when this node joined, or the defaults.
     pub fn recorded(data: &Path) -> Self {
-        let recorded = std::fs::read(data.join("cluster.json"))
+        let recorded = std::fs::read(data.join(FILE))
             .ok()
             .and_then(|b| serde_json::from_slice(&b).ok());
         recorded.unwrap_or_else(|| Self {
@@ -81,6 +84,36 @@ impl Fixed {
             service_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16),
             cluster_domain: "cluster.local".into(),
         })
+    }
+
+    /// Keeps the settings for later starts.
+    pub fn record(&self, data: &Path) -> Result<()> {
+        let text = serde_json::to_string(self)?;
+        skiff_control::pki::write_private(&data.join(FILE), &text)?;
+        Ok(())
+    }
+
+    /// Compares with what an agent was started with: it can't have other settings than its server.
+    pub fn agree(&self, args: &AgentArgs) -> Result<()> {
+        let agrees = args
+            .cluster_cidr
+            .is_none_or(|cidr| cidr.trunc() == self.cluster_cidr)
+            && args
+                .service_cidr
+                .is_none_or(|cidr| cidr.trunc() == self.service_cidr)
+            && args
+                .cluster_domain
+                .as_ref()
+                .is_none_or(|domain| *domain == self.cluster_domain);
+        ensure!(
+            agrees,
+            "the server has --cluster-cidr {} --service-cidr {} --cluster-domain {}: leave these options out, the agent \
+             learns them when it joins",
+            self.cluster_cidr,
+            self.service_cidr,
+            self.cluster_domain
+        );
+        Ok(())
     }
 }
 
@@ -137,6 +170,7 @@ pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<ski
         data_dir: paths.data.join("agent"),
         run_dir: paths.run.join("agent"),
         kubeconfig: paths.node_kubeconfig(),
+        key: String::new(),
         node_name: node_name(node.node_name.as_deref())?,
         node_ip: node.node_ip,
         labels: node.node_label.clone(),

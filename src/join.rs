@@ -3,9 +3,11 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes};
 use hyper_util::rt::TokioIo;
+use kube::config::Kubeconfig;
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
@@ -15,9 +17,11 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
 use skiff_control::pki::{self, Pki};
 
-use crate::{paths::Paths, server};
+use crate::{cluster::Fixed, paths::Paths, server};
 
 /// Prints the token of this server.
 pub fn print_token(paths: &Paths) -> Result<()> {
@@ -29,8 +33,42 @@ pub fn print_token(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// Asks the server behind `url` for a certificate for `node` and writes the agent's kubeconfig.
-pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
+/// What the agent has from joining.
+pub struct Joined {
+    key_pem: String,
+    /// What names our key for the server.
+    pub key: String,
+}
+
+impl Joined {
+    /// Of the kubeconfig that joining, or `skiff up`, has written; `None` before that.
+    pub fn load(paths: &Paths) -> Result<Option<Self>> {
+        let path = paths.node_kubeconfig();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let kubeconfig = Kubeconfig::read_from(&path).with_context(|| format!("read {path:?}"))?;
+        let user = kubeconfig.auth_infos.into_iter().find_map(|user| user.auth_info);
+        let data = user.and_then(|user| user.client_key_data).context("the key")?;
+        let pem = BASE64_STANDARD.decode(data.expose_secret()).context("the key")?;
+        let key_pem = String::from_utf8(pem).context("the key")?;
+        let key = rcgen::KeyPair::from_pem(&key_pem).context("the key")?;
+        Ok(Some(Self {
+            key: pki::key_name(&key),
+            key_pem,
+        }))
+    }
+}
+
+/// Asks the server behind `url` for a certificate for `node` and writes the agent's kubeconfig and what the agent must know
+/// of the cluster. A node that joins again keeps its key: another one would not get the name.
+pub fn join(
+    paths: &Paths,
+    url: &str,
+    token: &str,
+    node: &str,
+    node_ip: Option<std::net::IpAddr>,
+) -> Result<()> {
     let pin = token
         .strip_prefix('K')
         .and_then(|t| t.split_once("::"))
@@ -40,14 +78,24 @@ pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
         .strip_prefix("https://")
         .ok_or_else(|| anyhow!("{url:?} is not the URL of a server: https://host:port"))?
         .trim_end_matches('/');
-    let key = rcgen::KeyPair::generate()?;
+    let key = match Joined::load(paths).ok().flatten() {
+        Some(known) => rcgen::KeyPair::from_pem(&known.key_pem)?,
+        None => rcgen::KeyPair::generate()?,
+    };
     let csr = rcgen::CertificateParams::default()
         .serialize_request(&key)?
         .pem()?;
-    let body = serde_json::json!({"token": token, "node": node, "csr": csr}).to_string();
-    let (ca_pem, certificate_pem) = server::runtime()?
+    let body = serde_json::json!({"token": token, "node": node, "csr": csr, "address": node_ip});
+    let (ca_pem, answer) = server::runtime()?
         .block_on(request(authority, &pin, body))
         .with_context(|| format!("join {url}"))?;
+    let certificate_pem = answer["certificate"]
+        .as_str()
+        .context("the server's answer has no certificate")?
+        .to_owned();
+    let fixed: Fixed = serde_json::from_value(answer["cluster"].clone())
+        .context("the server's answer does not describe the cluster")?;
+    fixed.record(&paths.data)?;
     let identity = pki::Identity {
         certificate_pem,
         key_pem: key.serialize_pem(),
@@ -62,8 +110,8 @@ pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
     Ok(())
 }
 
-/// `POST /skiff/v1/join`; returns the CA and our certificate.
-async fn request(authority: &str, pin: &str, body: String) -> Result<(String, String)> {
+/// `POST /skiff/v1/join`; returns the CA and the answer. An address that `body` lacks is that of the connection.
+async fn request(authority: &str, pin: &str, mut body: Value) -> Result<(String, Value)> {
     let address: SocketAddr = tokio::net::lookup_host(authority)
         .await
         .with_context(|| format!("look up {authority}"))?
@@ -81,6 +129,9 @@ async fn request(authority: &str, pin: &str, body: String) -> Result<(String, St
     let tcp = tokio::net::TcpStream::connect(address)
         .await
         .with_context(|| format!("connect to {address}"))?;
+    if body["address"].is_null() {
+        body["address"] = serde_json::json!(tcp.local_addr()?.ip());
+    }
     let name = ServerName::try_from("kubernetes").context("server name")?;
     let tls = tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
@@ -91,30 +142,26 @@ async fn request(authority: &str, pin: &str, body: String) -> Result<(String, St
     let request = Request::post("/skiff/v1/join")
         .header("host", authority)
         .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body)))?;
+        .body(Full::new(Bytes::from(body.to_string())))?;
     let response = sender.send_request(request).await?;
     let status = response.status();
     let bytes = response.into_body().collect().await?.to_bytes();
     if !status.is_success() {
-        let reason = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
+        let reason = serde_json::from_slice::<Value>(&bytes).ok();
         let reason = reason.and_then(|v| v["message"].as_str().map(str::to_owned));
         bail!(
             "the server refuses: {}",
             reason.unwrap_or_else(|| status.to_string())
         );
     }
-    let answer: serde_json::Value = serde_json::from_slice(&bytes).context("the server's answer")?;
-    let certificate = answer["certificate"]
-        .as_str()
-        .context("the server's answer has no certificate")?
-        .to_owned();
+    let answer: Value = serde_json::from_slice(&bytes).context("the server's answer")?;
     let ca = verifier
         .found
         .lock()
         .map_err(|_| anyhow!("verifier panicked"))?
         .clone()
         .context("no CA was seen")?;
-    Ok((pem::encode(&pem::Pem::new("CERTIFICATE", ca)), certificate))
+    Ok((pem::encode(&pem::Pem::new("CERTIFICATE", ca)), answer))
 }
 
 /// Accepts a server whose chain holds the CA that the token pins, and that this CA has signed.

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use ipnet::Ipv4Net;
-use skiff_api::Server;
+use skiff_api::{ClusterFacts, Server};
 use skiff_store::{Leadership, Store};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -80,7 +80,14 @@ pub async fn start(config: Config) -> Result<Member> {
         node_ports: 30000..=32767,
         advertise,
         secrets_key: pki.dir().join("secrets.key"),
-        join: Some(Arc::new(Signer::new(pki.clone()))),
+        join: Some(Arc::new(Signer::new(
+            pki.clone(),
+            ClusterFacts {
+                cluster_cidr,
+                service_cidr,
+                cluster_domain,
+            },
+        ))),
     })
     .await
     .context("start the API server")?;

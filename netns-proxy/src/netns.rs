@@ -209,7 +209,18 @@ impl Namespace {
         &self.name
     }
 
-    fn send<T: Send + 'static>(
+    /// The namespace itself.
+    pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
+        &self.netns
+    }
+
+    /// Whether it is one of many that share a thread.
+    pub(crate) fn is_pod(&self) -> bool {
+        self.hops
+    }
+
+    /// Runs `work` on the namespace's thread and gives `reply`, there, what it returns.
+    pub(crate) fn send<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
         reply: impl FnOnce(io::Result<T>) + Send + 'static,
@@ -264,7 +275,10 @@ impl Namespace {
                 Some(Protocol::TCP),
             )?;
             socket.set_reuse_address(true)?;
-            listen(&socket, address)?;
+            if address.is_ipv6() {
+                socket.set_only_v6(!address.ip().is_unspecified())?;
+            }
+            listen(&socket, &SockAddr::from(address))?;
             Ok(socket.into())
         })
         .await?
@@ -324,10 +338,7 @@ impl AsFd for Namespace {
 
 /// Binds and listens, with what accepted sockets inherit: no delay, and a keepalive that notices a peer whose
 /// interface vanished within about two minutes.
-pub(crate) fn listen(socket: &Socket, address: SocketAddr) -> io::Result<()> {
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
+pub(crate) fn listen(socket: &Socket, address: &SockAddr) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(
         &socket2::TcpKeepalive::new()
@@ -335,7 +346,7 @@ pub(crate) fn listen(socket: &Socket, address: SocketAddr) -> io::Result<()> {
             .with_interval(Duration::from_secs(15))
             .with_retries(4),
     )?;
-    socket.bind(&SockAddr::from(address))?;
+    socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 

@@ -47,11 +47,11 @@ impl Dialer for Here {
 fn proxy() -> Result<Proxy> {
     let here = Namespace::current("test")?;
     let dialer = Arc::new(Here(Arc::clone(&here)));
-    Ok(Proxy::new(Config {
+    Ok(Proxy::start(Config {
         node: Arc::clone(&here),
         host: here,
         dialer,
-    }))
+    })?)
 }
 
 fn ready(addresses: &[SocketAddr]) -> Vec<Backend> {

@@ -40,6 +40,8 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Kubeconfig with the node's client certificate.
     pub kubeconfig: PathBuf,
+    /// What names the key of that certificate, for the server to know this node by.
+    pub key: String,
     /// Node name, lower case.
     pub node_name: String,
     /// The node's address; `None`: that of the route to the API server.

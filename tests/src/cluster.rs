@@ -25,7 +25,11 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Background, Namespace, Output, Process, Registry, Role, User, Words, leftovers::Traces, need, process,
+    Background, Namespace, Output, Process, Registry, Role, User, Words,
+    leftovers::{self, Traces},
+    need,
+    netns::Netns,
+    process,
     user::Program,
 };
 
@@ -37,6 +41,8 @@ pub struct Cluster {
     id_range: bool,
     /// `state/{data,run}` for skiff, which must be empty in the end, and `home` for kubectl.
     dir: TempDir,
+    /// The host's, or one of its own on a [`Lan`](crate::Lan).
+    netns: Option<Netns>,
     port: u16,
     program: Program,
     kubectl: PathBuf,
@@ -87,6 +93,17 @@ impl Cluster {
 
     /// Folders and a port, but nothing runs yet: see [`Self::up`].
     pub fn new(user: User) -> Result<Self> {
+        Self::prepare(user, None, free_port()?)
+    }
+
+    /// As [`Self::new`], in a network namespace, whose registry is this one.
+    pub(crate) fn in_network(user: User, netns: Netns, port: u16, registry: Arc<Registry>) -> Result<Self> {
+        let cluster = Self::prepare(user, Some(netns), port)?;
+        let _ = cluster.registry.set(registry);
+        Ok(cluster)
+    }
+
+    fn prepare(user: User, netns: Option<Netns>, port: u16) -> Result<Self> {
         user.available()?;
         let kubectl = need("kubectl")?;
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -99,16 +116,19 @@ impl Cluster {
             fs::create_dir(dir.path().join(name))?;
             user.own(&dir.path().join(name))?;
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?;
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(2).enable_all();
+        if let Some(netns) = netns.clone() {
+            runtime.on_thread_start(move || netns.enter());
+        }
+        let runtime = runtime.build()?;
         Ok(Self {
             user,
             id_range: true,
             program: Program::find(user)?,
             dir,
-            port: free_port()?,
+            netns,
+            port,
             kubectl,
             runtime: Some(runtime),
             client: OnceLock::new(),
@@ -167,6 +187,7 @@ impl Cluster {
                 .current_dir("/");
             command = outer;
         }
+        let mut command = self.in_its_network(command);
         command
             .args(words.words())
             .env("SKIFF_DATA_DIR", self.data_dir())
@@ -178,6 +199,22 @@ impl Cluster {
             .env_remove("XDG_DATA_HOME")
             .env_remove("KUBECONFIG");
         Ok(command)
+    }
+
+    /// The command, run where the cluster is.
+    pub(crate) fn in_its_network(&self, command: Command) -> Command {
+        match &self.netns {
+            Some(netns) => netns.wrap(&command),
+            None => command,
+        }
+    }
+
+    /// Runs `work` on this thread in the cluster's network: sockets made there are its own.
+    pub fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.netns {
+            Some(netns) => netns.inside(work),
+            None => work(),
+        }
     }
 
     /// Runs kubectl as the administrator.
@@ -195,7 +232,7 @@ impl Cluster {
 
     /// [`Self::kubectl`] as a command that is not started yet.
     pub fn kubectl_command(&self, words: impl Words) -> Command {
-        let mut command = Command::new(&self.kubectl);
+        let mut command = self.in_its_network(Command::new(&self.kubectl));
         command
             .args(words.words())
             .env("KUBECONFIG", self.kubeconfig())
@@ -231,7 +268,7 @@ impl Cluster {
 
     /// Runs a future to its end on the cluster's runtime.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime().block_on(future)
+        self.inside(|| self.runtime().block_on(future))
     }
 
     /// The runtime of the cluster's clients.
@@ -307,13 +344,18 @@ impl Cluster {
     pub fn last_words(&self) -> String {
         let mut text = String::new();
         for role in ["monitor", "server", "agent"] {
-            let log = fs::read(self.data_dir().join(format!("logs/{role}.log"))).unwrap_or_default();
-            let log = String::from_utf8_lossy(&log).into_owned();
-            let lines: Vec<&str> = log.lines().collect();
-            text.push_str(&format!(
-                "--- {role}\n{}\n",
-                lines[lines.len().saturating_sub(15)..].join("\n")
-            ));
+            // Those of a host on a network of its own were started by the test.
+            for folder in [self.data_dir().join("logs"), self.home()] {
+                let Ok(log) = fs::read(folder.join(format!("{role}.log"))) else {
+                    continue;
+                };
+                let log = String::from_utf8_lossy(&log).into_owned();
+                let lines: Vec<&str> = log.lines().collect();
+                text.push_str(&format!(
+                    "--- {role}\n{}\n",
+                    lines[lines.len().saturating_sub(15)..].join("\n")
+                ));
+            }
         }
         text
     }
@@ -339,6 +381,9 @@ impl Cluster {
         let traces = self.traces();
         let down = self.skiff("down --purge");
         let mut left = traces.left(self.dir.path());
+        if let Some(netns) = &self.netns {
+            left.extend(leftovers::in_network(netns));
+        }
         if down.code != 0 {
             left.push(down.to_string());
         }

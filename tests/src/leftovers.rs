@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use crate::process::{self, Process};
+use crate::{
+    netns::Netns,
+    process::{self, Process},
+};
 
 /// What there is of a cluster outside its folder while it runs, to be looked for when it has stopped.
 #[derive(Debug, Default)]
@@ -44,6 +47,21 @@ fn own_name(network: &Path) -> String {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     });
     format!("skiff-{:03x}", hash & 0x0fff)
+}
+
+/// What is in the network of a host of its own beside what its maker put there, a line each.
+pub(crate) fn in_network(netns: &Netns) -> Vec<String> {
+    let links = netns.ip("-oneline link show").unwrap_or_default();
+    let links = links
+        .lines()
+        .filter(|line| !line.contains(": lo:") && !line.contains(": eth0@"));
+    let tables = crate::run(netns.command("nft").args(["list", "tables"]));
+    let tables = tables.map(|output| output.stdout).unwrap_or_default();
+    let tables = tables.lines().filter(|line| line.contains("skiff"));
+    links
+        .map(|line| format!("link {line}"))
+        .chain(tables.map(|line| format!("nftables {line}")))
+        .collect()
 }
 
 impl Traces {

@@ -171,11 +171,12 @@ fn service(name: &str, address: &str, protocol: Protocol, port: u16, backends: &
 }
 
 fn proxy_of(network: &Arc<PodNetwork>) -> Proxy {
-    Proxy::new(proxy::Config {
+    Proxy::start(proxy::Config {
         node: network.node(),
         host: network.host(),
         dialer: Arc::clone(network) as Arc<dyn proxy::Dialer>,
     })
+    .expect("threads for the proxy")
 }
 
 async fn pods_reach_each_other_and_a_service_of_theirs() -> Result<()> {

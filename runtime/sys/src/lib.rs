@@ -6,6 +6,7 @@
 pub mod device;
 pub mod idmap;
 pub mod mount;
+pub mod net;
 pub mod path;
 pub mod process;
 pub mod pty;

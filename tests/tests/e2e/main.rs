@@ -4,6 +4,7 @@ mod clients;
 mod faults;
 mod kubectl;
 mod lifecycle;
+mod nodes;
 mod pods;
 
 /// Fails unless the text has all these parts.
