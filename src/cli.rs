@@ -213,6 +213,9 @@ pub struct NodeArgs {
     /// Label of this node, key=value
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub node_label: Vec<(String, String)>,
+    /// Address of this machine that node ports listen on [default: all]
+    #[arg(long, value_name = "ADDRESS")]
+    pub node_port_address: Vec<IpAddr>,
     /// Most pods on this node
     #[arg(long, default_value_t = 250, value_name = "N")]
     pub max_pods: u32,
@@ -234,15 +237,15 @@ pub struct AgentArgs {
     pub token: Option<String>,
     #[command(flatten)]
     pub node: NodeArgs,
-    /// As given to the server
-    #[arg(long, default_value = "10.244.0.0/16", value_name = "CIDR")]
-    pub cluster_cidr: Ipv4Net,
-    /// As given to the server
-    #[arg(long, default_value = "10.96.0.0/16", value_name = "CIDR")]
-    pub service_cidr: Ipv4Net,
-    /// As given to the server
-    #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
-    pub cluster_domain: String,
+    /// Addresses of pods [default: what the server says; anything else is refused]
+    #[arg(long, value_name = "CIDR")]
+    pub cluster_cidr: Option<Ipv4Net>,
+    /// Addresses of services [default: what the server says; anything else is refused]
+    #[arg(long, value_name = "CIDR")]
+    pub service_cidr: Option<Ipv4Net>,
+    /// Domain of the cluster's DNS names [default: what the server says; anything else is refused]
+    #[arg(long, value_name = "DOMAIN")]
+    pub cluster_domain: Option<String>,
 }
 
 #[derive(Args, Clone)]

@@ -10,7 +10,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cli::{NodeArgs, ServerArgs},
+    cli::{AgentArgs, NodeArgs, ServerArgs},
     paths::Paths,
 };
 
@@ -24,6 +24,9 @@ pub struct Fixed {
     /// DNS domain.
     pub cluster_domain: String,
 }
+
+/// Where they are kept, in the data directory.
+const FILE: &str = "cluster.json";
 
 impl Fixed {
     /// Compares the settings with those of the first start, or records them at the first.
@@ -68,20 +71,43 @@ impl Fixed {
 
     /// Writes the settings down, for later starts to be compared with.
     pub fn record(&self, data: &Path) -> Result<()> {
-        let path = data.join("cluster.json");
+        let path = data.join(FILE);
         skiff_control::pki::write_private(&path, &serde_json::to_string(self)?)?;
         Ok(())
     }
 
-    /// The settings of the first start, or the defaults when there was none.
+    /// The settings of the first start, or those the server told when this node joined, or the defaults.
     pub fn recorded(data: &Path) -> Self {
         Self::read(data).unwrap_or_default()
     }
 
     fn read(data: &Path) -> Option<Self> {
         // A file cut short by a crash at the very first start is as good as none.
-        let bytes = std::fs::read(data.join("cluster.json")).ok()?;
+        let bytes = std::fs::read(data.join(FILE)).ok()?;
         serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Compares with what an agent was started with: it can't have other settings than its server.
+    pub fn agree(&self, args: &AgentArgs) -> Result<()> {
+        let agrees = args
+            .cluster_cidr
+            .is_none_or(|cidr| cidr.trunc() == self.cluster_cidr)
+            && args
+                .service_cidr
+                .is_none_or(|cidr| cidr.trunc() == self.service_cidr)
+            && args
+                .cluster_domain
+                .as_ref()
+                .is_none_or(|domain| *domain == self.cluster_domain);
+        ensure!(
+            agrees,
+            "the server has --cluster-cidr {} --service-cidr {} --cluster-domain {}: leave these options out, the agent \
+             learns them when it joins",
+            self.cluster_cidr,
+            self.service_cidr,
+            self.cluster_domain
+        );
+        Ok(())
     }
 
     /// Spells the settings out in the arguments of a server.
@@ -157,6 +183,7 @@ pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<ski
         data_dir: paths.data.join("agent"),
         run_dir: paths.run.join("agent"),
         kubeconfig: paths.node_kubeconfig(),
+        key: String::new(),
         node_name: node_name(node.node_name.as_deref())?,
         node_ip: node.node_ip,
         labels: node.node_label.clone(),
@@ -164,6 +191,7 @@ pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<ski
         cluster_dns: dns_address(fixed.service_cidr),
         cluster_cidr: fixed.cluster_cidr,
         service_cidr: fixed.service_cidr,
+        node_port_addresses: node.node_port_address.clone(),
         max_pods: node.max_pods,
         insecure_registries: node.insecure_registry.clone(),
         mirrors: node.registry_mirror.clone(),

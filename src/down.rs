@@ -1,6 +1,6 @@
 //! `skiff down`: stops everything and leaves nothing behind.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -37,9 +37,32 @@ pub fn run(paths: &Paths, args: &DownArgs) -> Result<()> {
     Ok(())
 }
 
-fn remove(dir: &std::path::Path) -> Result<()> {
-    match std::fs::remove_dir_all(dir) {
+fn remove(dir: &Path) -> Result<()> {
+    let is_gone = |done: std::io::Result<()>| match done {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         other => other.with_context(|| format!("remove {dir:?}")),
+    };
+    // A link stands for what it points to: a folder on another disk, perhaps.
+    if let Some(target) = std::fs::read_link(dir).ok().and_then(|_| dir.canonicalize().ok()) {
+        is_gone(std::fs::remove_dir_all(target))?;
+    }
+    is_gone(std::fs::remove_dir_all(dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_link_points_to_goes_with_it() {
+        let dir = std::env::temp_dir().join(format!("skiff-down-{}", std::process::id()));
+        let (target, link) = (dir.join("target"), dir.join("link"));
+        std::fs::create_dir_all(target.join("below")).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        remove(&link).unwrap();
+        assert!(!target.exists() && link.symlink_metadata().is_err());
+        remove(&link).unwrap();
+        remove(&dir).unwrap();
+        assert!(!dir.exists());
     }
 }

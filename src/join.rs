@@ -1,11 +1,16 @@
 //! Joining a cluster: the token pins its CA, the CA signs our key.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes};
 use hyper_util::rt::TokioIo;
+use kube::config::Kubeconfig;
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
@@ -15,9 +20,11 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
 use skiff_control::pki::{self, Pki};
 
-use crate::{paths::Paths, server};
+use crate::{cluster::Fixed, paths::Paths, server};
 
 /// Prints the token for nodes, or that for servers.
 pub fn print_token(paths: &Paths, server: bool) -> Result<()> {
@@ -35,15 +42,46 @@ pub fn print_token(paths: &Paths, server: bool) -> Result<()> {
     Ok(())
 }
 
-/// Asks the server behind `url` for a certificate for `node` and writes the agent's kubeconfig.
-pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
+/// What the agent has from joining.
+pub struct Joined {
+    key_pem: String,
+    /// What names our key for the server.
+    pub key: String,
+}
+
+impl Joined {
+    /// Of the kubeconfig that joining, or `skiff up`, has written; `None` before that.
+    pub fn load(paths: &Paths) -> Result<Option<Self>> {
+        let path = paths.node_kubeconfig();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let kubeconfig = Kubeconfig::read_from(&path).with_context(|| format!("read {path:?}"))?;
+        let user = kubeconfig.auth_infos.into_iter().find_map(|user| user.auth_info);
+        let data = user.and_then(|user| user.client_key_data).context("the key")?;
+        let pem = BASE64_STANDARD.decode(data.expose_secret()).context("the key")?;
+        let key_pem = String::from_utf8(pem).context("the key")?;
+        let key = rcgen::KeyPair::from_pem(&key_pem).context("the key")?;
+        Ok(Some(Self {
+            key: pki::key_name(&key),
+            key_pem,
+        }))
+    }
+}
+
+/// Asks the server behind `url` for a certificate for `node` and writes the agent's kubeconfig and what the agent must know
+/// of the cluster. A node that joins again keeps its key: another one would not get the name.
+pub fn join(paths: &Paths, url: &str, token: &str, node: &str, node_ip: Option<IpAddr>) -> Result<()> {
     let pin = pin(token, 'K').context("`skiff token` on a server prints the token of nodes")?;
     let authority = authority(url)?;
-    let key = rcgen::KeyPair::generate()?;
+    let key = match Joined::load(paths).ok().flatten() {
+        Some(known) => rcgen::KeyPair::from_pem(&known.key_pem)?,
+        None => rcgen::KeyPair::generate()?,
+    };
     let csr = rcgen::CertificateParams::default()
         .serialize_request(&key)?
         .pem()?;
-    let body = serde_json::json!({"token": token, "node": node, "csr": csr}).to_string();
+    let body = |local: IpAddr| json!({"token": token, "node": node, "csr": csr, "address": node_ip.unwrap_or(local)});
     let (ca_pem, answer) = server::runtime()?
         .block_on(post(authority, pin, "/skiff/v1/join", body))
         .with_context(|| format!("join {url}"))?;
@@ -51,6 +89,9 @@ pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
         .as_str()
         .context("the server's answer has no certificate")?
         .to_owned();
+    let fixed: Fixed = serde_json::from_value(answer["cluster"].clone())
+        .context("the server's answer does not describe the cluster")?;
+    fixed.record(&paths.data)?;
     let identity = pki::Identity {
         certificate_pem,
         key_pem: key.serialize_pem(),
@@ -79,13 +120,14 @@ pub fn authority(url: &str) -> Result<&str> {
         .ok_or_else(|| anyhow!("{url:?} is not the URL of a server: https://host:port"))
 }
 
-/// Posts JSON to a server whose CA is the pinned one; returns that CA's certificate and the answer.
+/// Posts JSON to a server whose CA is the pinned one; returns that CA's certificate and the answer. `body` is told the
+/// address of this machine on the way to that server.
 pub async fn post(
     authority: &str,
     pin: &str,
     path: &str,
-    body: String,
-) -> Result<(String, serde_json::Value)> {
+    body: impl FnOnce(IpAddr) -> Value,
+) -> Result<(String, Value)> {
     let address: SocketAddr = tokio::net::lookup_host(authority)
         .await
         .with_context(|| format!("look up {authority}"))?
@@ -103,6 +145,7 @@ pub async fn post(
     let tcp = tokio::net::TcpStream::connect(address)
         .await
         .with_context(|| format!("connect to {address}"))?;
+    let body = body(tcp.local_addr()?.ip()).to_string();
     let name = ServerName::try_from("kubernetes").context("server name")?;
     let tls = tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
@@ -118,14 +161,14 @@ pub async fn post(
     let status = response.status();
     let bytes = response.into_body().collect().await?.to_bytes();
     if !status.is_success() {
-        let reason = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
+        let reason = serde_json::from_slice::<Value>(&bytes).ok();
         let reason = reason.and_then(|v| v["message"].as_str().map(str::to_owned));
         bail!(
             "the server refuses: {}",
             reason.unwrap_or_else(|| status.to_string())
         );
     }
-    let answer: serde_json::Value = serde_json::from_slice(&bytes).context("the server's answer")?;
+    let answer: Value = serde_json::from_slice(&bytes).context("the server's answer")?;
     let ca = verifier
         .found
         .lock()

@@ -15,6 +15,7 @@ mod output;
 mod paths;
 mod process;
 mod recover;
+mod scope;
 mod server;
 mod snapshot;
 mod status;

@@ -43,9 +43,9 @@ pub fn join(
             "cluster_domain": args.cluster_domain,
         }),
     };
-    let body = serde_json::to_string(&request)?;
+    let body = serde_json::to_value(&request)?;
     let (_, answer) = server::runtime()?
-        .block_on(post(authority(url)?, pin, &format!("{PATH}/join"), body))
+        .block_on(post(authority(url)?, pin, &format!("{PATH}/join"), |_| body))
         .with_context(|| format!("join {url}"))?;
     let answer: JoinAnswer = serde_json::from_value(answer).context("the answer of the member")?;
     let fixed: Fixed = serde_json::from_value(answer.fixed).context("the settings of the cluster")?;

@@ -22,7 +22,7 @@ use crate::{
     cli::{NodeArgs, ServerArgs, UpArgs},
     paths::Paths,
     process::{self, Process},
-    server,
+    scope, server,
 };
 
 /// How long a child may take to end before it is killed.
@@ -58,7 +58,7 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
     }
     signals.thread_block()?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-    let notify_path = paths.run.join("notify.sock");
+    let notify_path = process::notify_socket(&paths.run);
     let _ = std::fs::remove_file(&notify_path);
     let notify = UnixDatagram::bind(&notify_path).with_context(|| format!("listen on {notify_path:?}"))?;
     notify.set_nonblocking(true)?;
@@ -125,7 +125,13 @@ impl Child {
             .append(true)
             .open(&log_path)
             .with_context(|| format!("open {log_path:?}"))?;
-        let child = Command::new(process::own_program())
+        let program = process::own_program();
+        let mut command = if self.role == "agent" {
+            scope::command(&program)
+        } else {
+            Command::new(program)
+        };
+        let child = command
             .args([
                 "--data-dir".as_ref(),
                 paths.data.as_os_str(),
@@ -288,6 +294,11 @@ fn agent_arguments(node: &NodeArgs, server: &ServerArgs) -> Vec<String> {
     out.push(format!("--max-pods={}", node.max_pods));
     out.extend(node.node_name.iter().map(|n| format!("--node-name={n}")));
     out.extend(node.node_ip.map(|a| format!("--node-ip={a}")));
+    out.extend(
+        node.node_port_address
+            .iter()
+            .map(|a| format!("--node-port-address={a}")),
+    );
     out.extend(
         node.node_label
             .iter()

@@ -24,6 +24,7 @@ use crate::{
 pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
     start_logging();
     paths.create()?;
+    crate::process::register(&paths.run, "server")?;
     let args = &command.server;
     let listener = listen(args)?;
     let address = listener.local_addr()?;
@@ -71,6 +72,8 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
             () = signalled() => return Ok(()),
         };
         tracing::info!(member = id, %address, %advertise, "serving");
+        // Reading the log leaves as much free memory behind as it has bytes, in pieces that are not given back.
+        skiff_sys::process::trim_heap();
         notify::ready().context("tell that we are ready")?;
         let ended = tokio::select! {
             () = signalled() => Ok(()),

@@ -27,7 +27,11 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
     check::essentials().context("this machine can't run skiff yet (`skiff check` explains)")?;
     // Whatever may refuse comes before anything is written: a refused first start must not fix the cluster's settings.
     let node = cluster::node_name(args.node.node_name.as_deref())?;
-    let running = |role| Process::load(&process::file(&paths.run, role));
+    // One that was killed a moment ago is as good as gone, but only when it is gone can another take its place.
+    let running = |role| {
+        Process::load(&process::file(&paths.run, role))
+            .filter(|process| !process.is_dying() || !process.wait(Duration::from_secs(30)))
+    };
     let has_server = running("server").is_some();
     if running("monitor").is_none() && !has_server {
         port_is_free(args)?;

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use ipnet::Ipv4Net;
-use skiff_api::Server;
+use skiff_api::{ClusterFacts, Server};
 use skiff_store::{FirstStart, Leadership, Store};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -136,7 +136,14 @@ pub async fn start(config: Config) -> Result<Member> {
         node_ports: 30000..=32767,
         advertise,
         secrets_key: pki.dir().join("secrets.key"),
-        join: Some(Arc::new(Signer::new(pki.clone()))),
+        join: Some(Arc::new(Signer::new(
+            pki.clone(),
+            ClusterFacts {
+                cluster_cidr,
+                service_cidr,
+                cluster_domain,
+            },
+        ))),
         members: Some(membership.clone()),
     });
     let server = tokio::select! {

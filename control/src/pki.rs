@@ -271,6 +271,21 @@ pub fn ca_pin(ca_pem: &str) -> String {
     der_pin(&pem::parse(ca_pem).map(|p| p.into_contents()).unwrap_or_default())
 }
 
+/// What names a public key: hex SHA-256 of it.
+pub fn key_name(key: &impl rcgen::PublicKeyData) -> String {
+    der_pin(key.der_bytes())
+}
+
+/// [`key_name`] of the key of a certificate signing request.
+///
+/// # Errors
+/// [`PkiError::Request`] when it does not parse.
+pub fn request_key(csr_pem: &str) -> Result<String, PkiError> {
+    let request =
+        CertificateSigningRequestParams::from_pem(csr_pem).map_err(|e| PkiError::Request(e.to_string()))?;
+    Ok(key_name(&request.public_key))
+}
+
 /// The names and addresses a server certificate is for.
 pub fn server_names(addresses: &[IpAddr], extra: &[String], domain: &str) -> Vec<String> {
     let mut names: Vec<String> = [

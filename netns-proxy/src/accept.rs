@@ -1,6 +1,6 @@
 //! Accepts connections for ever, also when descriptors run out.
 
-use std::{fs::File, io, net::SocketAddr, time::Duration};
+use std::{fs::File, io, net::SocketAddr, os::fd::AsFd, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
@@ -19,13 +19,13 @@ impl Default for Reserve {
 
 impl Reserve {
     /// Accepts one connection with the reserved descriptor and resets it. False when even that failed.
-    fn shed(&self, listener: &TcpListener) -> bool {
+    pub(crate) fn shed(&self, listener: &impl AsFd) -> bool {
         let mut reserve = self.0.lock();
         drop(reserve.take());
         let accepted = rustix::net::accept(listener);
         let shed = accepted.is_ok();
         if let Ok(stream) = &accepted {
-            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            crate::relay::abort(stream);
         }
         drop(accepted);
         *reserve = File::open("/dev/null").ok();

@@ -25,7 +25,12 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
-use crate::{netns::Namespace, port::Shared, relay::with_scratch, tcp::Held};
+use crate::{
+    metrics::add,
+    netns::Namespace,
+    port::{Held, Shared},
+    pump::with_scratch,
+};
 
 /// How long a flow lives without a datagram in either direction.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
@@ -43,9 +48,13 @@ pub(crate) struct ServiceSocket {
     wildcard: bool,
 }
 
-/// Listens on `address` in `namespace`.
-pub(crate) async fn listen(namespace: &Namespace, address: SocketAddr) -> io::Result<ServiceSocket> {
-    let socket = UdpSocket::from_std(namespace.udp_socket(address).await?)?;
+/// Listens on `address` in `namespace`; `foreign`: it need not have that address yet.
+pub(crate) async fn listen(
+    namespace: &Namespace,
+    address: SocketAddr,
+    foreign: bool,
+) -> io::Result<ServiceSocket> {
+    let socket = UdpSocket::from_std(namespace.udp(address, foreign).await?)?;
     let wildcard = address.is_ipv4() && address.ip().is_unspecified();
     if wildcard {
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
@@ -215,7 +224,7 @@ fn receive(port: &Shared, socket: &ServiceSocket, flows: &Flows) -> Received {
             // An ICMP error about an earlier answer.
             Err(_) => return Received::Done,
         };
-        port.metrics.received.inc_by(length as u64);
+        add(&port.metrics.received, length as u64);
         let mut flows = flows.0.lock();
         if let Some(flow) = flows.get(&key) {
             *flow.used.lock() = Instant::now();
@@ -231,7 +240,7 @@ fn receive(port: &Shared, socket: &ServiceSocket, flows: &Flows) -> Received {
         if flows.len() < MOST_FLOWS {
             return Received::First(key, scratch[..length].into());
         }
-        port.metrics.failures.inc();
+        add(&port.metrics.failures, 1);
         Received::Done
     })
 }
@@ -243,14 +252,15 @@ async fn begin(port: &Arc<Shared>, socket: &Arc<ServiceSocket>, flows: &Arc<Flow
         .balancer
         .lock()
         .pick(client, &[], Clock::now(), &mut rand::rng());
-    let Some(backend) = picked else { return };
-    let held = Held::new(port, backend);
-    port.metrics.connections.inc();
+    let Some(load) = picked else { return };
+    let backend = load.address;
+    let held = Held::new(port, load);
+    add(&port.metrics.connections, 1);
     let to_backend = match connect(port, backend).await {
         Ok(socket) => Arc::new(socket),
         Err(error) => {
             debug!(service = %port.service, %backend, %error, "no UDP socket for a backend");
-            port.metrics.failures.inc();
+            add(&port.metrics.failures, 1);
             port.balancer.lock().failed(backend, Clock::now());
             return;
         }
@@ -307,8 +317,8 @@ async fn answers(
             Ok(Ok(())) => {}
             // Nobody listens there (ICMP).
             Ok(Err(error)) => {
-                debug!(service = %port.service, backend = %held.backend, %error, "UDP backend refused");
-                port.balancer.lock().failed(held.backend, Clock::now());
+                debug!(service = %port.service, backend = %held.load.address, %error, "UDP backend refused");
+                port.balancer.lock().failed(held.load.address, Clock::now());
                 break;
             }
             Err(_) if *used.lock() + IDLE > Instant::now() => continue,
@@ -316,7 +326,7 @@ async fn answers(
         }
         let received = with_scratch(|scratch| {
             let length = from_backend.try_recv(scratch)?;
-            port.metrics.sent.inc_by(length as u64);
+            add(&port.metrics.sent, length as u64);
             let _ = socket.answer(&key, &scratch[..length]);
             io::Result::Ok(())
         });

@@ -47,11 +47,11 @@ impl Dialer for Here {
 fn proxy() -> Result<Proxy> {
     let here = Namespace::current("test")?;
     let dialer = Arc::new(Here(Arc::clone(&here)));
-    Ok(Proxy::new(Config {
+    Ok(Proxy::start(Config {
         node: Arc::clone(&here),
         host: here,
         dialer,
-    }))
+    })?)
 }
 
 fn ready(addresses: &[SocketAddr]) -> Vec<Backend> {
@@ -77,6 +77,7 @@ fn service(to: SocketAddr, protocol: Protocol, backends: Vec<Backend>) -> Servic
         }],
         affinity: None,
         host_addresses: Vec::new(),
+        external: Vec::new(),
     }
 }
 

@@ -69,6 +69,24 @@ pub trait Join: Send + Sync + 'static {
     async fn sign_node(&self, token: &str, node: &str, csr_pem: &str) -> Result<String, JoinError>;
     /// A node known by its certificate renews it.
     async fn renew_node(&self, node: &str, csr_pem: &str) -> Result<String, JoinError>;
+    /// What names the key of a request: the same for every request with it, as nodes say in [`NODE_KEY`].
+    fn key(&self, csr_pem: &str) -> Result<String, JoinError>;
+    /// What every node must know of the cluster.
+    fn facts(&self) -> ClusterFacts;
+}
+
+/// Annotation of a Node: what names the key it has joined with. Another key does not get its name.
+pub const NODE_KEY: &str = "skiff.dev/key";
+
+/// What a node that joins is told.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ClusterFacts {
+    /// Addresses of pods.
+    pub cluster_cidr: ipnet::Ipv4Net,
+    /// Addresses of services.
+    pub service_cidr: ipnet::Ipv4Net,
+    /// DNS domain.
+    pub cluster_domain: String,
 }
 
 /// Why a node was refused.

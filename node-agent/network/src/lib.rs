@@ -5,15 +5,17 @@
 
 //!
 //! The way in: [`PodNetwork::start`] makes or finds the node namespace (`node`), [`PodNetwork::attach`] connects a pod
-//! (`pod`, with an address from `address`), `egress` carries what leaves the cluster.
+//! (`pod`, with an address from `address`), `egress` carries what leaves the cluster, `tunnel` what goes to other nodes.
 
 mod address;
+mod between;
 mod egress;
 mod link;
 mod netlink;
 mod nftables;
 mod node;
 mod pod;
+mod tunnel;
 
 use std::{
     collections::HashMap,
@@ -33,6 +35,9 @@ use skiff_netns_proxy::{
     Dialer,
     netns::{Hopper, Namespace},
 };
+
+pub use between::public_key;
+pub use tunnel::{Kind as TunnelKind, Peer};
 
 /// Every pod's gateway.
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
@@ -96,6 +101,7 @@ pub struct PodNetwork {
     addresses: tokio::sync::Mutex<Addresses>,
     pods: RwLock<HashMap<Ipv4Addr, Arc<Namespace>>>,
     egress: tokio::sync::Mutex<Option<Egress>>,
+    between: between::Between,
 }
 
 impl PodNetwork {
@@ -135,6 +141,7 @@ impl PodNetwork {
             addresses: tokio::sync::Mutex::new(addresses),
             pods: RwLock::default(),
             egress: tokio::sync::Mutex::new(Some(egress)),
+            between: between::Between::default(),
             config,
         }))
     }
@@ -180,7 +187,8 @@ impl PodNetwork {
             .try_clone()
             .map_err(|source| Error::new("keep the pod's namespace", source))?;
         let builder = self.builders.namespace(pod_uid, again);
-        pod::connect(&self.node, self.node_address, &builder, address).await?;
+        let mtu = self.between.mtu();
+        pod::connect(&self.node, self.node_address, &builder, address, mtu).await?;
         self.pods
             .write()
             .insert(address, self.dialers.namespace(pod_uid, netns));

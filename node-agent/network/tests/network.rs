@@ -167,15 +167,17 @@ fn service(name: &str, address: &str, protocol: Protocol, port: u16, backends: &
         }],
         affinity: None,
         host_addresses: Vec::new(),
+        external: Vec::new(),
     }
 }
 
 fn proxy_of(network: &Arc<PodNetwork>) -> Proxy {
-    Proxy::new(proxy::Config {
+    Proxy::start(proxy::Config {
         node: network.node(),
         host: network.host(),
         dialer: Arc::clone(network) as Arc<dyn proxy::Dialer>,
     })
+    .expect("threads for the proxy")
 }
 
 async fn pods_reach_each_other_and_a_service_of_theirs() -> Result<()> {

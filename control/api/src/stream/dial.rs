@@ -60,7 +60,8 @@ async fn pump(socket: WebSocketStream<BoxStream>, far: DuplexStream, refusal: Re
         while let Ok(length @ 1..) = read.read(&mut buffer[1..]).await {
             let message = Message::binary(buffer[..=length].to_vec());
             if sink.send(message).await.is_err() {
-                return;
+                // It listens no more, but what it has said may still be on its way.
+                std::future::pending::<()>().await;
             }
         }
     };

@@ -111,7 +111,7 @@ impl Masquerade {
                 link::delete(&names.host)?;
                 link::ensure(&[link::add_veth(&names.host, UPLINK, into.as_fd())])?;
             }
-            let index = index_of(&names.host)?;
+            let index = link::index_of(&names.host)?;
             link::ensure(&[link::add_address(
                 index,
                 names.host_address,
@@ -130,7 +130,7 @@ impl Masquerade {
 
         let names = self.names.clone();
         node.run(move || -> Result<(), Error> {
-            let index = index_of(UPLINK)?;
+            let index = link::index_of(UPLINK)?;
             let default = Route {
                 device: Some(index),
                 via: Some(names.host_address),
@@ -175,13 +175,6 @@ impl Masquerade {
         let inside = inside.map_err(|source| Error::new("enter the node namespace", source))?;
         outside.and(inside.map_err(Error::from))
     }
-}
-
-fn index_of(name: &str) -> Result<u32, Error> {
-    let found = link::find(name).and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()));
-    found
-        .map(|interface| interface.index)
-        .map_err(|source| Error::new("find a new interface", source))
 }
 
 /// The host interfaces of all networks on this host.
