@@ -36,13 +36,13 @@ pub enum Command {
     /// Look at this machine: what skiff needs, what is missing, and which commands would help
     Check(CheckArgs),
     /// Run the control plane in the foreground: API server, store, scheduler, controllers
-    Server(ServerArgs),
+    Server(ServerCommand),
     /// Run the node agent in the foreground
     Agent(AgentArgs),
     /// Print the administrator's kubeconfig
     Kubeconfig(KubeconfigArgs),
-    /// Print the token that lets an agent join this server
-    Token,
+    /// Print the token that lets an agent, or a server, join this cluster
+    Token(TokenArgs),
     /// Images of this node: import, pull, list, remove
     Image(ImageArgs),
     /// The OCI runtime (the command line of runc)
@@ -88,6 +88,59 @@ pub struct CheckArgs {
 }
 
 #[derive(Args, Clone)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ServerCommand {
+    #[command(subcommand)]
+    pub action: Option<ServerAction>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Server to join as a further member, https://host:port (with --token); not needed again after the first start
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub join: Option<String>,
+    /// Token printed by `skiff token --server` on any member
+    #[arg(long, env = "SKIFF_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+}
+
+#[derive(Subcommand, Clone)]
+pub enum ServerAction {
+    /// List the members: who leads, who is there, how far behind
+    #[command(alias = "ls")]
+    List,
+    /// Take a member out of the group, dead or alive; its certificate is refused from then on
+    #[command(alias = "rm")]
+    Remove {
+        /// Its number in `skiff server list`
+        id: u64,
+    },
+}
+
+#[derive(Args, Clone)]
+pub struct TokenArgs {
+    /// For a further server (`skiff server --join`), which gets the keys of the cluster
+    #[arg(long)]
+    pub server: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TlsVersion {
+    #[value(name = "1.2")]
+    V1_2,
+    #[value(name = "1.3")]
+    V1_3,
+}
+
+impl TlsVersion {
+    /// As it is given on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
+        }
+    }
+}
+
+#[derive(Args, Clone)]
 pub struct ServerArgs {
     /// Address of the API server
     #[arg(long, default_value = "0.0.0.0", value_name = "ADDRESS")]
@@ -101,15 +154,18 @@ pub struct ServerArgs {
     /// Further names and addresses for the server's certificate
     #[arg(long, value_name = "NAME")]
     pub tls_san: Vec<String>,
-    /// Addresses of pods; each node gets a /24 of it
-    #[arg(long, default_value = "10.244.0.0/16", value_name = "CIDR")]
-    pub cluster_cidr: Ipv4Net,
-    /// Addresses of services
-    #[arg(long, default_value = "10.96.0.0/16", value_name = "CIDR")]
-    pub service_cidr: Ipv4Net,
-    /// Domain of the cluster's DNS names
-    #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
-    pub cluster_domain: String,
+    /// Addresses of pods; each node gets a /24 of it [default: 10.244.0.0/16, or what the cluster has]
+    #[arg(long, value_name = "CIDR")]
+    pub cluster_cidr: Option<Ipv4Net>,
+    /// Addresses of services [default: 10.96.0.0/16, or what the cluster has]
+    #[arg(long, value_name = "CIDR")]
+    pub service_cidr: Option<Ipv4Net>,
+    /// Domain of the cluster's DNS names [default: cluster.local, or what the cluster has]
+    #[arg(long, value_name = "DOMAIN")]
+    pub cluster_domain: Option<String>,
+    /// Oldest TLS that clients may speak
+    #[arg(long, value_name = "VERSION", default_value = "1.3")]
+    pub tls_min_version: TlsVersion,
 }
 
 #[derive(Args, Clone, Default)]
@@ -123,6 +179,9 @@ pub struct NodeArgs {
     /// Label of this node, key=value
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub node_label: Vec<(String, String)>,
+    /// Address of this machine that node ports listen on [default: all]
+    #[arg(long, value_name = "ADDRESS")]
+    pub node_port_address: Vec<IpAddr>,
     /// Most pods on this node
     #[arg(long, default_value_t = 250, value_name = "N")]
     pub max_pods: u32,

@@ -8,6 +8,7 @@ mod down;
 mod image;
 mod join;
 mod kubeconfig;
+mod members;
 mod monitor;
 mod notify;
 mod output;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, ServerAction};
 
 fn main() -> ExitCode {
     // The monitor blocks the signals it reads, and a blocked signal stays blocked in who it starts.
@@ -43,11 +44,15 @@ fn main() -> ExitCode {
         Command::Down(args) => down::run(&paths, &args),
         Command::Status => status::run(&paths),
         Command::Check(args) => return exit_code(check::run(&paths, &args)),
-        Command::Server(args) => server::run(&paths, &args),
+        Command::Server(command) => match command.action {
+            None => server::run(&paths, &command),
+            Some(ServerAction::List) => members::list(&paths),
+            Some(ServerAction::Remove { id }) => members::remove(&paths, id),
+        },
         // From here on single-threaded until the agent is in its namespaces.
         Command::Agent(args) => return agent::run(&paths, &args).map_or_else(|e| failed(&e), exit_code),
         Command::Kubeconfig(args) => kubeconfig::run(&paths, &args),
-        Command::Token => join::print_token(&paths),
+        Command::Token(args) => join::print_token(&paths, args.server),
         Command::Image(args) => image::run(&paths, &args),
         Command::Oci { .. } => unreachable!("taken before parsing"),
         Command::Completion { shell } => {

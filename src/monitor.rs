@@ -267,24 +267,38 @@ fn server_arguments(args: &ServerArgs) -> Vec<String> {
     let mut out = vec![
         format!("--listen={}", args.listen),
         format!("--port={}", args.port),
-        format!("--cluster-cidr={}", args.cluster_cidr),
-        format!("--service-cidr={}", args.service_cidr),
-        format!("--cluster-domain={}", args.cluster_domain),
+        format!("--tls-min-version={}", args.tls_min_version.name()),
     ];
+    out.extend(fixed_arguments(args));
     out.extend(args.advertise.map(|a| format!("--advertise={a}")));
     out.extend(args.tls_san.iter().map(|n| format!("--tls-san={n}")));
     out
 }
 
+/// What server and agent must have in common.
+fn fixed_arguments(server: &ServerArgs) -> Vec<String> {
+    let mut out = Vec::new();
+    out.extend(server.cluster_cidr.map(|cidr| format!("--cluster-cidr={cidr}")));
+    out.extend(server.service_cidr.map(|cidr| format!("--service-cidr={cidr}")));
+    out.extend(
+        server
+            .cluster_domain
+            .iter()
+            .map(|domain| format!("--cluster-domain={domain}")),
+    );
+    out
+}
+
 fn agent_arguments(node: &NodeArgs, server: &ServerArgs) -> Vec<String> {
-    let mut out = vec![
-        format!("--cluster-cidr={}", server.cluster_cidr),
-        format!("--service-cidr={}", server.service_cidr),
-        format!("--cluster-domain={}", server.cluster_domain),
-        format!("--max-pods={}", node.max_pods),
-    ];
+    let mut out = fixed_arguments(server);
+    out.push(format!("--max-pods={}", node.max_pods));
     out.extend(node.node_name.iter().map(|n| format!("--node-name={n}")));
     out.extend(node.node_ip.map(|a| format!("--node-ip={a}")));
+    out.extend(
+        node.node_port_address
+            .iter()
+            .map(|a| format!("--node-port-address={a}")),
+    );
     out.extend(
         node.node_label
             .iter()

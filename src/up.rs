@@ -37,7 +37,12 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
         port_is_free(args)?;
     }
     paths.create()?;
-    cluster::Fixed::check(&args.server, &paths.data)?;
+    let fixed = cluster::Fixed::check(&args.server, &paths.data)?;
+    let args = &{
+        let mut args = args.clone();
+        fixed.spell_out(&mut args.server);
+        args
+    };
     let timeout = Duration::from_secs(args.timeout);
     match running("monitor") {
         Some(monitor) => crate::output::say!("skiff runs already (process {})", monitor.pid()),

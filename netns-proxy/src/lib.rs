@@ -78,6 +78,9 @@ pub struct Service {
     pub affinity: Option<Duration>,
     /// Host IPs the host port listens on, empty: all.
     pub host_addresses: Vec<IpAddr>,
+    /// Addresses from outside the cluster (of a load balancer, external IPs) that the host listens on, with the service's
+    /// ports. They need not be the host's yet.
+    pub external: Vec<IpAddr>,
 }
 
 /// Finds the namespace a backend is dialled from: its own for a pod of this node, the host's for anything else.

@@ -83,6 +83,8 @@ pub(crate) enum Place {
     Node,
     /// The host namespace.
     Host,
+    /// The host namespace, on an address that may not be the host's yet.
+    External,
 }
 
 /// What every port needs.
@@ -97,7 +99,7 @@ impl Environment {
     fn namespace(&self, place: Place) -> &Namespace {
         match place {
             Place::Node => &self.node,
-            Place::Host => &self.host,
+            Place::Host | Place::External => &self.host,
         }
     }
 }
@@ -205,7 +207,8 @@ impl RunningPort {
         let shared = Arc::clone(&self.shared);
         match shared.protocol {
             Protocol::Tcp => {
-                let listener = match namespace.tcp_listener(address).await {
+                let foreign = place == Place::External;
+                let listener = match namespace.listener(address, foreign).await {
                     Err(error) if no_ipv6(&error, address) => {
                         namespace.tcp_listener(ipv4_instead(address)).await?
                     }
@@ -217,7 +220,7 @@ impl RunningPort {
             }
             Protocol::Udp => {
                 let flows = Arc::new(udp::Flows::default());
-                let socket = udp::listen(namespace, address).await?;
+                let socket = udp::listen(namespace, address, place == Place::External).await?;
                 let task = tokio::spawn(udp::serve(shared, socket, Arc::clone(&flows)));
                 Ok(Listener::Udp {
                     task: AbortOnDropHandle::new(task),
@@ -276,5 +279,7 @@ fn wanted_listeners(service: &Service, port: &Port) -> Vec<(Place, SocketAddr)> 
         let each = service.host_addresses.iter();
         wanted.extend(each.map(|&ip| (Place::Host, SocketAddr::new(ip, node_port))));
     }
+    let external = service.external.iter();
+    wanted.extend(external.map(|&ip| (Place::External, SocketAddr::new(ip, port.port))));
     wanted
 }

@@ -48,9 +48,13 @@ pub(crate) struct ServiceSocket {
     wildcard: bool,
 }
 
-/// Listens on `address` in `namespace`.
-pub(crate) async fn listen(namespace: &Namespace, address: SocketAddr) -> io::Result<ServiceSocket> {
-    let socket = UdpSocket::from_std(namespace.udp_socket(address).await?)?;
+/// Listens on `address` in `namespace`; `foreign`: it need not have that address yet.
+pub(crate) async fn listen(
+    namespace: &Namespace,
+    address: SocketAddr,
+    foreign: bool,
+) -> io::Result<ServiceSocket> {
+    let socket = UdpSocket::from_std(namespace.udp(address, foreign).await?)?;
     let wildcard = address.is_ipv4() && address.ip().is_unspecified();
     if wildcard {
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;

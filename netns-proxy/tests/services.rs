@@ -77,6 +77,7 @@ fn service(to: SocketAddr, protocol: Protocol, backends: Vec<Backend>) -> Servic
         }],
         affinity: None,
         host_addresses: Vec::new(),
+        external: Vec::new(),
     }
 }
 

@@ -25,8 +25,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    Config, cgroup, container::Places, enter::Entered, env::field::Facts, events::Recorder, node,
-    pod::manager::Manager, services, stream, volume::etc,
+    Config, cgroup,
+    container::Places,
+    enter::Entered,
+    env::field::Facts,
+    events::Recorder,
+    node,
+    pod::manager::Manager,
+    servers::{Renewing, Servers},
+    services, stream,
+    volume::etc,
 };
 
 /// What the parts of the agent share.
@@ -115,11 +123,8 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let kubeconfig = kube::config::Kubeconfig::read_from(&config.kubeconfig)
-        .with_context(|| format!("read kubeconfig {:?}", config.kubeconfig))?;
-    let api = kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
-        .await
-        .with_context(|| format!("kubeconfig {:?}", config.kubeconfig))?;
+    let stop = CancellationToken::new();
+    let (identity, mut api) = Renewing::open(config.kubeconfig.clone()).await?;
     let host_ip = match config.node_ip {
         Some(ip) => ip,
         None => route_to(&api.cluster_url)?,
@@ -130,7 +135,19 @@ pub(crate) async fn run(
     )]
     let spawner_end = AsyncFd::with_interest(spawner.pidfd().try_clone_to_owned()?, Interest::READABLE)
         .context("watch the spawner")?;
-    let client = Client::try_from(api.clone()).context("make the API client")?;
+    let (servers, forwarder) = Servers::start(
+        authority(&api.cluster_url)?,
+        config.kubeconfig.with_file_name("servers"),
+        identity.tls(),
+        stop.clone(),
+    )
+    .await
+    .context("listen for connections to the API servers")?;
+    api.cluster_url = format!("https://{forwarder}")
+        .parse()
+        .context("our own address")?;
+    let client = identity.client(&api)?;
+    tokio::spawn(servers.follow(client.clone(), stop.clone()));
     let images = ImageStore::open(crate::image_config(&config, entered)).context("open the image store")?;
     // The first look compiles the grammar of references, which the first pod need not wait for.
     let warm = images.clone();
@@ -153,15 +170,16 @@ pub(crate) async fn run(
     });
     info!(node = agent.config.node_name, ip = %host_ip, rootless = entered.rootless, "node agent starts");
 
-    let stop = CancellationToken::new();
     let manager = Manager::start(Arc::clone(&agent));
     let (proxy, proxy_up) = watch::channel(None);
     services::start(Arc::clone(&agent), proxy_up);
     let (state, node_state) = watch::channel(node::State::default());
     node::start(Arc::clone(&agent), node_state, stop.clone());
     let network = tokio::spawn(bring_up(Arc::clone(&agent), state, proxy));
+    let tls = identity.tls();
+    tokio::spawn(identity.run(api, stop.clone()));
     tokio::spawn(stream::tunnel(
-        api,
+        (forwarder, tls),
         Arc::new(stream::Streams::new(Arc::clone(&agent), manager.clone())),
         agent.config.node_name.clone(),
         stop.clone(),
@@ -234,13 +252,18 @@ async fn try_bring_up(agent: &Arc<Agent>) -> anyhow::Result<services::Outputs> {
             network
         }
     };
-    let proxy = agent.proxy.get_or_init(|| {
-        Arc::new(Proxy::new(skiff_netns_proxy::Config {
-            node: network.node(),
-            host: network.host(),
-            dialer: Arc::clone(&network) as Arc<dyn skiff_netns_proxy::Dialer>,
-        }))
-    });
+    let proxy = match agent.proxy() {
+        Some(proxy) => proxy,
+        None => {
+            let proxy = Proxy::start(skiff_netns_proxy::Config {
+                node: network.node(),
+                host: network.host(),
+                dialer: Arc::clone(&network) as Arc<dyn skiff_netns_proxy::Dialer>,
+            })
+            .context("start the proxy of services")?;
+            agent.proxy.get_or_init(|| Arc::new(proxy))
+        }
+    };
     let listen = SocketAddr::new(IpAddr::V4(agent.config.cluster_dns), 53);
     let dns = dns::Dns::start(dns::Config {
         domain: agent.config.cluster_domain.clone(),
@@ -256,6 +279,12 @@ async fn try_bring_up(agent: &Arc<Agent>) -> anyhow::Result<services::Outputs> {
         proxy: Arc::clone(proxy),
         dns: Arc::new(dns),
     })
+}
+
+/// `host:port` of a URL.
+fn authority(url: &http::Uri) -> anyhow::Result<String> {
+    let host = url.host().context("the API server's address has no host")?;
+    Ok(format!("{host}:{}", url.port_u16().unwrap_or(443)))
 }
 
 /// Our address on the route to the API server. For a server on this machine that is a loopback address, which means

@@ -23,6 +23,7 @@ mod node;
 mod pod;
 mod probe;
 mod quantity;
+mod servers;
 mod services;
 mod stream;
 mod volume;
@@ -56,6 +57,8 @@ pub struct Config {
     pub cluster_cidr: ipnet::Ipv4Net,
     /// Service addresses.
     pub service_cidr: ipnet::Ipv4Net,
+    /// Addresses of the host that node ports listen on; empty: all.
+    pub node_port_addresses: Vec<std::net::IpAddr>,
     /// Largest number of pods.
     pub max_pods: u32,
     /// Registries spoken to without TLS.

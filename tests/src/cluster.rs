@@ -25,11 +25,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Background, Namespace, Output, Process, Registry, Role, User, Words,
-    leftovers::{self, Traces},
-    need,
-    netns::Netns,
-    process,
+    Background, Namespace, Output, Process, Registry, Role, User, Words, leftovers::Traces, need,
+    netns::Netns, process,
     user::Program,
 };
 
@@ -382,7 +379,7 @@ impl Cluster {
         let down = self.skiff("down --purge");
         let mut left = traces.left(self.dir.path());
         if let Some(netns) = &self.netns {
-            left.extend(leftovers::in_network(netns));
+            left.extend(crate::leftovers::in_network(netns));
         }
         if down.code != 0 {
             left.push(down.to_string());

@@ -11,6 +11,7 @@ mod authz;
 mod discovery;
 mod health;
 mod join;
+pub mod members;
 mod metrics;
 mod openapi;
 pub mod registry;
@@ -28,6 +29,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use skiff_store::Store;
 
+pub use members::Members;
 pub use registry::{Registry, RequestContext, Target};
 pub use request::query::{FieldValidation, ListOptions, VersionMatch};
 pub use server::{Server, StartError};
@@ -55,6 +57,8 @@ pub struct Config {
     pub secrets_key: PathBuf,
     /// Answers `POST /skiff/v1/join`; `None`: joining is off.
     pub join: Option<Arc<dyn Join>>,
+    /// The other members; `None`: there will never be any.
+    pub members: Option<Arc<dyn Members>>,
 }
 
 /// Signs the certificates of nodes that join or renew.

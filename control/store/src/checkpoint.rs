@@ -55,7 +55,7 @@ impl Image {
         }
     }
 
-    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    pub fn write(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         out.write_all(MAGIC)?;
         out.write_all(&FORMAT.to_le_bytes())?;
         let mut block = Vec::new();
@@ -161,7 +161,7 @@ impl Image {
     }
 }
 
-fn flush(out: &mut impl Write, block: &mut Vec<u8>) -> io::Result<()> {
+fn flush(out: &mut (impl Write + ?Sized), block: &mut Vec<u8>) -> io::Result<()> {
     let length = u32::try_from(block.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
     out.write_all(&length.to_le_bytes())?;
     out.write_all(&crc32fast::hash(block).to_le_bytes())?;

@@ -5,11 +5,13 @@
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
+    io::{self, BufReader, BufWriter, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+
+use crate::{checkpoint::Image, machine::Keeper};
 
 /// How long to wait for one who is just leaving: a store that was dropped, or a process that was killed.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
@@ -118,6 +120,21 @@ impl Directory {
         self.path.join("checkpoint")
     }
 
+    /// Reads the checkpoint, if there is one.
+    pub fn read_checkpoint(&self) -> Result<Option<Image>, OpenError> {
+        let path = self.checkpoint();
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed("open", &path)(source)),
+            Ok(file) => Image::read(&mut BufReader::with_capacity(64 << 10, file))
+                .map(Some)
+                .map_err(|error| OpenError::Damaged {
+                    path,
+                    reason: error.to_string(),
+                }),
+        }
+    }
+
     fn check_format(&self) -> Result<(), OpenError> {
         let path = self.path.join("FORMAT");
         let mut text = String::new();
@@ -139,6 +156,16 @@ impl Directory {
             }
             Err(source) => Err(failed("open", &path)(source)),
         }
+    }
+}
+
+impl Keeper for Directory {
+    fn replace(&self, write: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        replace(&self.checkpoint(), |file| {
+            let mut out = BufWriter::with_capacity(64 << 10, file);
+            write(&mut out)?;
+            out.flush()
+        })
     }
 }
 

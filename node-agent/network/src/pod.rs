@@ -7,8 +7,8 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
-use netlink_packet_route::address::AddressScope;
-use skiff_netns_proxy::netns::Namespace;
+use netlink_packet_route::{address::AddressScope, route::RouteType};
+use skiff_netns_proxy::netns::{KEPT_CLIENT, Namespace};
 
 use crate::{
     GATEWAY,
@@ -18,6 +18,10 @@ use crate::{
 
 /// The pod's interface, as pods know it.
 const INTERFACE: &str = "eth0";
+
+/// The routing table of answers to clients whose address was kept, and the priority of the rule that leads there.
+const KEPT_ROUTES: u8 = 102;
+const KEPT_PRIORITY: u32 = 100;
 
 /// The node's end of a pod's veth pair. Made of the address, so no two pods can have the same.
 pub(crate) fn veth_name(address: Ipv4Addr) -> String {
@@ -90,11 +94,20 @@ pub(crate) async fn connect(
             via: Some(GATEWAY),
             ..Route::new(Ipv4Net::default())
         };
+        let kept = Route {
+            kind: RouteType::Local,
+            device: Some(LOOPBACK),
+            table: KEPT_ROUTES,
+            ..Route::new(Ipv4Net::default())
+        };
         let mut requests = vec![
             link::set_up(index),
             link::add_address(index, address, 32, AddressScope::Universe),
             gateway.request(),
             default.request(),
+            // Answers to clients whose address the proxy kept go back to the proxy's socket here, not out.
+            kept.request(),
+            link::add_mark_rule(KEPT_CLIENT, KEPT_ROUTES, KEPT_PRIORITY),
         ];
         requests.extend(mtu.map(|mtu| link::set_mtu(index, mtu)));
         link::ensure(&requests)
@@ -139,6 +152,10 @@ fn prepare() -> Result<Option<link::Interface>, Refused> {
             link::sysctl("ipv4/ping_group_range", "0 65535")
                 .or_else(|_| link::sysctl("ipv4/ping_group_range", "0 0"))
         });
+        let _ = link::sysctl("ipv4/tcp_fwmark_accept", "1");
+        // Ports of connections that have ended are free after a second: without the client's address, all connections of
+        // the proxy to a pod come from one address.
+        let _ = link::sysctl("ipv4/tcp_tw_reuse", "1");
         let _ = link::sysctl("ipv4/conf/all/route_localnet", "0");
         let _ = link::sysctl("ipv4/conf/default/route_localnet", "0");
         link::set_congestion_control();

@@ -167,6 +167,7 @@ fn service(name: &str, address: &str, protocol: Protocol, port: u16, backends: &
         }],
         affinity: None,
         host_addresses: Vec::new(),
+        external: Vec::new(),
     }
 }
 

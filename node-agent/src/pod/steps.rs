@@ -179,6 +179,7 @@ fn host_ports(pod: &Pod, ip: std::net::Ipv4Addr) -> Vec<skiff_netns_proxy::Servi
                 }],
                 affinity: None,
                 host_addresses: address.filter(|ip| !ip.is_unspecified()).into_iter().collect(),
+                external: Vec::new(),
             })
         })
         .collect()

@@ -84,18 +84,18 @@ impl Store {
             ));
         }
         match builder.recursive(false).create(&entry.dir) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(io::Error::new(
-                e.kind(),
-                format!("container with id exists: {id}"),
-            )),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                Err(io::Error::new(e.kind(), "container with given ID already exists"))
+            }
             done => done.context(|| format!("make {:?}", entry.dir)).map(|()| entry),
         }
     }
 
-    fn entry(&self, id: &str) -> io::Result<Entry> {
+    /// The place of a container, whether it exists or not.
+    pub fn entry(&self, id: &str) -> io::Result<Entry> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '.');
         if id.is_empty() || matches!(id, "." | "..") || !id.chars().all(fits) {
-            return Err(invalid(format!("invalid container ID format: {id}")));
+            return Err(invalid("invalid container ID format"));
         }
         Ok(Entry {
             id: id.to_owned(),
@@ -109,10 +109,7 @@ impl Store {
         let path = entry.dir.join("state.json");
         let text = match fs::read(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(io::Error::new(
-                    e.kind(),
-                    format!("container {id:?} does not exist"),
-                ));
+                return Err(io::Error::new(e.kind(), "container does not exist"));
             }
             done => done.context(|| format!("read {path:?}"))?,
         };
@@ -138,10 +135,14 @@ impl Store {
 }
 
 impl Entry {
-    /// Writes both files.
-    pub fn save(&self, saved: &Saved, spec: &Spec) -> io::Result<()> {
-        crate::state::replace(&self.dir.join("config.json"), &serde_json::to_vec(spec)?)?;
-        crate::state::replace(&self.dir.join("state.json"), &serde_json::to_vec(saved)?)
+    /// Writes the configuration.
+    pub fn save_config(&self, spec: &Spec) -> io::Result<()> {
+        crate::state::replace(&self.dir.join("config.json"), &serde_json::to_vec(spec)?)
+    }
+
+    /// Writes the state, with which the container exists.
+    pub fn save(&self, saved: &Saved) -> io::Result<()> {
+        crate::state::replace_durably(&self.dir.join("state.json"), &serde_json::to_vec(saved)?)
     }
 
     /// The configuration at the time of creation.
@@ -196,6 +197,8 @@ impl Entry {
             "stopped"
         } else if self.gate_path().exists() {
             "created"
+        } else if saved.cgroup.as_ref().is_some_and(Cgroup::frozen) {
+            "paused"
         } else {
             "running"
         }
@@ -225,11 +228,11 @@ mod tests {
         store.make("a_b+c-1.2").unwrap();
         assert_eq!(
             store.make("a_b+c-1.2").unwrap_err().to_string(),
-            "container with id exists: a_b+c-1.2"
+            "container with given ID already exists"
         );
         assert_eq!(
             store.get("nope").unwrap_err().to_string(),
-            "container \"nope\" does not exist"
+            "container does not exist"
         );
         assert!(store.all().unwrap().is_empty());
     }

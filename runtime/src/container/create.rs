@@ -12,8 +12,8 @@ use skiff_sys::{
     process::{Child, Forked, clone3},
 };
 
-use super::{FromChild, Plan, ToChild, fork::fork_after, hooks, init};
-use crate::{error::Context, wire};
+use super::{Agent, FromChild, Plan, ToChild, fork::fork_after, hooks, init};
+use crate::{error::Context, rootfs, wire};
 
 /// How long a new process may take to become ready (a bind mount's file server may not answer).
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,7 +35,8 @@ pub(crate) struct Created {
 ///
 /// # Errors
 /// What failed, in the creator or in the new process; nothing of it is left then but the cgroup.
-pub(crate) fn create(plan: Plan) -> io::Result<Created> {
+pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
+    plan.mapped_mounts = rootfs::idmap::mounts(&plan.spec, &plan.bundle)?;
     let (ours, theirs) = wire::pair()?;
     let birthplace = plan
         .cgroup
@@ -70,6 +71,11 @@ pub(crate) fn create(plan: Plan) -> io::Result<Created> {
             Err(e)
         }
     }
+}
+
+/// Tells a process with a gate of its own that it need not end with its creator any more: somebody else can find it.
+pub(crate) fn keep(created: &Created) -> io::Result<()> {
+    wire::send(&created.gate, &ToChild::Kept, &[])
 }
 
 /// Kills and reaps a child that is not wanted any more.
@@ -134,18 +140,16 @@ fn prepare(
         match message {
             FromChild::NeedHooks => {
                 if let Some(all) = plan.spec.hooks() {
-                    let state = hooks::state(
-                        &plan.id,
-                        "creating",
-                        Some(child.pid),
-                        &plan.bundle,
-                        plan.spec.annotations(),
-                    );
+                    let state = creating(plan, child);
                     #[allow(deprecated, reason = "prestart hooks must still run")]
                     hooks::run("prestart", all.prestart(), &state)?;
                     hooks::run("createRuntime", all.create_runtime(), &state)?;
                 }
                 wire::send(socket, &ToChild::HooksDone, &[])?;
+            }
+            FromChild::Listener => {
+                let agent = Agent::of(&plan.spec, creating(plan, child));
+                super::hand_over(agent.as_ref().map(|agent| (agent, child.pid)), &fds)?;
             }
             FromChild::Console => console = fds.into_iter().next(),
             FromChild::Ready(notes) => return Ok((console, notes)),
@@ -154,7 +158,13 @@ fn prepare(
     }
 }
 
-fn ranges(mappings: Option<&[LinuxIdMapping]>) -> Vec<IdRange> {
+fn creating(plan: &Plan, child: &Child) -> serde_json::Value {
+    let annotations = plan.spec.annotations();
+    hooks::state(&plan.id, "creating", Some(child.pid), &plan.bundle, annotations)
+}
+
+/// Mappings as the kernel takes them.
+pub(crate) fn ranges(mappings: Option<&[LinuxIdMapping]>) -> Vec<IdRange> {
     mappings
         .unwrap_or_default()
         .iter()

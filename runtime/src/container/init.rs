@@ -9,7 +9,7 @@ use std::{
 use nix::sched::CloneFlags;
 use oci_spec::runtime::LinuxNamespaceType;
 
-use super::{FromChild, Plan, Stdio, ToChild, hooks, process};
+use super::{FromChild, Plan, Stdio, ToChild, hooks, process, schedule};
 use crate::{
     cgroup::hierarchy,
     error::{Context, Failure, invalid},
@@ -29,6 +29,10 @@ pub(super) fn run(mut plan: Plan, socket: OwnedFd) -> ! {
             let starter = match gate {
                 None => socket,
                 Some(gate) => {
+                    // Not before somebody who comes later can find us: until then we end with the creator.
+                    if !matches!(wire::receive::<ToChild>(&socket), Ok((ToChild::Kept, _))) {
+                        skiff_sys::process::exit(1);
+                    }
                     drop(socket);
                     match accept(&gate) {
                         Ok(starter) => starter,
@@ -80,7 +84,7 @@ fn begin(plan: &Plan, program: process::Program, starter: &OwnedFd, by_creator: 
             return e;
         }
     }
-    program.execute()
+    program.execute(starter.as_fd())
 }
 
 fn expect(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
@@ -104,6 +108,9 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
     let linux = plan.spec.linux().clone().unwrap_or_default();
     let mut notes = Vec::new();
     process::early(&process, &mut notes)?;
+    if plan.keyring {
+        process::keyring(&plan.id, &mut notes)?;
+    }
 
     // Our cgroups as the host names them, before a cgroup namespace makes this one the root.
     let cgroups = hierarchy::own().unwrap_or_default();
@@ -134,7 +141,13 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
     let propagation = linux.rootfs_propagation().as_deref();
     let mut root = Root::mount(&plan.rootfs, &plan.mountpoint, propagation)?;
     root.show_cgroups(cgroups, own_cgroup_namespace);
-    root.mounts(plan.spec.mounts().as_deref().unwrap_or_default(), &plan.bundle)?;
+    let mapped = std::mem::take(&mut plan.mapped_mounts);
+    root.mounts(
+        plan.spec.mounts().as_deref().unwrap_or_default(),
+        &plan.bundle,
+        linux.mount_label().as_deref(),
+        mapped,
+    )?;
     root.devices(linux.devices().as_deref().unwrap_or_default())?;
     root.make_directory(process.cwd());
     if let Some(all) = plan.spec.hooks() {
@@ -190,7 +203,16 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
         };
         skiff_sys::process::set_personality(domain).context(|| "set the personality".into())?;
     }
-    let program = process::prepare(&process, plan.seccomp.as_ref(), plan.die_with_parent, &mut notes)?;
+    if let Some(policy) = linux.memory_policy() {
+        schedule::memory_policy(policy)?;
+    }
+    let setting = process::Setting {
+        seccomp: plan.seccomp.as_ref(),
+        die_with_parent: plan.die_with_parent,
+        preserve_fds: plan.preserve_fds,
+        creator: socket.as_fd(),
+    };
+    let program = process::prepare(&process, &setting, &mut notes)?;
     wire::send(socket, &FromChild::Ready(notes), &[])?;
     Ok(program)
 }
@@ -259,11 +281,17 @@ fn time_namespace(linux: &oci_spec::runtime::Linux) -> io::Result<()> {
 
 /// Sets one sysctl of the current namespaces; `key` with dots or slashes.
 pub(crate) fn set_sysctl(key: &str, value: &str) -> io::Result<()> {
-    // With a slash in the key, dots are literal (net/ipv4/conf/eth0.1/…).
-    let path = if key.contains('/') {
-        key.to_owned()
-    } else {
-        key.replace('.', "/")
+    // The first of both is the separator, and the other stands for it (net/ipv4/conf/eth0.1/…, net.ipv4.conf.eth0/1.…).
+    let path: String = match key.find(['.', '/']) {
+        Some(at) if key.as_bytes()[at] == b'.' => key
+            .chars()
+            .map(|c| match c {
+                '.' => '/',
+                '/' => '.',
+                c => c,
+            })
+            .collect(),
+        _ => key.to_owned(),
     };
     if Path::new(&path)
         .components()

@@ -7,6 +7,7 @@
 mod cgroupfs;
 mod devices;
 mod hide;
+pub(crate) mod idmap;
 mod mounts;
 pub(crate) mod options;
 
@@ -51,6 +52,15 @@ impl Root {
             },
             Some(word) => Propagation::parse(word)
                 .ok_or_else(|| crate::error::invalid(format!("rootfsPropagation {word:?} is not known")))?,
+        };
+        // What is unbindable can't be copied either: the new root is made so when it is in place.
+        let first = if first.kind == libc::MS_UNBINDABLE {
+            Propagation {
+                kind: libc::MS_PRIVATE,
+                ..first
+            }
+        } else {
+            first
         };
         rustix::mount::mount_change("/", first.flags()).context(|| "set the propagation of /".into())?;
         let path = match rootfs {
@@ -112,14 +122,17 @@ impl Root {
 
     /// Makes the root the calling process's `/` and lets go of everything else.
     pub fn enter(self, readonly: bool, propagation: Option<&str>, no_pivot: bool) -> io::Result<Vec<String>> {
+        let old = open_path(Path::new("/"))?;
         rustix::process::fchdir(&self.fd).context(|| "enter the root file system".into())?;
         if no_pivot {
             // On an initramfs there is nothing that pivot_root could put away.
             rustix::mount::mount_move(".", "/").context(|| "move the root file system to /".into())?;
             rustix::process::chroot(".").context(|| "chroot".into())?;
         } else {
-            // With "." twice the old root lands on top of the new one, and is the one that "." then unmounts.
+            // With "." twice the old root lands on top of the new one. It must be the one that is made a slave, so that
+            // unmounting it is seen nowhere else, and that is unmounted.
             rustix::process::pivot_root(".", ".").context(|| "pivot_root".into())?;
+            rustix::process::fchdir(&old).context(|| "enter the old root".into())?;
             rustix::mount::mount_change(
                 ".",
                 MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,

@@ -5,6 +5,7 @@ mod faults;
 mod kubectl;
 mod lifecycle;
 mod nodes;
+mod members;
 mod pods;
 
 /// Fails unless the text has all these parts.

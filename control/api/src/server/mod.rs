@@ -8,25 +8,25 @@ mod route;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 pub(crate) use route::Call;
+use route::Peer;
 
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use skiff_auth::{User, token::TokenError, token::Tokens};
+use skiff_auth::{token::TokenError, token::Tokens};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Config, Join,
+    Config, Join, Members,
     authn::TokenCache,
     discovery::Discovery,
     metrics::Metrics,
     openapi::OpenApi,
     registry::{self, Codec, KeyError, Parts, Registry},
-    status::Status,
     stream::Tunnels,
 };
 
@@ -59,6 +59,7 @@ pub(crate) struct App {
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
     pub(crate) join: Option<Arc<dyn Join>>,
+    pub(crate) members: Option<Arc<dyn Members>>,
     pub(crate) stop: CancellationToken,
     /// The first objects are there.
     pub(crate) ready: tokio::sync::watch::Receiver<bool>,
@@ -104,6 +105,7 @@ impl Server {
             discovery: Discovery::new(),
             openapi: OpenApi::default(),
             join: config.join,
+            members: config.members,
             stop: stop.clone(),
             ready: ready.clone(),
         });
@@ -201,20 +203,11 @@ async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, 
         .1
         .peer_certificates()
         .and_then(|chain| chain.first());
-    // A certificate that verified but names nobody is no identity, and no reason to treat its owner as anonymous.
-    let user: Arc<Result<Option<User>, Status>> = Arc::new(match certificate {
-        None => Ok(None),
-        Some(leaf) => skiff_auth::authn::from_certificate(leaf)
-            .map(Some)
-            .map_err(|error| {
-                tracing::debug!(%peer, %error, "client certificate without a user");
-                Status::unauthorized()
-            }),
-    });
+    let remote = Arc::new(Peer::of(certificate, peer));
     let stop = app.stop.clone();
     let service = service_fn(move |request| {
-        let (app, user) = (app.clone(), user.clone());
-        async move { Ok::<_, std::convert::Infallible>(route::handle(app, request, &user).await) }
+        let (app, remote) = (app.clone(), remote.clone());
+        async move { Ok::<_, std::convert::Infallible>(route::handle(app, request, &remote).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder

@@ -158,7 +158,17 @@ async fn get(app: &App, call: Call, resource: &'static Resource) -> Result<Respo
     let object = app.registry.get(&target(&call, resource), at_least).await?;
     let value = || (*app.registry.parse(&object.entry).unwrap_or_default()).clone();
     let bytes = view.object(resource, &object.bytes, value, true);
-    Ok(Answer::new(200, bytes, accepted).into_response(call.request.headers(), &call.query))
+    let mut answer = Answer::new(200, bytes, accepted);
+    answer.warnings = stale(app, at_least);
+    Ok(answer.into_response(call.request.headers(), &call.query))
+}
+
+/// The warning of a read that took what is here although no leader can say whether it is the newest.
+fn stale(app: &App, at_least: Option<skiff_store::Revision>) -> Vec<String> {
+    let leader = app.registry.store().leadership().borrow().leader;
+    let may_be = at_least.is_some() && leader.is_none();
+    let text = "this server has no contact with a majority of the servers: what it shows may be out of date";
+    may_be.then(|| text.to_owned()).into_iter().collect()
 }
 
 async fn list(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
@@ -169,7 +179,9 @@ async fn list(app: &App, call: Call, resource: &'static Resource) -> Result<Resp
         .list(resource, &call.info.namespace, &options)
         .await?;
     let bytes = view.list(&app.registry, resource, &list)?;
-    Ok(Answer::new(200, bytes, accepted).into_response(call.request.headers(), &call.query))
+    let mut answer = Answer::new(200, bytes, accepted);
+    answer.warnings = stale(app, options.resource_version);
+    Ok(answer.into_response(call.request.headers(), &call.query))
 }
 
 async fn watch(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {

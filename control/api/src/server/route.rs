@@ -1,9 +1,10 @@
 //! One request: who, may they, and who answers it.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
+use rustls::pki_types::CertificateDer;
 use skiff_auth::{Decision, User};
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
     respond::{self, Answer},
 };
 use crate::{
-    authn, authz, health, join,
+    authn, authz, health, join, members,
     request::{RequestInfo, accept, query::Query},
     status::Status,
     stream,
@@ -27,11 +28,39 @@ pub(crate) struct Call {
     pub(crate) request: Request<Incoming>,
 }
 
-pub(super) async fn handle(
-    app: Arc<App>,
-    request: Request<Incoming>,
-    certificate: &Result<Option<User>, Status>,
-) -> Response<Body> {
+/// Who is at the other end of a connection.
+pub(super) struct Peer {
+    /// Where it is.
+    pub(super) address: SocketAddr,
+    /// The user of its certificate, if it has one. A certificate that verified but names nobody is no identity, and no
+    /// reason to treat its owner as anonymous.
+    user: Result<Option<User>, Status>,
+    /// The hash of its certificate's key; empty without one.
+    key: String,
+}
+
+impl Peer {
+    pub(super) fn of(certificate: Option<&CertificateDer<'_>>, address: SocketAddr) -> Self {
+        let Some(leaf) = certificate else {
+            return Self {
+                address,
+                user: Ok(None),
+                key: String::new(),
+            };
+        };
+        let user = skiff_auth::authn::from_certificate(leaf);
+        Self {
+            address,
+            user: user.map(Some).map_err(|error| {
+                tracing::debug!(%address, %error, "client certificate without a user");
+                Status::unauthorized()
+            }),
+            key: skiff_auth::authn::key_hash(leaf).unwrap_or_default(),
+        }
+    }
+}
+
+pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
     let begun = Instant::now();
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let info = RequestInfo::parse(request.method(), request.uri().path(), &query);
@@ -43,7 +72,7 @@ pub(super) async fn handle(
             .resource(&info.group, &info.version, &info.resource)
             .is_some();
     let call_info = info.clone();
-    let mut response = match answer(&app, request, call_info, query, certificate).await {
+    let mut response = match answer(&app, request, call_info, query, peer).await {
         Ok(response) => response,
         Err(status) => respond::failure(&status, &headers),
     };
@@ -68,9 +97,18 @@ async fn answer(
     request: Request<Incoming>,
     info: RequestInfo,
     query: Query,
-    certificate: &Result<Option<User>, Status>,
+    peer: &Peer,
 ) -> Result<Response<Body>, Status> {
-    let certificate = certificate.as_ref().map_err(Clone::clone)?;
+    let certificate = peer.user.as_ref().map_err(Clone::clone)?;
+    let mut member = None;
+    if let (Some(members), Some(user)) = (&app.members, certificate) {
+        if let Some(why) = members.revoked(&peer.key) {
+            let mut status = Status::unauthorized();
+            status.message = why;
+            return Err(status);
+        }
+        member = members.member_of(user, &peer.key);
+    }
     let user = authn::authenticate(
         &app.registry,
         &app.tokens,
@@ -79,8 +117,8 @@ async fn answer(
     )?;
     let user = authn::impersonate(&app.registry, user, request.headers())?;
     // Joining nodes have no identity yet: the join token in the body is theirs.
-    if !join::is_open(&info) {
-        authorize(app, &user, &info)?;
+    if !join::is_open(&info) && !members::is_open(&info) {
+        authorize(app, &user, &info, member)?;
     }
     let call = Call {
         info,
@@ -88,13 +126,24 @@ async fn answer(
         user,
         request,
     };
+    if members::is_ours(&call.info) {
+        return members::answer(app, call, member).await;
+    }
     if call.info.is_resource {
         return resource::answer(app, call).await;
     }
     plain(app, call).await
 }
 
-fn authorize(app: &App, user: &User, info: &RequestInfo) -> Result<(), Status> {
+fn authorize(app: &App, user: &User, info: &RequestInfo, member: Option<u64>) -> Result<(), Status> {
+    if members::is_ours(info) {
+        if member.is_some() {
+            return Ok(());
+        }
+        if members::is_for_members(info) {
+            return Err(authz::refusal(user, info, "only members may ask for this"));
+        }
+    }
     if let Some(node) = stream::tunnel_node(info) {
         return match user.node() {
             Some(name) if name == node => Ok(()),

@@ -51,7 +51,7 @@ pub(super) async fn send(
     request: Request<Incoming>,
     path: &str,
 ) -> Result<Response<Body>, Status> {
-    let stream = app.tunnels.open(node).await?;
+    let stream = super::open(app, node).await?;
     let peer = format!("node \"{node}\"");
     exchange(
         app,

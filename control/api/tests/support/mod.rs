@@ -71,6 +71,7 @@ impl Cluster {
             advertise: address,
             secrets_key: dir.path().join("secrets.key"),
             join: None,
+            members: None,
         })
         .await?;
         Ok(Self {

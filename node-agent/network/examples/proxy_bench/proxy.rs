@@ -87,6 +87,7 @@ fn service(name: &str, protocol: &str, at: SocketAddr, backends: &[SocketAddr]) 
         }],
         affinity: None,
         host_addresses: Vec::new(),
+        external: Vec::new(),
     }
 }
 

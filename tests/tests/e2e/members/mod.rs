@@ -1,0 +1,6 @@
+//! A control plane of three members when one of them dies, hangs, moves, goes or comes.
+
+mod failover;
+mod membership;
+mod quorum;
+mod writers;
