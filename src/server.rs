@@ -3,7 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
@@ -19,6 +19,9 @@ use crate::{
     members, notify,
     paths::Paths,
 };
+
+/// Age at which the administrator's certificate, good for 90 days, is made anew.
+const RENEW_KUBECONFIG: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Serves until SIGTERM or SIGINT. Joins first, if told to and not done yet.
 pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
@@ -47,6 +50,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
     let fixed = Fixed::check(args, &paths.data)?;
     let pki = Arc::new(Pki::open(&paths.pki())?);
     write_kubeconfigs(paths, &pki, address, None)?;
+    let renewing = renew_kubeconfig(paths.clone(), pki.clone(), address);
     let config = member::Config {
         data_dir: paths.data.clone(),
         listener,
@@ -72,6 +76,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
         };
         tracing::info!(member = id, %address, %advertise, "serving");
         notify::ready().context("tell that we are ready")?;
+        tokio::spawn(renewing);
         let ended = tokio::select! {
             () = signalled() => Ok(()),
             error = member.failed() => Err(error),
@@ -134,6 +139,26 @@ pub fn write_kubeconfigs(paths: &Paths, pki: &Pki, address: SocketAddr, node: Op
         skiff_control::pki::write_private(&paths.node_kubeconfig(), &kubeconfig)?;
     }
     Ok(())
+}
+
+/// Writes the administrator's kubeconfig anew long before its certificate ends.
+async fn renew_kubeconfig(paths: Paths, pki: Arc<Pki>, address: SocketAddr) {
+    // Clocks jump, so it is the clock that is looked at, and often.
+    const LOOK: Duration = Duration::from_secs(600);
+    let mut written = SystemTime::now();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let age = SystemTime::now()
+            .duration_since(written)
+            .unwrap_or(RENEW_KUBECONFIG);
+        if age < RENEW_KUBECONFIG {
+            continue;
+        }
+        match write_kubeconfigs(&paths, &pki, address, None) {
+            Ok(()) => written = SystemTime::now(),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "renewing the kubeconfig failed"),
+        }
+    }
 }
 
 /// Logs go to standard error; `SKIFF_LOG` filters them as `RUST_LOG` does elsewhere.
