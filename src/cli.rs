@@ -43,6 +43,8 @@ pub enum Command {
     Kubeconfig(KubeconfigArgs),
     /// Print the token that lets an agent, or a server, join this cluster
     Token(TokenArgs),
+    /// Snapshots of everything the cluster knows: save, inspect, restore
+    Snapshot(SnapshotArgs),
     /// Images of this node: import, pull, list, remove
     Image(ImageArgs),
     /// The OCI runtime (the command line of runc)
@@ -100,6 +102,38 @@ pub struct ServerCommand {
     /// Token printed by `skiff token --server` on any member
     #[arg(long, env = "SKIFF_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
+    /// Go on without the others when most of them are lost for good: shows what this server has, asks, and makes it the
+    /// only member
+    #[arg(long, conflicts_with = "join")]
+    pub recover: bool,
+    /// With --recover: do not ask
+    #[arg(long, requires = "recover")]
+    pub yes: bool,
+}
+
+#[derive(Args, Clone)]
+pub struct SnapshotArgs {
+    #[command(subcommand)]
+    pub command: SnapshotCommand,
+}
+
+#[derive(Subcommand, Clone)]
+pub enum SnapshotCommand {
+    /// Save the objects of the cluster to a file: of the running server, else of the data directory
+    Save {
+        /// File to write
+        file: PathBuf,
+    },
+    /// Check a snapshot and show what is in it
+    Inspect {
+        /// File to read
+        file: PathBuf,
+    },
+    /// Make the store of a new cluster from a snapshot; the data directory must not have a store
+    Restore {
+        /// File to read
+        file: PathBuf,
+    },
 }
 
 #[derive(Subcommand, Clone)]

@@ -14,8 +14,10 @@ mod notify;
 mod output;
 mod paths;
 mod process;
+mod recover;
 mod scope;
 mod server;
+mod snapshot;
 mod status;
 mod up;
 
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Agent(args) => return agent::run(&paths, &args).map_or_else(|e| failed(&e), exit_code),
         Command::Kubeconfig(args) => kubeconfig::run(&paths, &args),
         Command::Token(args) => join::print_token(&paths, args.server),
+        Command::Snapshot(args) => snapshot::run(&paths, &args),
         Command::Image(args) => image::run(&paths, &args),
         Command::Oci { .. } => unreachable!("taken before parsing"),
         Command::Completion { shell } => {

@@ -35,7 +35,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
     let advertise = advertised(command, known.as_ref())?;
     let advertise = SocketAddr::new(advertise, address.port());
     let has_keys = paths.pki().join("ca.key").exists();
-    let identity = match (known, &command.join, &command.token) {
+    let mut identity = match (known, &command.join, &command.token) {
         (Some(known), ..) if has_keys => known,
         (None, Some(url), _) if has_keys => bail!(
             "{:?} holds a cluster of its own: to make this server a member of the one at {url}, give another --data-dir, or \
@@ -44,9 +44,16 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
         ),
         (_, Some(url), Some(token)) => members::join(paths, args, url, token, advertise)?,
         (Some(known), ..) if known.joined => bail!("joining was not finished: give --join and --token again"),
+        // A restored snapshot knows the members of the cluster it is of; they are not this one's.
+        _ if paths.data.join("store").exists() => Identity::first().alone(),
         _ => Identity::first(),
     };
     identity.save(&paths.data)?;
+    if command.recover {
+        crate::recover::run(paths, identity.id, command.yes)?;
+        identity = identity.alone();
+        identity.save(&paths.data)?;
+    }
     let fixed = Fixed::check(args, &paths.data)?;
     let pki = Arc::new(Pki::open(&paths.pki())?);
     write_kubeconfigs(paths, &pki, address, None)?;

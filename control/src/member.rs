@@ -127,6 +127,10 @@ pub async fn start(config: Config) -> Result<Member> {
             stop.run_until_cancelled(task).await;
         }
     };
+    tasks.spawn(run(Box::pin(crate::snapshots::take(
+        store.clone(),
+        data_dir.join("snapshots"),
+    ))));
     tasks.spawn(run(Box::pin(
         membership.clone().follow(data_dir, identity.clone()),
     )));

@@ -9,6 +9,8 @@
 //!                       image, volume, container, probe ◄─────┤
 //!                       runtime supervisor, pod network ◄─────┘──► pod::publish: status patches, final delete
 //! API server ──watch services, slices──► services ──► netns-proxy (listeners, DNS)
+//! API server ──watch nodes──► peers ──► pod network (tunnel), relay (streams between agents)
+//! API server ──watch policies, pods, namespaces──► policy ──► pod network (rules)
 //! API server ◄──tunnel── stream (logs, exec, attach, port-forward)
 //! ```
 
@@ -20,9 +22,12 @@ mod enter;
 mod env;
 mod events;
 mod node;
+mod peers;
 mod pod;
+mod policy;
 mod probe;
 mod quantity;
+mod relay;
 mod servers;
 mod services;
 mod stream;

@@ -25,8 +25,12 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Background, Namespace, Output, Process, Registry, Role, User, Words, leftovers::Traces, need,
-    netns::Netns, process, user::Program,
+    Background, Namespace, Output, Process, Registry, Role, User, Words,
+    leftovers::{self, Traces},
+    need,
+    netns::Netns,
+    process,
+    user::Program,
 };
 
 /// A cluster in folders of its own and on a port of its own. Dropping it runs `skiff down --purge` and panics when
@@ -151,7 +155,8 @@ impl Cluster {
         words.extend(options.words());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let output = self.skiff(words.as_slice());
-        if output.code == 0 {
+        // On a network of its own the others' pods are seen, too, which are still there when this one ends.
+        if output.code == 0 && self.netns.is_none() {
             self.note_pods();
         }
         output

@@ -20,6 +20,7 @@ mod request;
 mod review;
 mod selector;
 pub mod server;
+mod snapshot;
 pub mod status;
 mod stream;
 mod table;

@@ -353,7 +353,7 @@ impl Worker {
         let status = {
             let wanted = self.publisher.borrow();
             let sent = wanted.status.as_ref().map(|(_, status)| status);
-            status::status(&self.pod, sent, &self.view, plan, self.agent.host_ip, now)
+            status::status(&self.pod, sent, &self.view, plan, self.agent.host_ip(), now)
         };
         let finalize = plan.actions.contains(&Action::Finalize);
         let overruled = publish::is_overruled(&self.pod, &status)
@@ -402,7 +402,7 @@ impl Worker {
     fn ip(&self) -> IpAddr {
         match self.view.sandbox {
             Sandbox::Ready(Some(ip)) => IpAddr::V4(ip),
-            _ => self.agent.host_ip,
+            _ => self.agent.host_ip(),
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) use client::{Renewing, TlsSource};
 const SERVER_NAME: &str = "kubernetes";
 const CONNECT: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(200);
+/// How long a server may be silent on a connection that asks it something, or whether it is there.
+const LOSS: Duration = Duration::from_secs(4);
 
 /// Who the API servers are, and which one is used.
 pub(crate) struct Servers {
@@ -179,12 +181,25 @@ async fn forward(servers: Arc<Servers>, mut near: TcpStream) {
         }
     }
     let Some(mut far) = far else { return };
-    let _ = (near.set_nodelay(true), far.set_nodelay(true));
+    let _ = (near.set_nodelay(true), far.set_nodelay(true), notice_loss(&far));
     present.mark_unchanged();
     tokio::select! {
         _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
         _ = present.changed() => {}
     }
+}
+
+/// Ends a connection within seconds after the way to the server, or the address of this host, is gone: a watch says nothing
+/// for minutes, and the kernel retransmits for a quarter of an hour.
+fn notice_loss(socket: &TcpStream) -> io::Result<()> {
+    let socket = socket2::SockRef::from(socket);
+    socket.set_tcp_user_timeout(Some(LOSS))?;
+    socket.set_tcp_keepalive(
+        &socket2::TcpKeepalive::new()
+            .with_time(LOSS / 2)
+            .with_interval(LOSS / 4)
+            .with_retries(2),
+    )
 }
 
 /// `host:port` of each endpoint of a slice.

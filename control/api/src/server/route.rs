@@ -217,6 +217,7 @@ async fn plain(app: &Arc<App>, call: Call) -> Result<Response<Body>, Status> {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             Ok(respond::with_type(200, text.into(), kind, headers))
         }
+        crate::snapshot::PATH => crate::snapshot::answer(app, headers).await,
         "/.well-known/openid-configuration" => json(app.registry.tokens().discovery().to_string().into()),
         "/openid/v1/jwks" => {
             let text = app.registry.tokens().jwks().to_string();

@@ -80,7 +80,7 @@ impl Worker {
         };
         let pod_ip = match self.view.sandbox {
             Sandbox::Ready(Some(ip)) => Some(IpAddr::V4(ip)),
-            _ => Some(self.agent.host_ip),
+            _ => Some(self.agent.host_ip()),
         };
         let Some(instance) = self.view.containers.get_mut(&name) else {
             return;
