@@ -50,6 +50,7 @@ fn main() -> ExitCode {
             None => server::run(&paths, &command),
             Some(ServerAction::List) => members::list(&paths),
             Some(ServerAction::Remove { id }) => members::remove(&paths, id),
+            Some(ServerAction::RotateSecretsKey) => members::rotate_secrets_key(&paths),
             Some(ServerAction::RevokeNode { node }) => members::revoke_node(&paths, &node),
         },
         // From here on single-threaded until the agent is in its namespaces.
