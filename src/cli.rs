@@ -43,6 +43,8 @@ pub enum Command {
     Kubeconfig(KubeconfigArgs),
     /// Print the token that lets an agent, or a server, join this cluster
     Token(TokenArgs),
+    /// Snapshots of everything the cluster knows: save, inspect, restore
+    Snapshot(SnapshotArgs),
     /// Images of this node: import, pull, list, remove
     Image(ImageArgs),
     /// The OCI runtime (the command line of runc)
@@ -100,6 +102,38 @@ pub struct ServerCommand {
     /// Token printed by `skiff token --server` on any member
     #[arg(long, env = "SKIFF_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
+    /// Go on without the others when most of them are lost for good: shows what this server has, asks, and makes it the
+    /// only member
+    #[arg(long, conflicts_with = "join")]
+    pub recover: bool,
+    /// With --recover: do not ask
+    #[arg(long, requires = "recover")]
+    pub yes: bool,
+}
+
+#[derive(Args, Clone)]
+pub struct SnapshotArgs {
+    #[command(subcommand)]
+    pub command: SnapshotCommand,
+}
+
+#[derive(Subcommand, Clone)]
+pub enum SnapshotCommand {
+    /// Save the objects of the cluster to a file: of the running server, else of the data directory
+    Save {
+        /// File to write
+        file: PathBuf,
+    },
+    /// Check a snapshot and show what is in it
+    Inspect {
+        /// File to read
+        file: PathBuf,
+    },
+    /// Make the store of a new cluster from a snapshot; the data directory must not have a store
+    Restore {
+        /// File to read
+        file: PathBuf,
+    },
 }
 
 #[derive(Subcommand, Clone)]
@@ -112,6 +146,11 @@ pub enum ServerAction {
     Remove {
         /// Its number in `skiff server list`
         id: u64,
+    },
+    /// Refuse the certificate of a node from now on, whatever it runs; it can't join again with the same key
+    RevokeNode {
+        /// Its name
+        node: String,
     },
 }
 
@@ -166,6 +205,36 @@ pub struct ServerArgs {
     /// Oldest TLS that clients may speak
     #[arg(long, value_name = "VERSION", default_value = "1.3")]
     pub tls_min_version: TlsVersion,
+    /// Policy (audit.k8s.io/v1) of the audit log
+    #[arg(long, value_name = "FILE", requires = "audit_log_path")]
+    pub audit_policy_file: Option<PathBuf>,
+    /// Audit log; -: standard output
+    #[arg(long, value_name = "FILE", requires = "audit_policy_file")]
+    pub audit_log_path: Option<PathBuf>,
+    /// Megabytes after which a new audit log is begun
+    #[arg(long, value_name = "MB", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub audit_log_maxsize: u64,
+    /// Old audit logs that stay; 0: all
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub audit_log_maxbackup: usize,
+    /// Days that old audit logs stay; 0: for ever
+    #[arg(long, value_name = "DAYS", default_value_t = 0)]
+    pub audit_log_maxage: u64,
+}
+
+impl ServerArgs {
+    /// The audit log, if there is to be one.
+    pub fn audit(&self) -> Option<skiff_control::audit::Config> {
+        Some(skiff_control::audit::Config {
+            policy: self.audit_policy_file.clone()?,
+            path: self.audit_log_path.clone()?,
+            rotation: skiff_control::audit::Rotation {
+                max_size: self.audit_log_maxsize,
+                max_backups: self.audit_log_maxbackup,
+                max_age: self.audit_log_maxage,
+            },
+        })
+    }
 }
 
 #[derive(Args, Clone, Default)]

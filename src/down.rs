@@ -1,6 +1,6 @@
 //! `skiff down`: stops everything and leaves nothing behind.
 
-use std::{path::Path, time::Duration};
+use std::{io::ErrorKind, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -38,15 +38,19 @@ pub fn run(paths: &Paths, args: &DownArgs) -> Result<()> {
 }
 
 fn remove(dir: &Path) -> Result<()> {
-    let is_gone = |done: std::io::Result<()>| match done {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other.with_context(|| format!("remove {dir:?}")),
-    };
     // A link stands for what it points to: a folder on another disk, perhaps.
-    if let Some(target) = std::fs::read_link(dir).ok().and_then(|_| dir.canonicalize().ok()) {
-        is_gone(std::fs::remove_dir_all(target))?;
+    let target = dir.read_link().and_then(|_| dir.canonicalize());
+    for dir in target.iter().map(AsRef::as_ref).chain([dir]) {
+        let removed = std::fs::remove_dir_all(dir);
+        // In a folder of somebody else's only the empty directory can stay.
+        let is_empty = || std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+        match removed {
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) if e.kind() == ErrorKind::PermissionDenied && is_empty() => {}
+            other => other.with_context(|| format!("remove {dir:?}"))?,
+        }
     }
-    is_gone(std::fs::remove_dir_all(dir))
+    Ok(())
 }
 
 #[cfg(test)]

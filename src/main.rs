@@ -14,8 +14,10 @@ mod notify;
 mod output;
 mod paths;
 mod process;
+mod recover;
 mod scope;
 mod server;
+mod snapshot;
 mod status;
 mod up;
 
@@ -48,11 +50,13 @@ fn main() -> ExitCode {
             None => server::run(&paths, &command),
             Some(ServerAction::List) => members::list(&paths),
             Some(ServerAction::Remove { id }) => members::remove(&paths, id),
+            Some(ServerAction::RevokeNode { node }) => members::revoke_node(&paths, &node),
         },
         // From here on single-threaded until the agent is in its namespaces.
         Command::Agent(args) => return agent::run(&paths, &args).map_or_else(|e| failed(&e), exit_code),
         Command::Kubeconfig(args) => kubeconfig::run(&paths, &args),
         Command::Token(args) => join::print_token(&paths, args.server),
+        Command::Snapshot(args) => snapshot::run(&paths, &args),
         Command::Image(args) => image::run(&paths, &args),
         Command::Oci { .. } => unreachable!("taken before parsing"),
         Command::Completion { shell } => {

@@ -122,15 +122,26 @@ pub fn list(paths: &Paths) -> Result<()> {
 
 /// `skiff server remove`.
 pub fn remove(paths: &Paths, id: u64) -> Result<()> {
-    server::runtime()?.block_on(async {
-        let client = status::client(paths).await?;
-        let request = Request::delete(format!("{PATH}/{id}")).body(Vec::new())?;
-        let _: Value = client.request(request).await.map_err(|error| match error {
-            kube::Error::Api(answer) => anyhow::anyhow!("{}", answer.message),
-            other => other.into(),
-        })?;
-        Ok::<_, anyhow::Error>(())
-    })?;
+    send(paths, Request::delete(format!("{PATH}/{id}")).body(Vec::new())?)?;
     crate::output::say!("member {id} is removed");
     Ok(())
+}
+
+/// `skiff server revoke-node`.
+pub fn revoke_node(paths: &Paths, node: &str) -> Result<()> {
+    let body = serde_json::to_vec(&json!({ "node": node }))?;
+    send(paths, Request::post(format!("{PATH}/revoke")).body(body)?)?;
+    crate::output::say!("the certificate of node {node} is refused from now on");
+    Ok(())
+}
+
+fn send(paths: &Paths, request: Request<Vec<u8>>) -> Result<()> {
+    server::runtime()?.block_on(async {
+        let client = status::client(paths).await?;
+        let answer: Result<Value, kube::Error> = client.request(request).await;
+        answer.map(drop).map_err(|error| match error {
+            kube::Error::Api(answer) => anyhow::anyhow!("{}", answer.message),
+            other => other.into(),
+        })
+    })
 }

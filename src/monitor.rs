@@ -270,6 +270,20 @@ fn server_arguments(args: &ServerArgs) -> Vec<String> {
         format!("--tls-min-version={}", args.tls_min_version.name()),
     ];
     out.extend(fixed_arguments(args));
+    if let (Some(policy), Some(log)) = (&args.audit_policy_file, &args.audit_log_path) {
+        // The monitor runs in another directory than whoever types the paths.
+        let absolute = |path: &PathBuf| match path.to_str() {
+            Some("-") => path.clone(),
+            _ => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        };
+        out.push(format!("--audit-policy-file={}", absolute(policy).display()));
+        out.push(format!("--audit-log-path={}", absolute(log).display()));
+    }
+    out.extend([
+        format!("--audit-log-maxsize={}", args.audit_log_maxsize),
+        format!("--audit-log-maxbackup={}", args.audit_log_maxbackup),
+        format!("--audit-log-maxage={}", args.audit_log_maxage),
+    ]);
     out.extend(args.advertise.map(|a| format!("--advertise={a}")));
     out.extend(args.tls_san.iter().map(|n| format!("--tls-san={n}")));
     out

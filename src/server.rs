@@ -40,9 +40,13 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
             paths.data
         ),
         (_, Some(url), Some(token)) => members::join(paths, args, url, token, advertise)?,
+        (Some(known), ..) if known.joined => bail!("joining was not finished: give --join and --token again"),
         _ => Identity::first(),
     };
     identity.save(&paths.data)?;
+    if command.recover {
+        crate::recover::run(paths, identity.id, command.yes)?;
+    }
     let fixed = Fixed::check(args, &paths.data)?;
     let pki = Arc::new(Pki::open(&paths.pki())?);
     write_kubeconfigs(paths, &pki, address, None)?;
@@ -58,6 +62,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
         cluster_cidr: fixed.cluster_cidr,
         service_cidr: fixed.service_cidr,
         cluster_domain: fixed.cluster_domain,
+        audit: args.audit(),
         identity,
         host: cluster::host_name()?,
         pki,

@@ -9,3 +9,7 @@ pub mod member;
 pub mod members;
 pub mod peers;
 pub mod pki;
+mod snapshots;
+
+pub use skiff_api::audit;
+pub use skiff_store::{OpenError, snapshot};

@@ -44,6 +44,8 @@ pub struct Config {
     pub service_cidr: Ipv4Net,
     /// DNS domain of the cluster.
     pub cluster_domain: String,
+    /// What is written down of requests.
+    pub audit: Option<skiff_api::audit::Config>,
     /// Which member it is.
     pub identity: Identity,
     /// Its host's name.
@@ -76,6 +78,7 @@ pub async fn start(config: Config) -> Result<Member> {
         cluster_cidr,
         service_cidr,
         cluster_domain,
+        audit,
         identity,
         host,
         pki,
@@ -117,6 +120,10 @@ pub async fn start(config: Config) -> Result<Member> {
             stop.run_until_cancelled(task).await;
         }
     };
+    tasks.spawn(run(Box::pin(crate::snapshots::take(
+        store.clone(),
+        data_dir.join("snapshots"),
+    ))));
     tasks.spawn(run(Box::pin(
         membership.clone().follow(data_dir, identity.clone()),
     )));
@@ -141,6 +148,7 @@ pub async fn start(config: Config) -> Result<Member> {
             },
         ))),
         members: Some(membership.clone()),
+        audit,
     });
     let server = tokio::select! {
         server = starting => server.context("start the API server")?,

@@ -21,7 +21,7 @@ use skiff_api::{
 };
 use skiff_auth::User;
 use skiff_store::Store;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     peers::{NodePlaces, Peers},
@@ -42,6 +42,8 @@ pub struct Membership {
     registry: OnceLock<Registry>,
     /// A record was changed here: no need to wait for the next look.
     changed: Notify,
+    /// Counts changes of what is known of members, revocations among them.
+    revocations: watch::Sender<u64>,
 }
 
 impl Membership {
@@ -55,6 +57,7 @@ impl Membership {
             places: NodePlaces::default(),
             registry: OnceLock::new(),
             changed: Notify::new(),
+            revocations: watch::Sender::new(0),
         })
     }
 
@@ -81,6 +84,10 @@ impl Members for Membership {
     fn revoked(&self, key: &str) -> Option<String> {
         let removed = !key.is_empty() && record::is_removed(&self.store, key);
         removed.then(|| format!("the certificate is refused: its owner {REMOVED}"))
+    }
+
+    fn revocations(&self) -> watch::Receiver<u64> {
+        self.revocations.subscribe()
     }
 
     fn accept(&self, member: u64, kind: StreamKind, announced: Option<&str>, stream: BoxStream) {

@@ -172,11 +172,15 @@ impl Peers {
         id == self.me || self.silence(id).is_some_and(|silence| silence < SILENCE)
     }
 
-    fn note_heard(&self, id: u64) {
-        if let Some(peer) = self.book.lock().get(&id) {
+    /// Notes it; false when there is no such member (any more).
+    fn note_heard(&self, id: u64) -> bool {
+        let book = self.book.lock();
+        let peer = book.get(&id);
+        if let Some(peer) = peer {
             let now = self.started.elapsed().as_millis() as u64;
             peer.heard.store(now + 1, Ordering::Relaxed);
         }
+        peer.is_some()
     }
 
     /// Takes over a stream that a member has opened.
@@ -210,17 +214,19 @@ impl Peers {
     }
 
     fn receive(&self, member: u64, message: Message) {
-        // A member speaks for itself only: what it sends in another's name is not taken.
+        // A member speaks for itself only: what it passes on in another's name (Raft forwards what was sent to a leader
+        // of earlier) is lost, as any message may be.
         if message.from != member {
-            tracing::warn!(
+            tracing::debug!(
                 member,
                 claims = message.from,
                 "a message under another member's id was dropped"
             );
             return;
         }
-        self.note_heard(member);
-        if let Some(store) = self.store.get() {
+        if self.note_heard(member)
+            && let Some(store) = self.store.get()
+        {
             store.receive(message);
         }
     }

@@ -271,9 +271,9 @@ pub fn ca_pin(ca_pem: &str) -> String {
     der_pin(&pem::parse(ca_pem).map(|p| p.into_contents()).unwrap_or_default())
 }
 
-/// What names a public key: hex SHA-256 of it.
+/// What names a public key: hex SHA-256 of it, as [`skiff_auth::authn::key_hash`] says it of a certificate.
 pub fn key_name(key: &impl rcgen::PublicKeyData) -> String {
-    der_pin(key.der_bytes())
+    der_pin(&key.subject_public_key_info())
 }
 
 /// [`key_name`] of the key of a certificate signing request.

@@ -25,8 +25,12 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Background, Namespace, Output, Process, Registry, Role, User, Words, leftovers::Traces, need,
-    netns::Netns, process, user::Program,
+    Background, Namespace, Output, Process, Registry, Role, User, Words,
+    leftovers::{self, Traces},
+    need,
+    netns::Netns,
+    process,
+    user::Program,
 };
 
 /// A cluster in folders of its own and on a port of its own. Dropping it runs `skiff down --purge` and panics when

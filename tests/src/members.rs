@@ -49,6 +49,14 @@ impl Members {
     /// # Errors
     /// With what a server said that ended.
     pub fn start(count: usize) -> Result<Self> {
+        Self::start_with(count, "")
+    }
+
+    /// As [`Self::start`], the first one with further options of `skiff server`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(count: usize, options: impl Words) -> Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let members = Self {
             dir: tempfile::Builder::new().prefix("skiff-").tempdir_in("/tmp")?,
@@ -59,7 +67,7 @@ impl Members {
                 .build()?,
             members: Mutex::default(),
         };
-        members.add("")?;
+        members.add(options)?;
         members.serves(0)?;
         for _ in 1..count {
             members.join(0)?;

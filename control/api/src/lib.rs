@@ -6,6 +6,7 @@
 //! [`status::Status`] everywhere.
 
 mod admission;
+pub mod audit;
 mod authn;
 mod authz;
 mod discovery;
@@ -19,6 +20,7 @@ mod request;
 mod review;
 mod selector;
 pub mod server;
+mod snapshot;
 pub mod status;
 mod stream;
 mod table;
@@ -59,6 +61,8 @@ pub struct Config {
     pub join: Option<Arc<dyn Join>>,
     /// The other members; `None`: there will never be any.
     pub members: Option<Arc<dyn Members>>,
+    /// What is written down of requests; `None`: nothing.
+    pub audit: Option<audit::Config>,
 }
 
 /// Signs the certificates of nodes that join or renew.

@@ -84,6 +84,9 @@ pub trait Members: Send + Sync + 'static {
     /// Why a certificate with this key is not taken any more, if so.
     fn revoked(&self, key: &str) -> Option<String>;
 
+    /// Changes whenever a certificate may have been revoked.
+    fn revocations(&self) -> tokio::sync::watch::Receiver<u64>;
+
     /// Takes over a stream that a member has opened; `announced` is the address it says it is reached at.
     fn accept(&self, member: u64, kind: StreamKind, announced: Option<&str>, stream: BoxStream);
 
@@ -92,6 +95,19 @@ pub trait Members: Send + Sync + 'static {
 
     /// A stream to a node that is connected to another member.
     async fn open(&self, node: &str) -> Option<BoxStream>;
+}
+
+/// Resolves when the certificate with this key is revoked; never for connections without one.
+pub(crate) async fn revoked(app: &App, key: &str) {
+    let (Some(members), false) = (&app.members, key.is_empty()) else {
+        return std::future::pending().await;
+    };
+    let mut revocations = members.revocations();
+    while members.revoked(key).is_none() {
+        if revocations.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
 }
 
 /// Whether a path is served here.

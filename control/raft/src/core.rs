@@ -8,7 +8,7 @@
 //! The same inputs give the same outputs. [`driver`](crate::driver) runs it on threads with the real disk and clock; the
 //! simulation of the store runs the very same core with simulated ones.
 
-mod applying;
+pub(crate) mod applying;
 mod checkpoints;
 mod proposals;
 mod start;
@@ -27,7 +27,7 @@ use rand::{RngExt, rngs::StdRng};
 
 pub use crate::{
     disk::{LogDisk, LogError, Record},
-    log::encode_members,
+    log::{encode_members, members_of_one},
     writer::{Report, Task, gather},
 };
 use crate::{

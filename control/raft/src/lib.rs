@@ -19,6 +19,7 @@ mod group;
 mod log;
 mod logger;
 mod machine;
+mod replay;
 mod roster;
 mod storage;
 mod transport;
@@ -31,5 +32,6 @@ pub use group::{
 };
 pub use machine::{Job, Position, StateMachine};
 pub use raft::eraftpb;
+pub use replay::{Replayed, replay};
 pub use roster::{Members, Progress};
 pub use transport::{Alone, Transport, decode, encode};

@@ -224,6 +224,14 @@ pub fn encode_members(members: &ConfState) -> Vec<u8> {
     members.write_to_bytes().unwrap_or_default()
 }
 
+/// The group of one, as [`Position`] keeps members.
+pub fn members_of_one(member: u64) -> Vec<u8> {
+    encode_members(&ConfState {
+        voters: vec![member],
+        ..Default::default()
+    })
+}
+
 /// The reverse of [`encode_members`].
 pub(crate) fn decode_members(bytes: &[u8]) -> Result<ConfState, LogError> {
     ConfState::parse_from_bytes(bytes).map_err(|error| LogError::Damaged(format!("members: {error}")))

@@ -249,7 +249,8 @@ pub(crate) struct Start {
 ///
 /// A checkpoint is durable before the log is compacted to it, and an entry is applied after it is on disk, so
 /// `base.index <= checkpoint.index <= last` holds after any crash. If the disk lost more than that (`last` below
-/// the checkpoint), the checkpoint is all there is, and the log begins anew after it.
+/// the checkpoint), the checkpoint is all there is, and the log begins anew after it. The same when it holds another
+/// entry at the checkpoint's index.
 pub(crate) fn recover<D: LogDisk>(log: &D, checkpoint: Option<Position>) -> Result<Option<Start>, LogError> {
     let hard = log.hard_state()?;
     let base = log.base()?;
@@ -282,15 +283,19 @@ pub(crate) fn recover<D: LogDisk>(log: &D, checkpoint: Option<Position>) -> Resu
             base.index, applied.index
         )));
     }
-    check_entries(log, applied.index + 1, last)?;
+    check_entries(log, applied.index.max(base.index + 1), last)?;
     hard.commit = hard.commit.max(applied.index).min(last.max(applied.index));
     hard.term = hard.term.max(applied.term);
     let members = decode_members(&applied.members)?;
-    if last < applied.index {
+    // A crash after another member's snapshot was durable, and before the log began after it, leaves the old log: it may
+    // end earlier, or hold entries of a leader that lost, which must not stand behind a state they never led to.
+    let parts =
+        last >= applied.index && applied.index > base.index && log.term(applied.index)? != Some(applied.term);
+    if last < applied.index || parts {
         tracing::warn!(
             last,
             checkpoint = applied.index,
-            "the log ends before the checkpoint; it begins anew"
+            "the log does not lead to the checkpoint; it begins anew"
         );
         log.reset(&applied, &hard)?;
         return Ok(Some(Start {

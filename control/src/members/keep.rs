@@ -43,6 +43,7 @@ impl Membership {
                     }
                 }
             }
+            self.revocations.send_modify(|count| *count += 1);
             let mut watch = match watch {
                 Ok(watch) => watch,
                 Err(Error::Closed(_)) => return,

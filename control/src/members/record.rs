@@ -168,6 +168,15 @@ pub async fn forget(store: &Store, record: &Record) -> Result<(), Error> {
     }
 }
 
+/// Refuses a key from now on; `whose` is for people.
+pub async fn refuse(store: &Store, key: &str, whose: &serde_json::Value) -> Result<(), Error> {
+    let txn = Txn {
+        compare: Vec::new(),
+        ops: vec![Op::Put(removed_key(key), value(whose))],
+    };
+    store.commit(txn).await.map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use skiff_api::{
-    Status,
+    NODE_KEY, Status, Target,
     members::{Asker, JOIN_PATH, MEMBERS_PATH},
 };
 
@@ -63,6 +63,11 @@ impl Membership {
         let rest = path.strip_prefix(MEMBERS_PATH).unwrap_or_default();
         match (method, rest.trim_matches('/')) {
             (&Method::GET, "") => self.list().await,
+            (&Method::POST, "revoke") => {
+                let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+                self.revoke_node(request["node"].as_str().unwrap_or_default())
+                    .await
+            }
             (&Method::DELETE, id) => {
                 let id = id
                     .parse()
@@ -153,6 +158,34 @@ impl Membership {
             })
             .collect();
         Ok(json!({"members": list, "term": leader.term, "leader": leader.leader, "asked": self.me()}))
+    }
+
+    /// Refuses the key of a node from now on. Its Node stays, for whoever wants to look at it, or delete it.
+    async fn revoke_node(&self, node: &str) -> Result<Value, Status> {
+        let registry = self
+            .registry
+            .get()
+            .ok_or_else(|| Status::unavailable("the server starts"))?;
+        let resource = registry
+            .resource("", "v1", "nodes")
+            .ok_or_else(Status::no_such_path)?;
+        let target = Target {
+            resource,
+            namespace: "",
+            name: node,
+        };
+        let object = registry.get_value(&target).await?;
+        let key = object["metadata"]["annotations"][NODE_KEY].as_str();
+        let key = key.ok_or_else(|| {
+            Status::new(
+                409,
+                "Conflict",
+                format!("node {node} has not said which key it has; delete it instead"),
+            )
+        })?;
+        record::refuse(&self.store, key, &json!({ "node": node })).await?;
+        tracing::info!(node, key, "a node's certificate is refused from now on");
+        Ok(json!({ "revoked": node }))
     }
 
     /// Takes a member out. Done by the leader; asked twice it is the same.

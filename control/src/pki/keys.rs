@@ -108,11 +108,9 @@ pub fn prepare_member_key(dir: &Path) -> Result<String, PkiError> {
 }
 
 fn key_hash(path: &Path, pem: &str) -> Result<String, PkiError> {
-    use rcgen::PublicKeyData as _;
-    use sha2::{Digest as _, Sha256};
     let key = rcgen::KeyPair::from_pem(pem).map_err(|error| PkiError::Unusable {
         path: path.into(),
         reason: error.to_string(),
     })?;
-    Ok(hex::encode(Sha256::digest(key.subject_public_key_info())))
+    Ok(super::key_name(&key))
 }

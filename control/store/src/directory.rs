@@ -68,6 +68,12 @@ pub enum OpenError {
     /// The log opened, but what is in it could not be applied in time, or its disk takes no writes.
     #[error("the store could not start: {0}")]
     Start(#[source] crate::Error),
+    /// A snapshot is to be restored where there is something already.
+    #[error("the store in {dir} is not empty: a snapshot is restored into a new one")]
+    NotEmpty {
+        /// Its directory.
+        dir: PathBuf,
+    },
     /// The thread that opened it ended.
     #[error("opening the store failed")]
     Failed,
@@ -120,6 +126,12 @@ impl Directory {
         self.path.join("checkpoint")
     }
 
+    /// Whether anything was ever stored.
+    pub fn is_empty(&self) -> bool {
+        !self.checkpoint().exists()
+            && std::fs::read_dir(self.log()).is_ok_and(|mut files| files.next().is_none())
+    }
+
     /// Reads the checkpoint, if there is one.
     pub fn read_checkpoint(&self) -> Result<Option<Image>, OpenError> {
         let path = self.checkpoint();
@@ -169,7 +181,7 @@ impl Keeper for Directory {
     }
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { doing, path, source }
 }
@@ -203,5 +215,9 @@ pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<(
         return Err(error);
     }
     std::fs::rename(&temporary, path)?;
-    path.parent().map_or(Ok(()), sync_dir)
+    match path.parent() {
+        Some(here) if here.as_os_str().is_empty() => sync_dir(Path::new(".")),
+        Some(parent) => sync_dir(parent),
+        None => Ok(()),
+    }
 }

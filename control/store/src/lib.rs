@@ -20,6 +20,7 @@ mod map;
 mod replication;
 #[cfg(test)]
 mod simulation;
+pub mod snapshot;
 mod state;
 mod store;
 mod watch;

@@ -14,7 +14,17 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use disk::SimDisk;
+use member::Member;
+use skiff_raft::{
+    Position,
+    core::{LogDisk, Record},
+    eraftpb::Entry,
+};
+use truth::Truth;
 use world::{Sabotage, Summary, World};
+
+use crate::{checkpoint::Image, machine::Keeper, state::State};
 
 /// Simulated seconds with faults.
 const SECONDS: u64 = 8;
@@ -47,6 +57,29 @@ fn nothing_acknowledged_is_lost_and_nobody_is_told_what_did_not_happen() {
         }
     }
     println!("{total:?}");
+}
+
+#[test]
+fn a_log_that_does_not_lead_to_the_snapshot_taken_in_before_a_crash_is_dropped() {
+    let disk = SimDisk::of_voter(&[1, 2, 3], false);
+    let entry = |index| Entry {
+        index,
+        term: 2,
+        data: bytes::Bytes::from_static(b"of a leader that lost"),
+        ..Entry::default()
+    };
+    let entries = (2..7).map(entry).collect();
+    disk.append(&Record { entries, hard: None }).unwrap();
+    let at = Position {
+        index: 4,
+        term: 3,
+        members: disk.base().unwrap().unwrap().members,
+    };
+    let image = Image::of(&State::default(), at.clone());
+    disk.replace(&|out| image.write(out)).unwrap();
+    Member::new(1, disk.clone()).start(1, &mut Truth::default());
+    assert_eq!(disk.base().unwrap(), Some(at));
+    assert_eq!(disk.span(), None);
 }
 
 /// The checks can fail: a store broken on purpose is found out.

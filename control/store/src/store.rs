@@ -11,6 +11,7 @@ use crate::{
     directory::Directory,
     machine::Machine,
     map::prefix_end,
+    snapshot::Snapshot,
     watch::{Watch, Watched},
 };
 
@@ -161,6 +162,11 @@ impl Store {
     /// `Compacted` when `after` is older than the history, `Future` when it lies ahead, `Closed`.
     pub fn watch(&self, prefix: &[u8], after: Revision) -> Result<Watch, Error> {
         Watch::begin(&self.inner.watched, prefix, after)
+    }
+
+    /// The state as applied here, for a snapshot file: cheap to take, and written without holding up anything.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::of(&self.inner.watched.state.read())
     }
 
     /// Follows leadership of this member.

@@ -4,7 +4,10 @@
 use std::{fs, io, os::fd::AsFd};
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
-use skiff_sys::bpf::{Instruction, load_device_filter, replace_device_filter};
+use skiff_sys::{
+    bpf::{Instruction, load_device_filter, replace_device_filter},
+    idmap::in_first_namespace,
+};
 
 use super::{Cgroup, Version};
 use crate::error::Context;
@@ -66,7 +69,8 @@ impl Cgroup {
         let program = program(rules);
         let loaded = match load_device_filter(&program) {
             Err(e) if matches!(e.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
-                return Ok(real_root().then(|| {
+                // In other user namespaces no device node can be made: a filter would add nothing.
+                return Ok(in_first_namespace().then(|| {
                     format!("access to devices is not limited: the kernel refuses the filter ({e})")
                 }));
             }
@@ -102,11 +106,6 @@ fn v1_rule(rule: &LinuxDeviceCgroup) -> String {
         number(rule.major()),
         number(rule.minor())
     )
-}
-
-/// In the first user namespace: others can't make device nodes, so that a filter would add nothing.
-fn real_root() -> bool {
-    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.contains("4294967295"))
 }
 
 // Source: Linux, uapi/linux/bpf.h.

@@ -9,6 +9,7 @@ pub(crate) mod hierarchy;
 mod oom;
 mod remove;
 pub(crate) mod stats;
+mod systemd;
 
 use std::{
     collections::HashMap,
@@ -268,6 +269,9 @@ pub(crate) struct Cgroup {
     path: PathBuf,
     /// How many components of `path`, from the left, are not ours to remove.
     keep: usize,
+    /// systemd makes it.
+    #[serde(default)]
+    unit: Option<systemd::Unit>,
 }
 
 impl Cgroup {
@@ -290,16 +294,23 @@ impl Cgroup {
         Self::plan(path, path.starts_with('/'))
     }
 
-    /// The cgroup that a configuration asks for, or one with the container's id below ours.
+    /// The cgroup that a configuration asks for, made by systemd or by us, or one with the container's id below ours.
     ///
     /// # Errors
     /// As [`Cgroup::create`].
-    pub fn of(id: &str, spec: &Spec) -> io::Result<Self> {
+    pub fn of(id: &str, spec: &Spec, by_systemd: bool) -> io::Result<Self> {
         let path = spec.linux().as_ref().and_then(|l| l.cgroups_path().as_ref());
-        match path.map(|path| path.to_string_lossy()) {
-            Some(path) if !path.is_empty() => Self::at(&path),
-            _ => Self::at(id),
+        let path = path.map(|path| path.to_string_lossy()).unwrap_or_default();
+        match &*path {
+            path if by_systemd => Self::of_systemd(path, id),
+            "" => Self::at(id),
+            path => Self::at(path),
         }
+    }
+
+    /// Limits can only be set when it has a process.
+    pub fn needs_process(&self) -> bool {
+        self.unit.is_some()
     }
 
     fn plan(relative: &str, from_top: bool) -> io::Result<Self> {
@@ -349,6 +360,7 @@ impl Cgroup {
             directories,
             path,
             keep,
+            unit: None,
         })
     }
 
@@ -369,6 +381,7 @@ impl Cgroup {
             directories: vec![(String::new(), dir)],
             path: path.to_owned(),
             keep: path.components().count() - 1,
+            unit: None,
         }))
     }
 
@@ -377,6 +390,9 @@ impl Cgroup {
     /// # Errors
     /// The kernel's.
     pub fn make(&self) -> io::Result<()> {
+        if self.unit.is_some() {
+            return Ok(());
+        }
         for (controller, dir) in &self.directories {
             let mount = self.mount_of(dir);
             // A parent may vanish between two steps, removed with the last container in it: begin again.
@@ -431,10 +447,10 @@ impl Cgroup {
 
     /// A descriptor to be born into (v2).
     pub fn birthplace(&self) -> io::Result<Option<OwnedFd>> {
-        if self.version != Version::V2 {
+        let dir = &self.directories[0].1;
+        if self.version != Version::V2 || (self.unit.is_some() && !dir.exists()) {
             return Ok(None);
         }
-        let dir = &self.directories[0].1;
         let fd = rustix::fs::open(
             dir,
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -446,6 +462,9 @@ impl Cgroup {
 
     /// Moves a process in.
     pub fn attach(&self, pid: u32) -> io::Result<()> {
+        if let Some(unit) = &self.unit {
+            return unit.attach(pid);
+        }
         for (_, dir) in &self.directories {
             fs::write(dir.join("cgroup.procs"), pid.to_string())
                 .context(|| format!("move process {pid} into cgroup {dir:?}"))?;
@@ -478,6 +497,9 @@ impl Cgroup {
     }
 
     fn limit(&self, resources: &LinuxResources) -> io::Result<()> {
+        if let Some(unit) = &self.unit {
+            return unit.limit(resources);
+        }
         let opt = ControllerOpt {
             resources,
             disable_oom_killer: resources

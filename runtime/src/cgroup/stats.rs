@@ -360,6 +360,7 @@ mod tests {
             directories: vec![(String::new(), dir.path().to_owned())],
             path: "x".into(),
             keep: 0,
+            unit: None,
         };
         let stats = cgroup.stats();
         assert_eq!(

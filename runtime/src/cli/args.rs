@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+/// What engines look at: the specification's version, and the features in the way crun lists them.
+const VERSION: &str = concat!(
+    "version ",
+    env!("CARGO_PKG_VERSION"),
+    "\nspec: 1.3.0\n+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP"
+);
+
 /// Run containers from OCI bundles, as runc does.
 #[derive(Debug, Parser)]
-#[command(
-    name = "skiff oci",
-    disable_help_subcommand = true,
-    disable_version_flag = true
-)]
+#[command(name = "skiff oci", disable_help_subcommand = true, version = VERSION)]
 pub(super) struct Args {
     /// Where the state of containers is kept [default: /run/skiff/oci, or $XDG_RUNTIME_DIR/skiff/oci].
     #[arg(long)]
@@ -30,8 +33,18 @@ pub(super) struct Args {
     /// Let systemd make the cgroups: `cgroupsPath` is then `slice:prefix:name`.
     #[arg(long)]
     pub systemd_cgroup: bool,
+    /// crun's word for the choice of the cgroup driver; disabled is no cgroup at all.
+    #[arg(long, default_value = "cgroupfs", value_parser = ["cgroupfs", "systemd", "disabled"])]
+    pub cgroup_manager: String,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Args {
+    /// systemd is to make the cgroups.
+    pub fn by_systemd(&self) -> bool {
+        self.systemd_cgroup || self.cgroup_manager == "systemd"
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,12 +76,7 @@ pub(super) enum Command {
     /// Send a signal to a container's first process.
     Kill(Kill),
     /// Remove a stopped container.
-    Delete {
-        /// Kill it first, and do not mind when it does not exist.
-        #[arg(short, long)]
-        force: bool,
-        id: String,
-    },
+    Delete(Delete),
     /// Run a process in a running container.
     Exec(Exec),
     /// List containers.
@@ -102,6 +110,9 @@ pub(super) struct Create {
     /// Directory with config.json.
     #[arg(short, long, default_value = ".")]
     pub bundle: PathBuf,
+    /// Configuration, relative to the bundle (as with crun).
+    #[arg(short = 'f', long, default_value = "config.json")]
+    pub config: PathBuf,
     /// Unix socket that is sent the controlling end of the terminal.
     #[arg(long)]
     pub console_socket: Option<PathBuf>,
@@ -141,6 +152,17 @@ pub(super) struct Kill {
     /// Name or number.
     #[arg(default_value = "SIGTERM")]
     pub signal: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Delete {
+    /// Kill it first, and do not mind when it does not exist.
+    #[arg(short, long)]
+    pub force: bool,
+    /// Remove every container whose id matches this extended regular expression (as with crun).
+    #[arg(long)]
+    pub regex: bool,
+    pub id: String,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use oci_spec::runtime::{
-    Hook, Linux, LinuxNamespaceType, LinuxSchedulerPolicy, PosixRlimitType, Process, Spec,
+    Capability, Hook, Linux, LinuxNamespaceType, LinuxSchedulerPolicy, PosixRlimitType, Process, Spec,
 };
 use serde_json::Value;
 
@@ -13,10 +13,9 @@ use crate::{
     lsm,
 };
 
-/// Reads and checks the configuration of a bundle; tells what of it is not taken as it is.
-pub(super) fn load(bundle: &Path, told: &mut Vec<String>) -> io::Result<Spec> {
-    let path = bundle.join("config.json");
-    let text = match fs::read(&path) {
+/// Reads and checks a configuration; tells what of it is not taken as it is.
+pub(super) fn load(path: &Path, told: &mut Vec<String>) -> io::Result<Spec> {
+    let text = match fs::read(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             return Err(io::Error::new(
                 e.kind(),
@@ -39,9 +38,8 @@ fn parse(text: &[u8], told: &mut Vec<String>) -> io::Result<Spec> {
     let Ok(mut value) = serde_json::from_slice::<Value>(text) else {
         return Err(first.into());
     };
-    relax_process(&mut value["process"], told);
-    if value["process"].is_null() {
-        value.as_object_mut().map(|spec| spec.remove("process"));
+    if let Some(process) = value.get_mut("process") {
+        relax_process(process, told);
     }
     serde_json::from_value(value).map_err(|_| first.into())
 }
@@ -65,36 +63,13 @@ fn relax_process(process: &mut Value, told: &mut Vec<String>) {
     };
     process.entry("cwd").or_insert_with(|| "".into());
     let user = process.entry("user").or_insert_with(|| serde_json::json!({}));
-    for id in ["uid", "gid"] {
-        if user[id].is_null() {
-            user[id] = 0.into();
+    if let Some(user) = user.as_object_mut() {
+        for id in ["uid", "gid"] {
+            user.entry(id).or_insert_with(|| 0.into());
         }
     }
-    let mut unknown: Vec<String> = Vec::new();
-    for set in process
-        .get_mut("capabilities")
-        .and_then(Value::as_object_mut)
-        .into_iter()
-        .flat_map(|sets| sets.values_mut())
-    {
-        for name in set.as_array_mut().into_iter().flat_map(|names| {
-            let all = std::mem::take(names);
-            let (known, other): (Vec<_>, Vec<_>) = all.into_iter().partition(|name| {
-                serde_json::from_value::<oci_spec::runtime::Capability>(name.clone()).is_ok()
-            });
-            *names = known;
-            other
-        }) {
-            let name = name.as_str().unwrap_or_default().to_owned();
-            if !unknown.contains(&name) {
-                unknown.push(name);
-            }
-        }
-    }
-    if !unknown.is_empty() {
-        told.push(format!(
-            "ignoring unknown or unavailable capabilities: {unknown:?}"
-        ));
+    if let Some(sets) = process.get_mut("capabilities") {
+        drop_unknown(sets, told);
     }
     let flags = process
         .get_mut("scheduler")
@@ -107,6 +82,27 @@ fn relax_process(process: &mut Value, told: &mut Vec<String>) {
             _ => (),
         }
     }
+}
+
+/// Removes capabilities without a meaning from all sets; tells whether there were any.
+pub(super) fn drop_unknown(sets: &mut Value, notes: &mut Vec<String>) -> bool {
+    let before = notes.len();
+    for names in sets.as_object_mut().into_iter().flat_map(|o| o.values_mut()) {
+        let Some(names) = names.as_array_mut() else {
+            continue;
+        };
+        names.retain(|name| {
+            let known = serde_json::from_value::<Capability>(name.clone()).is_ok();
+            if !known {
+                let note = format!("unknown capability {name} is left out");
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
+            known
+        });
+    }
+    notes.len() > before
 }
 
 /// What the specification forbids, and what this runtime or this machine can't do: never ignored.
@@ -323,6 +319,7 @@ fn linux(linux: &Linux) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -353,7 +350,8 @@ mod tests {
     #[test]
     fn what_the_specification_forbids_is_refused() {
         assert_eq!(refused(|_| ()), None);
-        let cases: Vec<(&str, fn(&mut Value))> = vec![
+        type Edit = fn(&mut Value);
+        let cases: Vec<(&str, Edit)> = vec![
             ("ociVersion", |v| v["ociVersion"] = "2.0.0".into()),
             ("ociVersion", |v| v["ociVersion"] = "1.0".into()),
             ("root must", |v| drop(v.as_object_mut().unwrap().remove("root"))),
@@ -438,5 +436,78 @@ mod tests {
         assert_eq!(told.len(), 1);
         assert!(told[0].contains("CAP_OF_TOMORROW"), "{told:?}");
         assert_eq!(spec.process().as_ref().unwrap().user().uid(), 0);
+    }
+
+    /// Any JSON, not too deep.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 48, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::hash_map("[a-zA-Z]{0,10}", inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Every place in a document.
+    fn places(value: &Value, at: String, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, inner)| {
+                places(
+                    inner,
+                    format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")),
+                    found,
+                );
+            }),
+            Value::Array(list) => {
+                for (index, inner) in list.iter().enumerate() {
+                    places(inner, format!("{at}/{index}"), found);
+                }
+            }
+            _ => (),
+        }
+        found.push(at);
+    }
+
+    fn load_bytes(bytes: &[u8]) {
+        if let Ok(spec) = parse(bytes, &mut Vec::new()) {
+            let _ = check(&spec);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn arbitrary_documents_never_panic(document in any_json()) {
+            load_bytes(document.to_string().as_bytes());
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+            load_bytes(&bytes);
+        }
+
+        #[test]
+        fn a_valid_configuration_with_one_place_replaced_never_panics(
+            choice in any::<prop::sample::Index>(),
+            replacement in any_json(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut document = serde_json::to_value(Spec::default()).unwrap();
+            let mut all = Vec::new();
+            places(&document, String::new(), &mut all);
+            *document.pointer_mut(&all[choice.index(all.len())]).unwrap() = replacement;
+            let text = document.to_string();
+            load_bytes(text.as_bytes());
+            load_bytes(&text.as_bytes()[..cut.index(text.len())]);
+        }
     }
 }

@@ -13,6 +13,7 @@ use skiff_sys::process::Child;
 use super::{
     args::{Args, Create, Run},
     config, console, foreground, lifecycle,
+    readiness::Readiness,
     store::{Entry, Saved, Store},
 };
 use crate::{
@@ -51,13 +52,25 @@ pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
     } else {
         Some(foreground::Watch::new()?)
     };
-    if let Err(e) = lifecycle::begin(&made.entry, &made.saved, &made.spec) {
-        creation::put_down(&made.child);
-        let _ = lifecycle::clear(&made.entry, &made.saved, &made.spec);
-        return Err(e).context(|| "unable to start container process".into());
-    }
-    let Some(watch) = watch else { return Ok(0) };
-    let code = watch.wait(&made.child, made.console.take());
+    let begun = lifecycle::listen(&made.entry, &made.saved).and_then(|relay| {
+        lifecycle::begin(&made.entry, &made.saved, &made.spec)?;
+        Ok(relay)
+    });
+    let relay = match begun {
+        Ok(relay) => relay,
+        Err(e) => {
+            creation::put_down(&made.child);
+            let _ = lifecycle::clear(&made.entry, &made.saved, &made.spec);
+            return Err(e).context(|| "unable to start container process".into());
+        }
+    };
+    let Some(watch) = watch else {
+        if let Some(relay) = relay {
+            relay.wait(&made.child.pidfd)?;
+        }
+        return Ok(0);
+    };
+    let code = watch.wait(&made.child, made.console.take(), relay);
     if !args.keep {
         lifecycle::clear(&made.entry, &made.saved, &made.spec)?;
     }
@@ -66,19 +79,19 @@ pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
 
 /// Creates a container. Detached, its terminal goes to the console socket.
 fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<Made> {
-    let keep = keep_descriptors(args.preserve_fds)?;
+    let keep = keep_descriptors(args.preserve_fds);
     let bundle = args
         .bundle
         .canonicalize()
         .context(|| format!("open the bundle {:?}", args.bundle))?;
     let mut told = Vec::new();
-    let mut spec = config::load(&bundle, &mut told)?;
+    let mut spec = config::load(&bundle.join(&args.config), &mut told)?;
     check_terminal(&spec, args, detached)?;
     if keep.listening > 0 {
         keep.tell(&mut spec);
     }
-    let cgroup = Cgroup::of(&args.id, &spec);
-    let cgroup = match cgroup {
+    let cgroup = match Cgroup::of(&args.id, &spec, all.by_systemd()) {
+        _ if all.cgroup_manager == "disabled" => None,
         Err(e) if e.kind() == io::ErrorKind::Unsupported => {
             told.push(e.to_string());
             None
@@ -94,6 +107,12 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
             "container's cgroup is not empty: {others} process(es) found"
         )));
     }
+    if let Some(readiness) = Readiness::wanted(entry.dir())
+        && let Err(e) = readiness.prepare(&mut spec)
+    {
+        entry.remove()?;
+        return Err(e);
+    }
     let making = Making {
         entry: &entry,
         bundle: &bundle,
@@ -101,6 +120,9 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
         args,
         preserve_fds: keep.count,
     };
+    if let Some(readiness) = Readiness::wanted(entry.dir()) {
+        readiness.prepare(&mut spec)?;
+    }
     let made = making.make(&spec, &mut told);
     super::notes(all, &told);
     match made {
@@ -129,7 +151,7 @@ fn check_terminal(spec: &Spec, args: &Create, detached: bool) -> io::Result<()> 
         .is_some_and(|p| p.terminal().unwrap_or(false));
     if terminal && detached && args.console_socket.is_none() {
         return Err(invalid(
-            "cannot allocate tty if runc will detach without setting console socket",
+            "cannot allocate tty if runc will detach without setting console socket: use --console-socket",
         ));
     }
     if !terminal && args.console_socket.is_some() {
@@ -161,34 +183,22 @@ impl Keep {
     }
 }
 
-fn keep_descriptors(preserve: u32) -> io::Result<Keep> {
+fn keep_descriptors(preserve: u32) -> Keep {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
     let listening = match (number("LISTEN_PID"), number("LISTEN_FDS")) {
-        (Some(pid), Some(count)) if pid == std::process::id() => count,
-        _ => 0,
+        // For somebody else.
+        (Some(pid), _) if pid != std::process::id() => 0,
+        (_, count) => count.unwrap_or(0),
     };
-    let count = listening + preserve;
-    check_preserved(count)?;
-    Ok(Keep { count, listening })
+    // Of those, ours (all close-on-exec) are not passed on, nor is what is not open.
+    Keep {
+        count: listening.saturating_add(preserve).min(MOST_DESCRIPTORS),
+        listening,
+    }
 }
 
-/// Descriptors from 3 on must be the caller's: open, and none of ours, which all are close-on-exec.
-pub(super) fn check_preserved(count: u32) -> io::Result<()> {
-    for fd in 3..3 + count {
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}"));
-        let flags = info.as_ref().ok().and_then(|text| {
-            let octal = text.lines().find_map(|line| line.strip_prefix("flags:"))?;
-            i32::from_str_radix(octal.trim(), 8).ok()
-        });
-        if !flags.is_some_and(|flags| flags & libc::O_CLOEXEC == 0) {
-            return Err(invalid(format!(
-                "unable to stat preserved-fd {} (of {count}): no such file or directory",
-                fd - 3
-            )));
-        }
-    }
-    Ok(())
-}
+/// No process can have more.
+const MOST_DESCRIPTORS: u32 = 1 << 30;
 
 /// What a container is made from.
 struct Making<'a> {
@@ -212,9 +222,14 @@ impl Making<'_> {
             .transpose()?;
         // Before the cgroup: `delete --force` finds the cgroup by it, whatever happens to us from here on.
         self.entry.save_config(spec)?;
+        let mut late_resources = None;
         if let Some(cgroup) = &self.cgroup {
             cgroup.make()?;
-            told.extend(cgroup.apply(&resources(&linux), false)?);
+            if cgroup.needs_process() {
+                late_resources = Some(resources(&linux));
+            } else {
+                told.extend(cgroup.apply(&resources(&linux), false)?);
+            }
         } else if linux.resources().as_ref().is_some_and(asks_for_v1) {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -230,13 +245,14 @@ impl Making<'_> {
             new,
             join,
             cgroup: self.cgroup.clone(),
+            late_resources,
             seccomp,
             stdio: stdio(spec.process().as_ref()),
             die_with_parent: false,
             no_pivot: self.args.no_pivot,
             keyring: !self.args.no_new_keyring,
             preserve_fds: self.preserve_fds,
-            mapped_mounts: Default::default(),
+            prepared_mounts: Default::default(),
             gate: Some(self.entry.make_gate()?),
         };
         let mut created = creation::create(plan).context(|| "unable to start container process".into())?;

@@ -7,7 +7,7 @@ use oci_spec::runtime::{Process, User};
 use super::{
     args::{self, Args},
     config, console,
-    create::{check_preserved, stdio},
+    create::stdio,
     foreground::Watch,
     store::Store,
 };
@@ -22,7 +22,6 @@ use crate::{
 };
 
 pub(super) fn exec(store: &Store, args: &args::Exec, all: &Args) -> io::Result<i32> {
-    check_preserved(args.preserve_fds)?;
     let (entry, saved) = store.get(&args.id)?;
     match entry.status(&saved) {
         "running" => (),
@@ -91,7 +90,7 @@ pub(super) fn exec(store: &Store, args: &args::Exec, all: &Args) -> io::Result<i
             }
             Ok(0)
         }
-        Some(watch) => watch.wait(&running.child, running.console),
+        Some(watch) => watch.wait(&running.child, running.console, None),
     }
 }
 
@@ -111,7 +110,12 @@ fn process(args: &args::Exec, own: Option<&Process>, told: &mut Vec<String>) -> 
         process.set_cwd(cwd.clone());
     }
     let mut env = process.env().clone().unwrap_or_default();
-    env.extend(args.env.iter().cloned());
+    for pair in &args.env {
+        // A variable named twice has the value it had first.
+        let name = pair.split_once('=').map_or(pair.as_str(), |(name, _)| name);
+        env.retain(|old| old.split_once('=').is_none_or(|(old, _)| old != name));
+        env.push(pair.clone());
+    }
     process.set_env(Some(env));
     if let Some(user) = &args.user {
         process.set_user(parse_user(user, process.user())?);
@@ -138,6 +142,7 @@ fn process(args: &args::Exec, own: Option<&Process>, told: &mut Vec<String>) -> 
             names.extend(args.cap.iter().cloned());
             capabilities[set] = names.into();
         }
+        config::drop_unknown(&mut capabilities, told);
         process.set_capabilities(serde_json::from_value(capabilities).context(|| "read --cap".into())?);
     }
     Ok(process)

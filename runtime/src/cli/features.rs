@@ -1,17 +1,8 @@
-//! features and --version: what this runtime can do. Source: OCI runtime-spec, features.md.
+//! features: what this runtime can do. Source: OCI runtime-spec, features.md.
 
 use std::io;
 
 use serde_json::json;
-
-/// The lines that callers of runc read.
-pub(super) fn version() {
-    println!("skiff oci version {}", env!("CARGO_PKG_VERSION"));
-    println!("spec: {}", crate::OCI_VERSION);
-    if let Some(version) = libseccomp() {
-        println!("libseccomp: {version}");
-    }
-}
 
 fn libseccomp() -> Option<String> {
     let version = libseccomp::ScmpVersion::current().ok()?;

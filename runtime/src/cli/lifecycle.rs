@@ -4,17 +4,19 @@ use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     path::Path,
+    time::Duration,
 };
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags},
 };
-use skiff_sys::process::pidfd_signal;
+use skiff_sys::{pattern::Pattern, process::pidfd_signal};
 
 use super::{
-    args::Kill,
+    args::{Delete, Kill},
+    readiness::{Readiness, Relay},
     store::{Entry, Saved, Store},
 };
 use crate::{
@@ -22,6 +24,12 @@ use crate::{
     container::{self, Agent, exec, hooks},
     error::{Context, invalid},
 };
+
+/// How long a killed process usually takes to end.
+const PROMPT: Duration = Duration::from_millis(200);
+
+/// How long it may take in the end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn start(store: &Store, id: &str) -> io::Result<i32> {
     let (entry, saved) = store.get(id)?;
@@ -33,8 +41,18 @@ pub(super) fn start(store: &Store, id: &str) -> io::Result<i32> {
             return Err(invalid(format!("cannot start a container in the {status} state")));
         }
     }
-    begin(&entry, &saved, &entry.spec()?)?;
+    if let Some(relay) = begin(&entry, &saved, &entry.spec()?)? {
+        relay.wait(open(&saved)?)?;
+    }
     Ok(0)
+}
+
+/// Listens for the readiness of a container that was made with a service manager to tell.
+pub(super) fn listen(entry: &Entry, saved: &Saved) -> io::Result<Option<Relay>> {
+    match Readiness::wanted(entry.dir()).map(|readiness| readiness.listen(saved.pid)) {
+        Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        done => done.transpose(),
+    }
 }
 
 /// Lets a created container run.
@@ -90,13 +108,20 @@ fn wake(cgroup: &Cgroup, signal: i32) {
     }
 }
 
-fn send(saved: &Saved, signal: i32) -> io::Result<OwnedFd> {
+/// A container's first process; `NotFound` when it has ended.
+fn open(saved: &Saved) -> io::Result<OwnedFd> {
     let pid = Pid::from_raw(saved.pid as i32).ok_or_else(|| invalid("no process"))?;
     let fd =
         rustix::process::pidfd_open(pid, PidfdFlags::empty()).context(|| "container not running".into())?;
+    // Looked at once the descriptor holds the number.
     if !exec::alive(saved.pid, saved.start_time) {
         return Err(io::Error::new(io::ErrorKind::NotFound, "container not running"));
     }
+    Ok(fd)
+}
+
+fn send(saved: &Saved, signal: i32) -> io::Result<OwnedFd> {
+    let fd = open(saved)?;
     pidfd_signal(fd.as_fd(), signal).context(|| format!("send signal {signal}"))?;
     Ok(fd)
 }
@@ -127,48 +152,85 @@ pub(super) fn parse_signal(text: &str) -> io::Result<i32> {
         .map_err(|_| invalid(format!("unknown signal {text:?}")))
 }
 
-pub(super) fn delete(store: &Store, id: &str, force: bool) -> io::Result<i32> {
-    let (entry, saved) = match store.get(id) {
-        Err(_) if force => {
+pub(super) fn delete(store: &Store, args: &Delete, by_systemd: bool) -> io::Result<i32> {
+    if !args.regex {
+        match store.get(&args.id) {
             // Never created, or its state is lost: what is left of it goes.
-            return store.entry(id).and_then(|entry| recover(&entry)).map(|()| 0);
+            Err(_) if args.force => recover(&store.entry(&args.id)?, by_systemd)?,
+            found => {
+                let (entry, saved) = found?;
+                delete_one(&entry, &saved, args.force)?;
+            }
         }
-        done => done?,
-    };
-    let status = entry.status(&saved);
+        return Ok(0);
+    }
+    let pattern = Pattern::new(&args.id)?;
+    for (entry, _) in store
+        .all()?
+        .iter()
+        .filter(|(entry, _)| pattern.matches(&entry.id))
+    {
+        delete_one(store, &entry.id, args.force)?;
+    }
+    Ok(0)
+}
+
+fn delete_one(entry: &Entry, saved: &Saved, force: bool) -> io::Result<()> {
+    let status = entry.status(saved);
     if matches!(status, "running" | "paused") && !force {
         return Err(invalid(format!(
             "cannot delete container {id} that is not stopped: {status}"
         )));
     }
     if status != "stopped"
-        && let Ok(fd) = send(&saved, libc::SIGKILL)
+        && let Ok(fd) = send(saved, libc::SIGKILL)
     {
         if let Some(cgroup) = &saved.cgroup {
             wake(cgroup, libc::SIGKILL);
         }
-        // It becomes readable when the process has ended.
-        poll(&mut [PollFd::new(&fd, PollFlags::IN)], None).context(|| "wait for the container".into())?;
+        if !ended(&fd, PROMPT)? {
+            // Frozen processes of cgroup v1 do not even die. In its own cgroup, which is not frozen, it goes on.
+            if let Some(cgroup) = &saved.cgroup {
+                cgroup.attach(saved.pid)?;
+            }
+            if !ended(&fd, PATIENCE)? {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("process {} does not end", saved.pid),
+                ));
+            }
+        }
     }
     match entry.spec() {
-        Ok(spec) => clear(&entry, &saved, &spec)?,
+        Ok(spec) => clear(entry, saved, &spec),
         // Torn: the hooks are not known any more.
         Err(_) if force => {
             if let Some(cgroup) = &saved.cgroup {
                 cgroup.remove(|| ())?;
             }
-            entry.remove()?;
+            entry.remove()
         }
-        Err(e) => return Err(e),
+        Err(e) => Err(e),
     }
-    Ok(0)
+}
+
+/// The process behind a pidfd ends within `limit`.
+fn ended(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
+    let timeout = Timespec {
+        tv_sec: limit.as_secs() as i64,
+        tv_nsec: limit.subsec_nanos().into(),
+    };
+    // It becomes readable then.
+    Ok(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout))
+        .context(|| "wait for the container".into())?
+        > 0)
 }
 
 /// Removes what a creation that was cut short, or one whose state file is damaged, has left: the configuration is
 /// written before anything else is made, and names the cgroup.
-fn recover(entry: &Entry) -> io::Result<()> {
+fn recover(entry: &Entry, by_systemd: bool) -> io::Result<()> {
     if let Ok(spec) = entry.spec() {
-        match Cgroup::of(&entry.id, &spec) {
+        match Cgroup::of(&entry.id, &spec, by_systemd) {
             Ok(cgroup) => cgroup.remove(|| ())?,
             Err(e) if e.kind() == io::ErrorKind::Unsupported => (),
             Err(e) => return Err(e),

@@ -14,6 +14,7 @@ mod foreground;
 mod lifecycle;
 mod pause;
 mod query;
+mod readiness;
 mod spec;
 mod store;
 mod sysctl;
@@ -29,12 +30,6 @@ use self::args::{Args, Command};
 /// Must be called before any thread is started.
 pub fn main(args: &[OsString]) -> i32 {
     let name = OsString::from("skiff oci");
-    if let [only] = args
-        && (only == "--version" || only == "-v")
-    {
-        features::version();
-        return 0;
-    }
     let args = match Args::try_parse_from(std::iter::once(&name).chain(args)) {
         Ok(args) => args,
         Err(e) => {
@@ -65,7 +60,7 @@ fn run(args: &Args) -> io::Result<i32> {
         Command::Run(run) => create::run(&store, run, args),
         Command::State { id } => query::state(&store, id),
         Command::Kill(kill) => lifecycle::kill(&store, kill),
-        Command::Delete { force, id } => lifecycle::delete(&store, id, *force),
+        Command::Delete(delete) => lifecycle::delete(&store, delete, args.by_systemd()),
         Command::Pause { id } => pause::pause(&store, id),
         Command::Resume { id } => pause::resume(&store, id),
         Command::Update(update) => update::update(&store, update, args),

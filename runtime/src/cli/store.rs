@@ -160,6 +160,11 @@ impl Entry {
         }
     }
 
+    /// Where everything is kept.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn gate_path(&self) -> PathBuf {
         self.dir.join("start.sock")
     }

@@ -36,7 +36,7 @@ pub(crate) struct Created {
 /// # Errors
 /// What failed, in the creator or in the new process; nothing of it is left then but the cgroup.
 pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
-    plan.mapped_mounts = rootfs::idmap::mounts(&plan.spec, &plan.bundle)?;
+    plan.prepared_mounts = rootfs::prepared::mounts(&plan.spec, &plan.bundle)?;
     let (ours, theirs) = wire::pair()?;
     let birthplace = plan
         .cgroup
@@ -118,11 +118,17 @@ fn prepare(
         let gids = ranges(linux.and_then(|l| l.gid_mappings().as_deref()));
         write_id_maps(child.pid, &uids, &gids)
             .context(|| "write the id maps of the user namespace".into())?;
+        tell(socket, &ToChild::Mapped)?;
     }
+    // The first move into a cgroup after a while waits for all processors: the child makes its mounts meanwhile.
     if let Some(cgroup) = &plan.cgroup
         && !born_in_cgroup
     {
         cgroup.attach(child.pid)?;
+    }
+    let mut late = Vec::new();
+    if let (Some(cgroup), Some(resources)) = (&plan.cgroup, &plan.late_resources) {
+        late = cgroup.apply(resources, false)?;
     }
     wire::send(socket, &ToChild::Go, &[])?;
     let mut console = None;
@@ -152,9 +158,20 @@ fn prepare(
                 super::hand_over(agent.as_ref().map(|agent| (agent, child.pid)), &fds)?;
             }
             FromChild::Console => console = fds.into_iter().next(),
-            FromChild::Ready(notes) => return Ok((console, notes)),
+            FromChild::Ready(mut notes) => {
+                notes.append(&mut late);
+                return Ok((console, notes));
+            }
             FromChild::Failed(failure) => return Err(failure.into()),
         }
+    }
+}
+
+/// Sends a message to the child. One that has failed and gone has left its reason in the socket, which is read next.
+fn tell(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
+    match wire::send(socket, message, &[]) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
     }
 }
 

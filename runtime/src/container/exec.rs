@@ -248,6 +248,7 @@ fn become_process(
         seccomp: request.seccomp.as_ref(),
         die_with_parent: request.die_with_parent,
         preserve_fds: request.preserve_fds,
+        keep_groups: false,
         creator: socket.as_fd(),
     };
     let program = process::prepare(&request.process, &setting, &mut notes)?;

@@ -1,7 +1,8 @@
 //! The container's first process, from its birth to the exec.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::Path,
 };
@@ -13,7 +14,7 @@ use super::{FromChild, Plan, Stdio, ToChild, hooks, process, schedule};
 use crate::{
     cgroup::hierarchy,
     error::{Context, Failure, invalid},
-    rootfs::{Root, options::Options},
+    rootfs::{Cgroups, Membership, Root},
     wire,
 };
 
@@ -97,7 +98,9 @@ fn expect(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
 }
 
 fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
-    expect(socket, &ToChild::Go)?;
+    if plan.new & libc::CLONE_NEWUSER as u64 != 0 {
+        expect(socket, &ToChild::Mapped)?;
+    }
     enter_namespaces(plan)?;
     let _ = rustix::process::setsid();
     let process = plan
@@ -112,13 +115,6 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
         process::keyring(&plan.id, &mut notes)?;
     }
 
-    // Our cgroups as the host names them, before a cgroup namespace makes this one the root.
-    let cgroups = hierarchy::own().unwrap_or_default();
-    // Not made at birth: its root would be the creator's cgroup.
-    let own_cgroup_namespace = plan.wants(LinuxNamespaceType::Cgroup);
-    if own_cgroup_namespace {
-        nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).context(|| "unshare the cgroup namespace".into())?;
-    }
     if plan.wants(LinuxNamespaceType::Time) {
         time_namespace(&linux)?;
     }
@@ -141,15 +137,17 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
     let propagation = linux.rootfs_propagation().as_deref();
     let mut root = Root::mount(&plan.rootfs, &plan.mountpoint, propagation)?;
     root.show_cgroups(cgroups, own_cgroup_namespace);
-    let mapped = std::mem::take(&mut plan.mapped_mounts);
+    let prepared = std::mem::take(&mut plan.prepared_mounts);
     root.mounts(
         plan.spec.mounts().as_deref().unwrap_or_default(),
         &plan.bundle,
         linux.mount_label().as_deref(),
-        mapped,
+        prepared,
     )?;
     root.devices(linux.devices().as_deref().unwrap_or_default())?;
     root.make_directory(process.cwd());
+    // Nothing of the container's own may run before.
+    root.join_cgroup()?;
     if let Some(all) = plan.spec.hooks() {
         wire::send(socket, &FromChild::NeedHooks, &[])?;
         expect(socket, &ToChild::HooksDone)?;
@@ -169,15 +167,8 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
             let (ours, theirs) = process::terminal(root.as_fd(), *size, process.user().uid())?;
             wire::send(socket, &FromChild::Console, &[ours.as_fd()])?;
             let path = format!("/proc/self/fd/{}", theirs.as_raw_fd());
-            root.bind_into(
-                Path::new(&path),
-                Path::new("/dev/console"),
-                &Options {
-                    bind: true,
-                    ..Default::default()
-                },
-            )
-            .context(|| "bind the terminal to /dev/console".into())?;
+            root.console(Path::new(&path))
+                .context(|| "bind the terminal to /dev/console".into())?;
             Some(theirs)
         }
         _ => None,
@@ -210,6 +201,7 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
         seccomp: plan.seccomp.as_ref(),
         die_with_parent: plan.die_with_parent,
         preserve_fds: plan.preserve_fds,
+        keep_groups: plan.keeps_groups(),
         creator: socket.as_fd(),
     };
     let program = process::prepare(&process, &setting, &mut notes)?;
@@ -225,6 +217,14 @@ impl Plan {
             .into_iter()
             .flatten()
             .any(|n| n.typ() == kind && n.path().is_none())
+    }
+
+    /// An annotation of crun's, by which engines let a container reach files of the caller's groups.
+    fn keeps_groups(&self) -> bool {
+        let annotations = self.spec.annotations().as_ref();
+        annotations
+            .and_then(|all| all.get("run.oci.keep_original_groups"))
+            .is_some_and(|value| value != "0")
     }
 
     fn owns_uts(&self) -> bool {
@@ -299,5 +299,15 @@ pub(crate) fn set_sysctl(key: &str, value: &str) -> io::Result<()> {
     {
         return Err(invalid(format!("sysctl {key:?}")));
     }
-    fs::write(Path::new("/proc/sys").join(path), value).context(|| format!("set sysctl {key} to {value:?}"))
+    write_sysctl(&Path::new("/proc/sys").join(path), value)
+        .context(|| format!("set sysctl {key} to {value:?}"))
+}
+
+/// Writes only to the kernel's own file, whatever may be mounted where it should be.
+fn write_sysctl(path: &Path, value: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    if !crate::rootfs::procfs::is_procfs(&file)? {
+        return Err(invalid(format!("{path:?} is not procfs")));
+    }
+    file.write_all(value.as_bytes())
 }

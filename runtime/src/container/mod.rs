@@ -3,7 +3,8 @@
 //! ```text
 //! creator (supervisor or `skiff oci create`)            init (the container's first process)
 //!   create::create ── clone3(all namespaces at once) ──►  init::run
-//!   id maps, cgroup ──────────── Go ───────────────────►  mounts, devices, masks
+//!   id maps ────────────────── Mapped ─────────────────►  namespaces, mounts
+//!   cgroup, meanwhile ─────────── Go ──────────────────►  cgroup namespace and mount, devices
 //!   prestart, createRuntime hooks ◄── NeedHooks ────────
 //!   ───────────────────────── HooksDone ───────────────►  createContainer hooks, pivot_root, terminal,
 //!                              ◄── Console (descriptor)   user, capabilities, rlimits
@@ -36,7 +37,7 @@ use std::{
     path::PathBuf,
 };
 
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Spec};
 use serde::{Deserialize, Serialize};
 
 use crate::{cgroup::Cgroup, error::Failure, seccomp::Filter, supervisor::RootFs};
@@ -60,6 +61,8 @@ pub(crate) struct Plan {
     pub join: Vec<Join>,
     /// Its cgroup.
     pub cgroup: Option<Cgroup>,
+    /// Limits that are set when the process is in it.
+    pub late_resources: Option<LinuxResources>,
     /// Compiled system call filter.
     pub seccomp: Option<Filter>,
     /// Streams of the process.
@@ -72,8 +75,8 @@ pub(crate) struct Plan {
     pub keyring: bool,
     /// How many descriptors of the creator, from 3 on, the process keeps.
     pub preserve_fds: u32,
-    /// Id-mapped mounts by their place in the mount list, which only the creator may be able to make.
-    pub mapped_mounts: HashMap<usize, OwnedFd>,
+    /// Mounts by their place in the mount list that only the creator may be able to make.
+    pub prepared_mounts: HashMap<usize, OwnedFd>,
     /// Where the process waits for its start; `None`: on the creator's socket.
     pub gate: Option<OwnedFd>,
 }
@@ -126,7 +129,9 @@ enum FromChild {
 /// What the creator tells the new process.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum ToChild {
-    /// Id maps are written and the cgroup is joined.
+    /// The id maps of its user namespace are written.
+    Mapped,
+    /// It is in its cgroup.
     Go,
     HooksDone,
     /// The creator has written down what it takes to remove this process: it may wait at its own gate now.

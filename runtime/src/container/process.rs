@@ -132,6 +132,8 @@ pub(super) struct Setting<'a> {
     pub die_with_parent: bool,
     /// How many descriptors from 3 on it keeps.
     pub preserve_fds: u32,
+    /// It keeps the additional groups of the creator.
+    pub keep_groups: bool,
     /// The creator, who is given the filter's listener.
     pub creator: BorrowedFd<'a>,
 }
@@ -170,7 +172,7 @@ pub(super) fn prepare(
         load(&filter, setting.creator)?;
     }
     privileges::bounding(process.capabilities().as_ref())?;
-    privileges::user(user)?;
+    privileges::user(user, setting.keep_groups)?;
     privileges::capabilities(process.capabilities().as_ref(), notes)?;
     if setting.die_with_parent {
         // The kernel forgets this when the user changes, so it comes after.
@@ -242,6 +244,9 @@ impl Program {
     }
 }
 
+/// Source: Linux, uapi/linux/magic.h.
+const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
+
 /// A terminal made in the devpts at `/dev/pts` below `root`: its controlling end and the process's.
 pub(super) fn terminal(
     root: BorrowedFd<'_>,
@@ -255,6 +260,9 @@ pub(super) fn terminal(
         Mode::empty(),
     )
     .context(|| "open /dev/pts/ptmx in the container".into())?;
+    if rustix::fs::fstatfs(&ours)?.f_type as i64 != DEVPTS_SUPER_MAGIC {
+        return Err(invalid("/dev/pts of the container is no devpts"));
+    }
     let theirs = skiff_sys::pty::open_peer(ours.as_fd()).context(|| "open the terminal".into())?;
     if let Some((columns, rows)) = size {
         let size = rustix::termios::Winsize {

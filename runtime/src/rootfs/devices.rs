@@ -117,7 +117,7 @@ impl Root {
             number,
         ) {
             Ok(()) => {
-                if usable(&parent, name, device.kind) {
+                if self.own_devices || usable(&parent, name, device.kind) {
                     let node = open_in_root(
                         parent.as_fd(),
                         Path::new(name),

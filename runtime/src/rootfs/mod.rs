@@ -7,9 +7,9 @@
 mod cgroupfs;
 mod devices;
 mod hide;
-pub(crate) mod idmap;
 mod mounts;
 pub(crate) mod options;
+pub(crate) mod prepared;
 
 use std::{
     io,
@@ -38,8 +38,50 @@ pub(crate) struct Root {
     cgroups: Vec<Hierarchy>,
     /// This process is the root of a cgroup namespace.
     own_cgroup_namespace: bool,
+    /// Device nodes that this process makes can be used (not so in a user namespace).
+    own_devices: bool,
     /// What could not be done as asked and was done differently.
     pub notes: Vec<String>,
+}
+
+/// Our cgroups, known only after the creator has moved us there: it takes milliseconds, in which the other mounts are made.
+pub(crate) struct Membership {
+    join: Option<Box<dyn FnOnce() -> io::Result<Cgroups>>>,
+    known: Cgroups,
+}
+
+/// The cgroups this process is in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cgroups {
+    /// As the host names them.
+    pub hierarchies: Vec<Hierarchy>,
+    /// This process is the root of a cgroup namespace.
+    pub own_namespace: bool,
+}
+
+impl Membership {
+    /// `join` waits for the move and looks.
+    pub fn new(join: impl FnOnce() -> io::Result<Cgroups> + 'static) -> Self {
+        Membership {
+            join: Some(Box::new(join)),
+            known: Cgroups::default(),
+        }
+    }
+
+    fn known(&mut self) -> io::Result<&Cgroups> {
+        if let Some(join) = self.join.take() {
+            self.known = join()?;
+        }
+        Ok(&self.known)
+    }
+}
+
+impl std::fmt::Debug for Membership {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Membership")
+            .field("known", &self.known)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Root {
@@ -85,19 +127,23 @@ impl Root {
                 mount_overlay(at, lower, upper, work, *userxattr)?;
             }
         }
-        let (cgroups, own_cgroup_namespace) = (Vec::new(), false);
         Ok(Root {
             fd: open_path(&path)?,
             cgroups,
             own_cgroup_namespace,
+            own_devices: skiff_sys::idmap::in_first_namespace(),
             notes: Vec::new(),
         })
     }
 
-    /// Tells which cgroups a mount of type `cgroup` shows.
-    pub fn show_cgroups(&mut self, cgroups: Vec<Hierarchy>, own_namespace: bool) {
-        self.cgroups = cgroups;
-        self.own_cgroup_namespace = own_namespace;
+    /// Tells how to find out which cgroups a mount of type `cgroup` shows.
+    pub fn show_cgroups(&mut self, membership: Membership) {
+        self.membership = Some(membership);
+    }
+
+    /// Waits until this process is in its cgroup, unless a mount has done so.
+    pub fn join_cgroup(&mut self) -> io::Result<()> {
+        self.membership.as_mut().map_or(Ok(()), |m| m.known().map(drop))
     }
 
     /// The root's directory.
@@ -110,14 +156,20 @@ impl Root {
         let _ = skiff_sys::path::make_in_root(self.fd.as_fd(), path, skiff_sys::path::Kind::Directory);
     }
 
-    /// Binds a path of the host into the container.
-    pub fn bind_into(
-        &mut self,
-        source: &Path,
-        destination: &Path,
-        options: &options::Options,
-    ) -> io::Result<()> {
-        self.bind(source, destination, options)
+    /// Binds the terminal at `source` to `/dev/console`, which must not be a link: it could lead into `/proc`.
+    pub fn console(&mut self, source: &Path) -> io::Result<()> {
+        let destination = Path::new("/dev/console");
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        if let Ok(found) = skiff_sys::path::open_in_root(self.fd.as_fd(), destination, flags, Mode::empty())
+            && rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode).is_symlink()
+        {
+            return Err(crate::error::invalid("/dev/console is a link"));
+        }
+        let options = options::Options {
+            bind: true,
+            ..Default::default()
+        };
+        self.bind(source, destination, &options)
     }
 
     /// Makes the root the calling process's `/` and lets go of everything else.
@@ -158,6 +210,11 @@ impl Root {
 
 fn open_path(path: &Path) -> io::Result<OwnedFd> {
     rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).context(|| format!("open {path:?}"))
+}
+
+/// An open file as a path of the host's `/proc`.
+fn fd_path(fd: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
 }
 
 /// A detached copy of the mount at `source`.

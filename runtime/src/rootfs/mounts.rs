@@ -27,22 +27,19 @@ use crate::{
 const SUPERBLOCK_FLAGS: &[&str] = &["sync", "dirsync", "lazytime", "mand"];
 
 impl Root {
-    /// Carries out the mount list. Relative sources of bind mounts start at `bundle`; those in `mapped` (by place in the
-    /// list) are mounts already that have only to be attached. New file systems get the SELinux `label`.
+    /// Carries out the mount list. Relative sources of bind mounts start at `bundle`; those in `prepared` (by place in
+    /// the list) are mounts already that have only to be attached. New file systems get the SELinux `label`.
     pub fn mounts(
         &mut self,
         mounts: &[Mount],
         bundle: &Path,
         label: Option<&str>,
-        mut mapped: HashMap<usize, OwnedFd>,
+        mut prepared: HashMap<usize, OwnedFd>,
     ) -> io::Result<()> {
         let label = label.filter(|label| !label.is_empty() && lsm::active("selinux"));
         for (at, mount) in mounts.iter().enumerate() {
-            let done = match mapped.remove(&at) {
-                Some(tree) => {
-                    let options = Options::parse(mount.options().as_deref().unwrap_or_default());
-                    self.place(&tree, mount.destination(), &options)
-                }
+            let done = match prepared.remove(&at) {
+                Some(tree) => self.prepared(&tree, mount),
                 None => self.one(mount, bundle, label),
             };
             done.context(|| {
@@ -128,17 +125,22 @@ impl Root {
         }
     }
 
+    /// Attaches a mount that the creator has made. Made outside, it is a peer of its source; like what is bound in here it
+    /// is to hear of the source's mounts but not tell of its own.
+    fn prepared(&mut self, tree: &OwnedFd, mount: &Mount) -> io::Result<()> {
+        let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+        let slave = MountAttr {
+            propagation: libc::MS_SLAVE,
+            recursive: true,
+            ..Default::default()
+        };
+        mount_setattr(tree.as_fd(), &slave).context(|| "set mount propagation".into())?;
+        self.place(tree, mount.destination(), &options)
+    }
+
     /// Binds `source` (host) to `destination` (container).
     pub(super) fn bind(&mut self, source: &Path, destination: &Path, options: &Options) -> io::Result<()> {
-        let tree = match open_tree(source, options.bind_recursive) {
-            // In a user namespace mounts below are locked to the one above: without them it may not be copied.
-            Err(e) if e.raw_os_error() == Some(libc::EINVAL) && !options.bind_recursive => {
-                open_tree(source, true)
-            }
-            done => done,
-        }
-        .context(|| format!("open {source:?}"))?;
-        self.place(&tree, destination, options)
+        self.place(&bind_source(source, options)?, destination, options)
     }
 
     /// Attaches a mount of a directory or file, with the attributes asked for.
@@ -148,12 +150,17 @@ impl Root {
         let kind = if directory { Kind::Directory } else { Kind::File };
         let target = make_in_root(self.fd.as_fd(), destination, kind)
             .context(|| format!("make {destination:?} in the root file system"))?;
+        self.check_target(&target, tree)?;
         attach(tree, &target)
     }
 
     /// Mounts a new instance of a file system.
     fn file_system(&mut self, fs_type: &str, mount: &Mount, options: &Options) -> io::Result<()> {
-        let target = make_in_root(self.fd.as_fd(), mount.destination(), Kind::Directory)?;
+        let target = if matches!(fs_type, "proc" | "sysfs") {
+            self.plain_directory(mount.destination())?
+        } else {
+            make_in_root(self.fd.as_fd(), mount.destination(), Kind::Directory)?
+        };
         let mut options = options.clone();
         if fs_type == "tmpfs" && !options.data.iter().any(|word| word.starts_with("mode=")) {
             // As it was before, unless asked otherwise (/tmp stays sticky).
@@ -176,6 +183,7 @@ impl Root {
             copy_up(&target, &tree)?;
         }
         change(&tree, options)?;
+        self.check_target(&target, &tree)?;
         attach(&tree, &target)
     }
 
@@ -186,6 +194,18 @@ impl Root {
         attach(&tree, &target)?;
         Ok(tree)
     }
+}
+
+/// A detached copy of what is to be bound.
+pub(super) fn bind_source(source: &Path, options: &Options) -> io::Result<OwnedFd> {
+    match open_tree(source, options.bind_recursive) {
+        // In a user namespace mounts below are locked to the one above: without them it may not be copied.
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) && !options.bind_recursive => {
+            open_tree(source, true)
+        }
+        done => done,
+    }
+    .context(|| format!("open {source:?}"))
 }
 
 /// A detached mount of a new file system.

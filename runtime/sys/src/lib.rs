@@ -10,6 +10,7 @@ pub mod keyring;
 pub mod mount;
 pub mod net;
 pub mod path;
+pub mod pattern;
 pub mod process;
 pub mod pty;
 pub mod schedule;

@@ -43,8 +43,8 @@ pub fn load_filter(filter: &[u8], flags: u64) -> io::Result<Option<OwnedFd>> {
     };
     match done {
         -1 => Err(io::Error::last_os_error()),
-        // SAFETY: with this flag the result is a descriptor that the kernel has just made for us and nobody else knows.
         fd if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 => {
+            // SAFETY: with this flag the result is a descriptor that the kernel has just made for us and nobody else knows.
             Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) }))
         }
         _ => Ok(None),

@@ -8,6 +8,7 @@
 mod attributes;
 mod commands;
 mod fire;
+mod hostile;
 mod mounts;
 mod oci;
 mod pods;
@@ -50,6 +51,7 @@ fn all() -> Vec<Test> {
         attributes::TESTS,
         mounts::TESTS,
         fire::TESTS,
+        hostile::TESTS,
     ]
     .concat()
 }

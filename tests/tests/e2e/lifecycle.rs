@@ -20,7 +20,7 @@ use crate::{has, same};
 skiff_tests::cases! {
     own:
         up_starts_a_ready_node_and_down_leaves_nothing,
-        down_without_purge_keeps_the_objects,
+        down_without_purge_keeps_the_objects_and_a_snapshot_brings_them_back,
         a_killed_server_has_lost_nothing,
         a_killed_agent_finds_its_pods_again,
         a_data_directory_cut_short_is_healed_or_refused,
@@ -68,7 +68,7 @@ fn up_starts_a_ready_node_and_down_leaves_nothing(user: User) -> Result<()> {
     has(&cluster.skiff("status").fails(1)?, &["no cluster runs here"])
 }
 
-fn down_without_purge_keeps_the_objects(user: User) -> Result<()> {
+fn down_without_purge_keeps_the_objects_and_a_snapshot_brings_them_back(user: User) -> Result<()> {
     let cluster = Cluster::start(user)?;
     cluster.kubectl("create configmap kept --from-literal=k=v").ok()?;
     let node = cluster.kubectl("get nodes -o name").ok()?;
@@ -82,7 +82,33 @@ fn down_without_purge_keeps_the_objects(user: User) -> Result<()> {
             .as_str(),
         "v",
     )?;
-    same(cluster.kubectl("get nodes -o name").ok()?, node)
+    same(cluster.kubectl("get nodes -o name").ok()?, node)?;
+
+    // Of the running server, then of its data directory; both hold the same object.
+    let [live, stopped] = ["live", "stopped"].map(|name| cluster.home().join(name).display().to_string());
+    let saved = cluster.skiff(format!("snapshot save {live}")).ok()?;
+    has(&saved, &["core/configmaps", "saved"])?;
+    cluster.down().ok()?;
+    cluster.skiff(format!("snapshot save {stopped}")).ok()?;
+    has(
+        &cluster.skiff(format!("snapshot inspect {stopped}")).ok()?,
+        &["core/configmaps"],
+    )?;
+    has(
+        &cluster.skiff(format!("snapshot restore {live}")).fails(1)?,
+        &["is not empty"],
+    )?;
+    fs::remove_dir_all(cluster.data_dir().join("store"))?;
+    cluster.skiff(format!("snapshot restore {live}")).ok()?;
+    cluster.up("").ok()?;
+    let restored: ConfigMap = cluster.block_on(async {
+        let api = kube::Api::<ConfigMap>::default_namespaced(cluster.client());
+        anyhow::Ok(api.get("kept").await?)
+    })?;
+    same(
+        restored.data.and_then(|data| data.get("k").cloned()).as_deref(),
+        Some("v"),
+    )
 }
 
 fn a_killed_server_has_lost_nothing(user: User) -> Result<()> {

@@ -21,9 +21,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Config, Join, Members,
+    Config, Join, Members, audit,
     authn::TokenCache,
     discovery::Discovery,
+    members,
     metrics::Metrics,
     openapi::OpenApi,
     registry::{self, Codec, KeyError, Parts, Registry},
@@ -46,6 +47,9 @@ pub enum StartError {
     /// The key of service-account tokens.
     #[error("service-account key")]
     TokenKey(#[from] TokenError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] audit::AuditError),
     /// A listener.
     #[error("listen")]
     Listen(#[source] io::Error),
@@ -60,6 +64,7 @@ pub(crate) struct App {
     pub(crate) openapi: OpenApi,
     pub(crate) join: Option<Arc<dyn Join>>,
     pub(crate) members: Option<Arc<dyn Members>>,
+    pub(crate) audit: Option<Arc<audit::Audit>>,
     pub(crate) stop: CancellationToken,
     /// The first objects are there.
     pub(crate) ready: tokio::sync::watch::Receiver<bool>,
@@ -106,6 +111,12 @@ impl Server {
             openapi: OpenApi::default(),
             join: config.join,
             members: config.members,
+            audit: config
+                .audit
+                .as_ref()
+                .map(audit::Audit::open)
+                .transpose()?
+                .map(Arc::new),
             stop: stop.clone(),
             ready: ready.clone(),
         });
@@ -205,6 +216,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, 
         .and_then(|chain| chain.first());
     let remote = Arc::new(Peer::of(certificate, peer));
     let stop = app.stop.clone();
+    let (revoking, key) = (app.clone(), remote.clone());
     let service = service_fn(move |request| {
         let (app, remote) = (app.clone(), remote.clone());
         async move { Ok::<_, std::convert::Infallible>(route::handle(app, request, &remote).await) }
@@ -223,6 +235,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, 
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        // Watches that go on would tell more to whoever may know nothing any more.
+        () = members::revoked(&revoking, key.key()) => return,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -7,8 +7,14 @@ use http::{HeaderValue, Method, Response, header};
 use serde_json::Value;
 use skiff_resources::{Part, Resource};
 
-use super::{App, body::Body, respond::Answer, route::Call};
+use super::{
+    App,
+    body::Body,
+    respond::{self, Answer},
+    route::Call,
+};
 use crate::{
+    audit,
     registry::{
         self, Binding, DeleteOptions, Patch, PatchFormat, RequestContext, Target, Written, api_version_of,
     },
@@ -143,6 +149,9 @@ async fn split(call: Call, resource: &Resource) -> Result<(Parts, Bytes), Status
     let (accepted, view) = view(&call, resource)?;
     let (head, incoming) = call.request.into_parts();
     let bytes = body::read(incoming).await?;
+    if let Some(tap) = head.extensions.get::<audit::Tap>() {
+        tap.leave(&bytes);
+    }
     let parts = Parts {
         headers: head.headers,
         query: call.query,
@@ -171,6 +180,9 @@ fn stale(app: &App, at_least: Option<skiff_store::Revision>) -> Vec<String> {
     may_be.then(|| text.to_owned()).into_iter().collect()
 }
 
+/// Lists from this size on are sent piece by piece.
+const PIECES_FROM: usize = 256 << 10;
+
 async fn list(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
     let (accepted, view) = view(&call, resource)?;
     let options = ListOptions::from_query(&call.query, false)?;
@@ -178,6 +190,15 @@ async fn list(app: &App, call: Call, resource: &'static Resource) -> Result<Resp
         .registry
         .list(resource, &call.info.namespace, &options)
         .await?;
+    let headers = call.request.headers();
+    if list.item_bytes() >= PIECES_FROM
+        && accepted.format == Format::Json
+        && view.is_plain()
+        && respond::is_sent_as_it_is(headers, &call.query)
+    {
+        let (size, pieces) = list.into_pieces(&api_version_of(resource), &resource.kind);
+        return Ok(respond::pieces(size, pieces));
+    }
     let bytes = view.list(&app.registry, resource, &list)?;
     let mut answer = Answer::new(200, bytes, accepted);
     answer.warnings = stale(app, options.resource_version);

@@ -14,6 +14,7 @@ use super::{
     respond::{self, Answer},
 };
 use crate::{
+    audit::Trail,
     authn, authz, health, join, members,
     request::{RequestInfo, accept, query::Query},
     status::Status,
@@ -25,6 +26,8 @@ pub(crate) struct Call {
     pub(crate) info: RequestInfo,
     pub(crate) query: Query,
     pub(crate) user: User,
+    /// The hash of the key of the connection's certificate; empty without one.
+    pub(crate) key: String,
     pub(crate) request: Request<Incoming>,
 }
 
@@ -40,6 +43,11 @@ pub(super) struct Peer {
 }
 
 impl Peer {
+    /// The hash of its certificate's key; empty without one.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
     pub(super) fn of(certificate: Option<&CertificateDer<'_>>, address: SocketAddr) -> Self {
         let Some(leaf) = certificate else {
             return Self {
@@ -72,11 +80,21 @@ pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>, peer: &Pee
             .resource(&info.group, &info.version, &info.resource)
             .is_some();
     let call_info = info.clone();
-    let mut response = match answer(&app, request, call_info, query, peer).await {
+    let trail = app
+        .audit
+        .as_ref()
+        .map(|audit| audit.begin(&info, request.uri(), &headers, peer.address));
+    let mut response = match answer(&app, request, call_info, query, peer, trail.as_ref()).await {
         Ok(response) => response,
         Err(status) => respond::failure(&status, &headers),
     };
     let code = response.status().as_u16();
+    if let Some(trail) = &trail {
+        trail.ended(&response);
+        if let Ok(id) = HeaderValue::from_str(trail.id()) {
+            response.headers_mut().insert("audit-id", id);
+        }
+    }
     if !response.headers().contains_key("audit-id")
         && let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string())
     {
@@ -94,10 +112,11 @@ pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>, peer: &Pee
 
 async fn answer(
     app: &Arc<App>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     info: RequestInfo,
     query: Query,
     peer: &Peer,
+    trail: Option<&Trail>,
 ) -> Result<Response<Body>, Status> {
     let certificate = peer.user.as_ref().map_err(Clone::clone)?;
     let mut member = None;
@@ -115,7 +134,11 @@ async fn answer(
         request.headers(),
         certificate.as_ref(),
     )?;
-    let user = authn::impersonate(&app.registry, user, request.headers())?;
+    let acting_as = authn::impersonate(&app.registry, user.clone(), request.headers())?;
+    if let Some(tap) = trail.and_then(|trail| trail.identified(&user, &acting_as)) {
+        request.extensions_mut().insert(tap);
+    }
+    let user = acting_as;
     // Joining nodes have no identity yet: the join token in the body is theirs.
     if !join::is_open(&info) && !members::is_open(&info) {
         authorize(app, &user, &info, member)?;
@@ -124,6 +147,7 @@ async fn answer(
         info,
         query,
         user,
+        key: peer.key.clone(),
         request,
     };
     if members::is_ours(&call.info) {
@@ -193,6 +217,7 @@ async fn plain(app: &Arc<App>, call: Call) -> Result<Response<Body>, Status> {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             Ok(respond::with_type(200, text.into(), kind, headers))
         }
+        crate::snapshot::PATH => crate::snapshot::answer(app, headers).await,
         "/.well-known/openid-configuration" => json(app.registry.tokens().discovery().to_string().into()),
         "/openid/v1/jwks" => {
             let text = app.registry.tokens().jwks().to_string();

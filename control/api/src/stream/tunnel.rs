@@ -127,7 +127,10 @@ pub(crate) fn accept_tunnel(app: &Arc<App>, mut call: Call) -> Result<Response<B
         let connection = yamux::Connection::new(io.compat(), yamux::Config::default(), yamux::Mode::Client);
         let (id, requests) = app.tunnels.add(&node);
         tracing::info!(node, "node connected");
-        drive(connection, requests, &app.stop).await;
+        tokio::select! {
+            () = drive(connection, requests, &app.stop) => {}
+            () = members::revoked(&app, &call.key) => tracing::info!(node, "the node's certificate is revoked"),
+        }
         app.tunnels.remove(&node, id);
         tracing::info!(node, "node disconnected");
     });

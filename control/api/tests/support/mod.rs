@@ -72,6 +72,7 @@ impl Cluster {
             secrets_key: dir.path().join("secrets.key"),
             join: None,
             members: None,
+            audit: None,
         })
         .await?;
         Ok(Self {

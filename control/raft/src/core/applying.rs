@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use protobuf::Message as _;
 use raft::{
-    StateRole,
-    eraftpb::{ConfChange, ConfChangeV2, Entry, EntryType},
+    RawNode, StateRole, Storage,
+    eraftpb::{ConfChange, ConfChangeV2, ConfState, Entry, EntryType},
 };
 
 use super::{Core, LogDisk};
@@ -74,16 +74,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
     pub(super) fn apply_change(&mut self, entry: &Entry) -> Result<(), String> {
         // No read may skip the round any more once another member could lead.
         self.shared.solo.store(false, Ordering::Release);
-        let damaged = |error: protobuf::ProtobufError| format!("entry {}: {error}", entry.index);
-        let members = if entry.get_entry_type() == EntryType::EntryConfChange {
-            let mut change = ConfChange::default();
-            change.merge_from_bytes(&entry.data).map_err(damaged)?;
-            self.raw.apply_conf_change(&change)
-        } else {
-            let mut change = ConfChangeV2::default();
-            change.merge_from_bytes(&entry.data).map_err(damaged)?;
-            self.raw.apply_conf_change(&change)
-        };
+        let members = change_members(&mut self.raw, entry)?;
         match members {
             Ok(members) => {
                 tracing::info!(voters = ?members.voters, learners = ?members.learners, "members changed");
@@ -131,4 +122,21 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             changed
         });
     }
+}
+
+/// Changes the members as an entry says. `Ok(Err(_))`: every member refuses the change alike, and it has no effect.
+pub(crate) fn change_members<T: Storage>(
+    raw: &mut RawNode<T>,
+    entry: &Entry,
+) -> Result<raft::Result<ConfState>, String> {
+    let damaged = |error: protobuf::ProtobufError| format!("entry {}: {error}", entry.index);
+    Ok(if entry.get_entry_type() == EntryType::EntryConfChange {
+        let mut change = ConfChange::default();
+        change.merge_from_bytes(&entry.data).map_err(damaged)?;
+        raw.apply_conf_change(&change)
+    } else {
+        let mut change = ConfChangeV2::default();
+        change.merge_from_bytes(&entry.data).map_err(damaged)?;
+        raw.apply_conf_change(&change)
+    })
 }

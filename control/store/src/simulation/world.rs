@@ -558,6 +558,8 @@ impl World {
                     .for_each(|m| m.slowness = slowness);
             }
             Fault::Full(id) => self.members[&id].disk.fill(true),
+            // A disk that breaks while nobody uses it keeps its member from starting: nothing to see.
+            Fault::Broken(id) if self.members[&id].run.is_none() => {}
             Fault::Broken(id) => self.members[&id].disk.break_down(),
             Fault::Jump(id) => {
                 let ahead = [1, 3_600, 2 * 365 * 86_400][self.random.random_range(0..3)];

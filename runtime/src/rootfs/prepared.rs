@@ -1,4 +1,5 @@
-//! Id-mapped mounts: made by the creator of a container, since only who has a right over the file system may map it.
+//! Mounts that the creator of a container makes, since its first process, in a user namespace of its own, can't: id-mapped
+//! ones, which need a right over the file system, and bind mounts of what that namespace's root may not even reach.
 
 use std::{
     collections::HashMap,
@@ -15,20 +16,26 @@ use skiff_sys::{
     process::{Forked, clone3},
 };
 
-use super::{open_tree, options::Options};
+use super::{mounts::bind_source, open_tree, options::Options};
 use crate::{
     container::create::{put_down, ranges},
     error::{Context, invalid},
     wire,
 };
 
-/// Detached copies of the bind mounts of a configuration that are to be id-mapped, by place in the list.
+/// Detached copies of bind mounts of a configuration, by place in the list: those to be id-mapped, and with a user namespace
+/// of its own the others too, as far as we may.
 ///
 /// # Errors
 /// The specification's cases (no mapping to be had; one of two mappings), and the kernel's: `EINVAL` when the file system
 /// can't be mapped, `EPERM` without CAP_SYS_ADMIN over it.
 pub(crate) fn mounts(spec: &Spec, bundle: &Path) -> io::Result<HashMap<usize, OwnedFd>> {
-    let mut mapped = HashMap::new();
+    let mut prepared = HashMap::new();
+    let namespaces = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
+    let user = namespaces
+        .into_iter()
+        .flatten()
+        .any(|n| n.typ() == LinuxNamespaceType::User);
     for (at, mount) in spec.mounts().iter().flatten().enumerate() {
         let options = Options::parse(mount.options().as_deref().unwrap_or_default());
         let mappings = (
@@ -36,13 +43,31 @@ pub(crate) fn mounts(spec: &Spec, bundle: &Path) -> io::Result<HashMap<usize, Ow
             mount.gid_mappings().as_deref().filter(|m| !m.is_empty()),
         );
         if !options.idmap && matches!(mappings, (None, None)) {
+            let bind = options.bind || mount.typ().as_deref() == Some("bind");
+            // What we can't copy, the process may: an ordinary user in its own namespace.
+            if user
+                && bind
+                && !options.remount
+                && let Some(source) = mount.source()
+                && let Ok(tree) = open_tree(&bundle.join(source), options.bind_recursive)
+            {
+                prepared.insert(at, tree);
+            }
             continue;
         }
         let tree = one(mount, &options, mappings, spec, bundle)
             .context(|| format!("id-mapped mount at {:?}", mount.destination()))?;
-        mapped.insert(at, tree);
+        prepared.insert(at, tree);
     }
-    Ok(mapped)
+    Ok(prepared)
+}
+
+fn has_new_user_namespace(spec: &Spec) -> bool {
+    let namespaces = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
+    namespaces
+        .into_iter()
+        .flatten()
+        .any(|n| n.typ() == LinuxNamespaceType::User && n.path().is_none())
 }
 
 type Mappings<'a> = (Option<&'a [LinuxIdMapping]>, Option<&'a [LinuxIdMapping]>);
