@@ -14,6 +14,7 @@ mod output;
 mod paths;
 mod process;
 mod server;
+mod services;
 mod status;
 mod up;
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up::run(&paths, &args),
         Command::Down(args) => down::run(&paths, &args),
         Command::Status => status::run(&paths),
+        Command::Services(args) => services::run(&paths, &args),
         Command::Check(args) => return exit_code(check::run(&paths, &args)),
         Command::Server(args) => server::run(&paths, &args),
         // From here on single-threaded until the agent is in its namespaces.

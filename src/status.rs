@@ -86,7 +86,7 @@ fn print_node(node: &Node) {
     }
 }
 
-fn node_is_ready(node: &Node) -> bool {
+pub fn node_is_ready(node: &Node) -> bool {
     let conditions = node
         .status
         .as_ref()
@@ -118,7 +118,7 @@ fn memory(pid: i32) -> String {
 }
 
 /// A client with the administrator's kubeconfig.
-async fn client(paths: &Paths) -> Result<Client> {
+pub async fn client(paths: &Paths) -> Result<Client> {
     let kubeconfig = Kubeconfig::read_from(paths.admin_kubeconfig()).context("read the kubeconfig")?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
