@@ -18,6 +18,7 @@ mod recover;
 mod scope;
 mod server;
 mod snapshot;
+mod services;
 mod status;
 mod up;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up::run(&paths, &args),
         Command::Down(args) => down::run(&paths, &args),
         Command::Status => status::run(&paths),
+        Command::Services(args) => services::run(&paths, &args),
         Command::Check(args) => return exit_code(check::run(&paths, &args)),
         Command::Server(command) => match command.action {
             None => server::run(&paths, &command),
