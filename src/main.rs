@@ -17,8 +17,8 @@ mod process;
 mod recover;
 mod scope;
 mod server;
-mod snapshot;
 mod services;
+mod snapshot;
 mod status;
 mod up;
 
@@ -35,8 +35,6 @@ fn main() -> ExitCode {
     if let Some(args) = oci_arguments() {
         return exit_code(skiff_runtime::cli::main(&args));
     }
-    // The monitor waits for signals with a descriptor and keeps them blocked: what it starts must not inherit that.
-    let _ = nix::sys::signal::SigSet::all().thread_unblock();
     let cli = Cli::parse();
     let paths = match paths::Paths::resolve(cli.data_dir, cli.run_dir) {
         Ok(paths) => paths,
