@@ -303,7 +303,8 @@ impl Cgroup {
         let path = path.map(|path| path.to_string_lossy()).unwrap_or_default();
         match &*path {
             path if by_systemd => Self::of_systemd(path, id),
-            "" => Self::at(id),
+            // At the top, with no parent that would have to be made and removed each time.
+            "" => Self::at(&format!("/skiff-{id}")),
             path => Self::at(path),
         }
     }

@@ -41,7 +41,9 @@ pub(super) fn start(store: &Store, id: &str) -> io::Result<i32> {
             return Err(invalid(format!("cannot start a container in the {status} state")));
         }
     }
-    if let Some(relay) = begin(&entry, &saved, &entry.spec()?)? {
+    let relay = listen(&entry, &saved)?;
+    begin(&entry, &saved, &entry.spec()?)?;
+    if let Some(relay) = relay {
         relay.wait(open(&saved)?)?;
     }
     Ok(0)
@@ -165,12 +167,10 @@ pub(super) fn delete(store: &Store, args: &Delete, by_systemd: bool) -> io::Resu
         return Ok(0);
     }
     let pattern = Pattern::new(&args.id)?;
-    for (entry, _) in store
-        .all()?
-        .iter()
-        .filter(|(entry, _)| pattern.matches(&entry.id))
-    {
-        delete_one(store, &entry.id, args.force)?;
+    for (entry, saved) in store.all()? {
+        if pattern.matches(&entry.id) {
+            delete_one(&entry, &saved, args.force)?;
+        }
     }
     Ok(0)
 }
@@ -179,7 +179,8 @@ fn delete_one(entry: &Entry, saved: &Saved, force: bool) -> io::Result<()> {
     let status = entry.status(saved);
     if matches!(status, "running" | "paused") && !force {
         return Err(invalid(format!(
-            "cannot delete container {id} that is not stopped: {status}"
+            "cannot delete container {} that is not stopped: {status}",
+            entry.id
         )));
     }
     if status != "stopped"

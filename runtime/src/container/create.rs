@@ -130,7 +130,7 @@ fn prepare(
     if let (Some(cgroup), Some(resources)) = (&plan.cgroup, &plan.late_resources) {
         late = cgroup.apply(resources, false)?;
     }
-    wire::send(socket, &ToChild::Go, &[])?;
+    tell(socket, &ToChild::Go)?;
     let mut console = None;
     loop {
         let (message, fds) = wire::receive::<FromChild>(socket).map_err(|e| match e.kind() {

@@ -136,7 +136,21 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
 
     let propagation = linux.rootfs_propagation().as_deref();
     let mut root = Root::mount(&plan.rootfs, &plan.mountpoint, propagation)?;
-    root.show_cgroups(cgroups, own_cgroup_namespace);
+    let (own_cgroup_namespace, joined) = (plan.wants(LinuxNamespaceType::Cgroup), socket.try_clone()?);
+    root.show_cgroups(Membership::new(move || {
+        expect(&joined, &ToChild::Go)?;
+        // As the host names them, before a cgroup namespace makes ours the root.
+        let hierarchies = hierarchy::own().unwrap_or_default();
+        // Not made at birth: its root would be the creator's cgroup.
+        if own_cgroup_namespace {
+            nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)
+                .context(|| "unshare the cgroup namespace".into())?;
+        }
+        Ok(Cgroups {
+            hierarchies,
+            own_namespace: own_cgroup_namespace,
+        })
+    }));
     let prepared = std::mem::take(&mut plan.prepared_mounts);
     root.mounts(
         plan.spec.mounts().as_deref().unwrap_or_default(),

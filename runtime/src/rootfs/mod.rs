@@ -10,6 +10,7 @@ mod hide;
 mod mounts;
 pub(crate) mod options;
 pub(crate) mod prepared;
+pub(crate) mod procfs;
 
 use std::{
     io,
@@ -34,10 +35,8 @@ const LONGEST_OPTIONS: usize = 4000;
 pub(crate) struct Root {
     /// Its directory, on top of everything mounted there so far.
     fd: OwnedFd,
-    /// The cgroups this process is in, as the host names them.
-    cgroups: Vec<Hierarchy>,
-    /// This process is the root of a cgroup namespace.
-    own_cgroup_namespace: bool,
+    /// How to find out about our cgroups, until somebody had to know.
+    membership: Option<Membership>,
     /// Device nodes that this process makes can be used (not so in a user namespace).
     own_devices: bool,
     /// What could not be done as asked and was done differently.
@@ -129,8 +128,7 @@ impl Root {
         }
         Ok(Root {
             fd: open_path(&path)?,
-            cgroups,
-            own_cgroup_namespace,
+            membership: None,
             own_devices: skiff_sys::idmap::in_first_namespace(),
             notes: Vec::new(),
         })

@@ -16,7 +16,7 @@ use skiff_sys::{
     process::{Forked, clone3},
 };
 
-use super::{mounts::bind_source, open_tree, options::Options};
+use super::{open_tree, options::Options};
 use crate::{
     container::create::{put_down, ranges},
     error::{Context, invalid},
@@ -60,14 +60,6 @@ pub(crate) fn mounts(spec: &Spec, bundle: &Path) -> io::Result<HashMap<usize, Ow
         prepared.insert(at, tree);
     }
     Ok(prepared)
-}
-
-fn has_new_user_namespace(spec: &Spec) -> bool {
-    let namespaces = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
-    namespaces
-        .into_iter()
-        .flatten()
-        .any(|n| n.typ() == LinuxNamespaceType::User && n.path().is_none())
 }
 
 type Mappings<'a> = (Option<&'a [LinuxIdMapping]>, Option<&'a [LinuxIdMapping]>);
