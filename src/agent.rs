@@ -1,6 +1,6 @@
 //! `skiff agent`: the node agent in the foreground.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::{
     cli::AgentArgs,
@@ -12,21 +12,20 @@ use crate::{
 /// Joins if it has not yet, then runs the agent; the exit code is the agent's.
 pub fn run(paths: &Paths, args: &AgentArgs) -> Result<i32> {
     paths.create()?;
-    let fixed = Fixed {
-        cluster_cidr: args.cluster_cidr.trunc(),
-        service_cidr: args.service_cidr.trunc(),
-        cluster_domain: args.cluster_domain.clone(),
-    };
-    let config = cluster::agent_config(paths, &args.node, &fixed)?;
+    let name = cluster::node_name(args.node.node_name.as_deref())?;
     if let (Some(server), Some(token)) = (&args.join, &args.token) {
         // Joining needs threads, and the agent must start without any: a child does it.
-        in_child(|| join::join(paths, server, token, &config.node_name))?;
+        in_child(|| join::join(paths, server, token, &name, args.node.node_ip))?;
     }
-    ensure!(
-        config.kubeconfig.exists(),
+    let joined = join::Joined::load(paths)?.context(
         "this node has not joined a cluster: give --join https://SERVER:6443 --token TOKEN (`skiff token` on the server \
-         prints it)"
-    );
+         prints it)",
+    )?;
+    let fixed = Fixed::recorded(&paths.data);
+    fixed.agree(args)?;
+    let mut config = cluster::agent_config(paths, &args.node, &fixed)?;
+    config.key = joined.key;
+    crate::process::register(&paths.run, "agent")?;
     crate::server::start_logging();
     Ok(skiff_node_agent::main(config))
 }

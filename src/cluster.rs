@@ -10,7 +10,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cli::{NodeArgs, ServerArgs},
+    cli::{AgentArgs, NodeArgs, ServerArgs},
     paths::Paths,
 };
 
@@ -25,13 +25,18 @@ pub struct Fixed {
     pub cluster_domain: String,
 }
 
+/// Where they are kept, in the data directory.
+const FILE: &str = "cluster.json";
+
 impl Fixed {
     /// Compares the settings with those of the first start, or records them at the first.
     pub fn check(args: &ServerArgs, data: &Path) -> Result<Self> {
+        let first = Self::read(data);
+        let known = first.clone().unwrap_or_default();
         let now = Self {
-            cluster_cidr: args.cluster_cidr.trunc(),
-            service_cidr: args.service_cidr.trunc(),
-            cluster_domain: args.cluster_domain.clone(),
+            cluster_cidr: args.cluster_cidr.map_or(known.cluster_cidr, |cidr| cidr.trunc()),
+            service_cidr: args.service_cidr.map_or(known.service_cidr, |cidr| cidr.trunc()),
+            cluster_domain: args.cluster_domain.clone().unwrap_or(known.cluster_domain),
         };
         ensure!(
             now.cluster_cidr.prefix_len() <= 24,
@@ -49,12 +54,7 @@ impl Fixed {
             now.cluster_cidr,
             now.service_cidr
         );
-        let path = data.join("cluster.json");
-        // A file cut short by a crash at the very first start is as good as none.
-        if let Some(first) = std::fs::read(&path)
-            .ok()
-            .and_then(|b| serde_json::from_slice::<Self>(&b).ok())
-        {
+        if let Some(first) = first {
             ensure!(
                 first == now,
                 "this cluster was started with --cluster-cidr {} --service-cidr {} --cluster-domain {}: give the same, \
@@ -65,22 +65,66 @@ impl Fixed {
             );
             return Ok(now);
         }
-        skiff_control::pki::write_private(&path, &serde_json::to_string(&now)?)?;
+        now.record(data)?;
         Ok(now)
+    }
+
+    /// Writes the settings down, for later starts to be compared with.
+    pub fn record(&self, data: &Path) -> Result<()> {
+        let path = data.join(FILE);
+        skiff_control::pki::write_private(&path, &serde_json::to_string(self)?)?;
+        Ok(())
+    }
+
+    /// The settings of the first start, or those the server told when this node joined, or the defaults.
+    pub fn recorded(data: &Path) -> Self {
+        Self::read(data).unwrap_or_default()
+    }
+
+    fn read(data: &Path) -> Option<Self> {
+        // A file cut short by a crash at the very first start is as good as none.
+        let bytes = std::fs::read(data.join(FILE)).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Compares with what an agent was started with: it can't have other settings than its server.
+    pub fn agree(&self, args: &AgentArgs) -> Result<()> {
+        let agrees = args
+            .cluster_cidr
+            .is_none_or(|cidr| cidr.trunc() == self.cluster_cidr)
+            && args
+                .service_cidr
+                .is_none_or(|cidr| cidr.trunc() == self.service_cidr)
+            && args
+                .cluster_domain
+                .as_ref()
+                .is_none_or(|domain| *domain == self.cluster_domain);
+        ensure!(
+            agrees,
+            "the server has --cluster-cidr {} --service-cidr {} --cluster-domain {}: leave these options out, the agent \
+             learns them when it joins",
+            self.cluster_cidr,
+            self.service_cidr,
+            self.cluster_domain
+        );
+        Ok(())
+    }
+
+    /// Spells the settings out in the arguments of a server.
+    pub fn spell_out(&self, args: &mut ServerArgs) {
+        args.cluster_cidr = Some(self.cluster_cidr);
+        args.service_cidr = Some(self.service_cidr);
+        args.cluster_domain = Some(self.cluster_domain.clone());
     }
 }
 
-impl Fixed {
-    /// The settings of the first start, or the defaults when there was none.
-    pub fn recorded(data: &Path) -> Self {
-        let recorded = std::fs::read(data.join("cluster.json"))
-            .ok()
-            .and_then(|b| serde_json::from_slice(&b).ok());
-        recorded.unwrap_or_else(|| Self {
+impl Default for Fixed {
+    fn default() -> Self {
+        Self {
             cluster_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16),
             service_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16),
             cluster_domain: "cluster.local".into(),
-        })
+        }
     }
 }
 
@@ -107,15 +151,17 @@ pub fn default_address() -> IpAddr {
     address_towards(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))).unwrap_or(Ipv4Addr::LOCALHOST.into())
 }
 
+/// The name of this host.
+pub fn host_name() -> Result<String> {
+    let name = nix::unistd::gethostname().context("read the host name")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
 /// The node's name: as given, or the host's, as a DNS name.
 pub fn node_name(given: Option<&str>) -> Result<String> {
     let name = match given {
         Some(name) => name.to_owned(),
-        None => nix::unistd::gethostname()
-            .context("read the host name")?
-            .to_string_lossy()
-            .to_lowercase()
-            .replace('_', "-"),
+        None => host_name()?.to_lowercase().replace('_', "-"),
     };
     let valid = !name.is_empty()
         && name.len() <= 63
@@ -137,6 +183,7 @@ pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<ski
         data_dir: paths.data.join("agent"),
         run_dir: paths.run.join("agent"),
         kubeconfig: paths.node_kubeconfig(),
+        key: String::new(),
         node_name: node_name(node.node_name.as_deref())?,
         node_ip: node.node_ip,
         labels: node.node_label.clone(),
@@ -144,6 +191,7 @@ pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<ski
         cluster_dns: dns_address(fixed.service_cidr),
         cluster_cidr: fixed.cluster_cidr,
         service_cidr: fixed.service_cidr,
+        node_port_addresses: node.node_port_address.clone(),
         max_pods: node.max_pods,
         insecure_registries: node.insecure_registry.clone(),
         mirrors: node.registry_mirror.clone(),

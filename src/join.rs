@@ -1,11 +1,16 @@
 //! Joining a cluster: the token pins its CA, the CA signs our key.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes};
 use hyper_util::rt::TokioIo;
+use kube::config::Kubeconfig;
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
@@ -15,39 +20,78 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
 use skiff_control::pki::{self, Pki};
 
-use crate::{paths::Paths, server};
+use crate::{cluster::Fixed, paths::Paths, server};
 
-/// Prints the token of this server.
-pub fn print_token(paths: &Paths) -> Result<()> {
+/// Prints the token for nodes, or that for servers.
+pub fn print_token(paths: &Paths, server: bool) -> Result<()> {
     ensure!(
         paths.pki().join("ca.key").exists(),
         "no server has been started here yet (`skiff up` or `skiff server`)"
     );
-    crate::output::say!("{}", Pki::open(&paths.pki())?.join_token());
+    let pki = Pki::open(&paths.pki())?;
+    let token = if server {
+        pki.server_token()
+    } else {
+        pki.join_token()
+    };
+    crate::output::say!("{token}");
     Ok(())
 }
 
-/// Asks the server behind `url` for a certificate for `node` and writes the agent's kubeconfig.
-pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
-    let pin = token
-        .strip_prefix('K')
-        .and_then(|t| t.split_once("::"))
-        .map(|(pin, _)| pin.to_owned())
-        .ok_or_else(|| anyhow!("this is not a join token: `skiff token` on the server prints it"))?;
-    let authority = url
-        .strip_prefix("https://")
-        .ok_or_else(|| anyhow!("{url:?} is not the URL of a server: https://host:port"))?
-        .trim_end_matches('/');
-    let key = rcgen::KeyPair::generate()?;
+/// What the agent has from joining.
+pub struct Joined {
+    key_pem: String,
+    /// What names our key for the server.
+    pub key: String,
+}
+
+impl Joined {
+    /// Of the kubeconfig that joining, or `skiff up`, has written; `None` before that.
+    pub fn load(paths: &Paths) -> Result<Option<Self>> {
+        let path = paths.node_kubeconfig();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let kubeconfig = Kubeconfig::read_from(&path).with_context(|| format!("read {path:?}"))?;
+        let user = kubeconfig.auth_infos.into_iter().find_map(|user| user.auth_info);
+        let data = user.and_then(|user| user.client_key_data).context("the key")?;
+        let pem = BASE64_STANDARD.decode(data.expose_secret()).context("the key")?;
+        let key_pem = String::from_utf8(pem).context("the key")?;
+        let key = rcgen::KeyPair::from_pem(&key_pem).context("the key")?;
+        Ok(Some(Self {
+            key: pki::key_name(&key),
+            key_pem,
+        }))
+    }
+}
+
+/// Asks the server behind `url` for a certificate for `node` and writes the agent's kubeconfig and what the agent must know
+/// of the cluster. A node that joins again keeps its key: another one would not get the name.
+pub fn join(paths: &Paths, url: &str, token: &str, node: &str, node_ip: Option<IpAddr>) -> Result<()> {
+    let pin = pin(token, 'K').context("`skiff token` on a server prints the token of nodes")?;
+    let authority = authority(url)?;
+    let key = match Joined::load(paths).ok().flatten() {
+        Some(known) => rcgen::KeyPair::from_pem(&known.key_pem)?,
+        None => rcgen::KeyPair::generate()?,
+    };
     let csr = rcgen::CertificateParams::default()
         .serialize_request(&key)?
         .pem()?;
-    let body = serde_json::json!({"token": token, "node": node, "csr": csr}).to_string();
-    let (ca_pem, certificate_pem) = server::runtime()?
-        .block_on(request(authority, &pin, body))
+    let body = |local: IpAddr| json!({"token": token, "node": node, "csr": csr, "address": node_ip.unwrap_or(local)});
+    let (ca_pem, answer) = server::runtime()?
+        .block_on(post(authority, pin, "/skiff/v1/join", body))
         .with_context(|| format!("join {url}"))?;
+    let certificate_pem = answer["certificate"]
+        .as_str()
+        .context("the server's answer has no certificate")?
+        .to_owned();
+    let fixed: Fixed = serde_json::from_value(answer["cluster"].clone())
+        .context("the server's answer does not describe the cluster")?;
+    fixed.record(&paths.data)?;
     let identity = pki::Identity {
         certificate_pem,
         key_pem: key.serialize_pem(),
@@ -62,8 +106,28 @@ pub fn join(paths: &Paths, url: &str, token: &str, node: &str) -> Result<()> {
     Ok(())
 }
 
-/// `POST /skiff/v1/join`; returns the CA and our certificate.
-async fn request(authority: &str, pin: &str, body: String) -> Result<(String, String)> {
+/// The hash of the CA's certificate in a token that begins with this letter.
+pub fn pin(token: &str, letter: char) -> Result<&str> {
+    let rest = token.strip_prefix(letter).and_then(|rest| rest.split_once("::"));
+    rest.map(|(pin, _)| pin)
+        .ok_or_else(|| anyhow!("this is not the right token"))
+}
+
+/// Host and port of a server's URL.
+pub fn authority(url: &str) -> Result<&str> {
+    url.strip_prefix("https://")
+        .map(|rest| rest.trim_end_matches('/'))
+        .ok_or_else(|| anyhow!("{url:?} is not the URL of a server: https://host:port"))
+}
+
+/// Posts JSON to a server whose CA is the pinned one; returns that CA's certificate and the answer. `body` is told the
+/// address of this machine on the way to that server.
+pub async fn post(
+    authority: &str,
+    pin: &str,
+    path: &str,
+    body: impl FnOnce(IpAddr) -> Value,
+) -> Result<(String, Value)> {
     let address: SocketAddr = tokio::net::lookup_host(authority)
         .await
         .with_context(|| format!("look up {authority}"))?
@@ -81,6 +145,7 @@ async fn request(authority: &str, pin: &str, body: String) -> Result<(String, St
     let tcp = tokio::net::TcpStream::connect(address)
         .await
         .with_context(|| format!("connect to {address}"))?;
+    let body = body(tcp.local_addr()?.ip()).to_string();
     let name = ServerName::try_from("kubernetes").context("server name")?;
     let tls = tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
@@ -88,7 +153,7 @@ async fn request(authority: &str, pin: &str, body: String) -> Result<(String, St
         .context("TLS")?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await?;
     tokio::spawn(connection);
-    let request = Request::post("/skiff/v1/join")
+    let request = Request::post(path)
         .header("host", authority)
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body)))?;
@@ -96,25 +161,21 @@ async fn request(authority: &str, pin: &str, body: String) -> Result<(String, St
     let status = response.status();
     let bytes = response.into_body().collect().await?.to_bytes();
     if !status.is_success() {
-        let reason = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
+        let reason = serde_json::from_slice::<Value>(&bytes).ok();
         let reason = reason.and_then(|v| v["message"].as_str().map(str::to_owned));
         bail!(
             "the server refuses: {}",
             reason.unwrap_or_else(|| status.to_string())
         );
     }
-    let answer: serde_json::Value = serde_json::from_slice(&bytes).context("the server's answer")?;
-    let certificate = answer["certificate"]
-        .as_str()
-        .context("the server's answer has no certificate")?
-        .to_owned();
+    let answer: Value = serde_json::from_slice(&bytes).context("the server's answer")?;
     let ca = verifier
         .found
         .lock()
         .map_err(|_| anyhow!("verifier panicked"))?
         .clone()
         .context("no CA was seen")?;
-    Ok((pem::encode(&pem::Pem::new("CERTIFICATE", ca)), certificate))
+    Ok((pem::encode(&pem::Pem::new("CERTIFICATE", ca)), answer))
 }
 
 /// Accepts a server whose chain holds the CA that the token pins, and that this CA has signed.

@@ -8,12 +8,17 @@ mod down;
 mod image;
 mod join;
 mod kubeconfig;
+mod members;
 mod monitor;
 mod notify;
 mod output;
 mod paths;
 mod process;
+mod recover;
+mod scope;
 mod server;
+mod services;
+mod snapshot;
 mod status;
 mod up;
 
@@ -21,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, ServerAction};
 
 fn main() -> ExitCode {
     // The monitor blocks the signals it reads, and a blocked signal stays blocked in who it starts.
@@ -30,8 +35,6 @@ fn main() -> ExitCode {
     if let Some(args) = oci_arguments() {
         return exit_code(skiff_runtime::cli::main(&args));
     }
-    // The monitor waits for signals with a descriptor and keeps them blocked: what it starts must not inherit that.
-    let _ = nix::sys::signal::SigSet::all().thread_unblock();
     let cli = Cli::parse();
     let paths = match paths::Paths::resolve(cli.data_dir, cli.run_dir) {
         Ok(paths) => paths,
@@ -41,12 +44,20 @@ fn main() -> ExitCode {
         Command::Up(args) => up::run(&paths, &args),
         Command::Down(args) => down::run(&paths, &args),
         Command::Status => status::run(&paths),
+        Command::Services(args) => services::run(&paths, &args),
         Command::Check(args) => return exit_code(check::run(&paths, &args)),
-        Command::Server(args) => server::run(&paths, &args),
+        Command::Server(command) => match command.action {
+            None => server::run(&paths, &command),
+            Some(ServerAction::List) => members::list(&paths),
+            Some(ServerAction::Remove { id }) => members::remove(&paths, id),
+            Some(ServerAction::RotateSecretsKey) => members::rotate_secrets_key(&paths),
+            Some(ServerAction::RevokeNode { node }) => members::revoke_node(&paths, &node),
+        },
         // From here on single-threaded until the agent is in its namespaces.
         Command::Agent(args) => return agent::run(&paths, &args).map_or_else(|e| failed(&e), exit_code),
         Command::Kubeconfig(args) => kubeconfig::run(&paths, &args),
-        Command::Token => join::print_token(&paths),
+        Command::Token(args) => join::print_token(&paths, args.server),
+        Command::Snapshot(args) => snapshot::run(&paths, &args),
         Command::Image(args) => image::run(&paths, &args),
         Command::Oci { .. } => unreachable!("taken before parsing"),
         Command::Completion { shell } => {

@@ -1,44 +1,91 @@
 //! `skiff server`: the control plane in the foreground.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener},
-    time::Duration,
+    net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _},
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, Result};
-use skiff_control::{member, pki::Pki};
+use anyhow::{Context, Result, bail};
+use skiff_control::{
+    member,
+    members::identity::Identity,
+    pki::{MinTls, Pki},
+};
 
 use crate::{
-    cli::ServerArgs,
+    cli::{ServerArgs, ServerCommand, TlsVersion},
     cluster::{self, Fixed},
-    notify,
+    members, notify,
     paths::Paths,
 };
 
-/// Serves until SIGTERM or SIGINT.
-pub fn run(paths: &Paths, args: &ServerArgs) -> Result<()> {
+/// Age at which the administrator's certificate, good for 90 days, is made anew.
+const RENEW_KUBECONFIG: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Serves until SIGTERM or SIGINT. Joins first, if told to and not done yet.
+pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
     start_logging();
     paths.create()?;
-    let fixed = Fixed::check(args, &paths.data)?;
+    crate::process::register(&paths.run, "server")?;
+    let args = &command.server;
     let listener = listen(args)?;
     let address = listener.local_addr()?;
-    let pki = Pki::open(&paths.pki())?;
-    let advertise = args.advertise.unwrap_or_else(cluster::default_address);
+    let known = Identity::load(&paths.data)?;
+    let advertise = advertised(command, known.as_ref())?;
+    let advertise = SocketAddr::new(advertise, address.port());
+    let has_keys = paths.pki().join("ca.key").exists();
+    let mut identity = match (known, &command.join, &command.token) {
+        (Some(known), ..) if has_keys => known,
+        (None, Some(url), _) if has_keys => bail!(
+            "{:?} holds a cluster of its own: to make this server a member of the one at {url}, give another --data-dir, or \
+             remove that one",
+            paths.data
+        ),
+        (_, Some(url), Some(token)) => members::join(paths, args, url, token, advertise)?,
+        (Some(known), ..) if known.joined => bail!("joining was not finished: give --join and --token again"),
+        // A restored snapshot knows the members of the cluster it is of; they are not this one's.
+        _ if paths.data.join("store").exists() => Identity::first().alone(),
+        _ => Identity::first(),
+    };
+    identity.save(&paths.data)?;
+    if command.recover {
+        crate::recover::run(paths, identity.id, command.yes)?;
+        identity = identity.alone();
+        identity.save(&paths.data)?;
+    }
+    let fixed = Fixed::check(args, &paths.data)?;
+    let pki = Arc::new(Pki::open(&paths.pki())?);
     write_kubeconfigs(paths, &pki, address, None)?;
+    let renewing = renew_kubeconfig(paths.clone(), pki.clone(), address);
     let config = member::Config {
-        store_dir: paths.data.join("store"),
+        data_dir: paths.data.clone(),
         listener,
-        advertise: SocketAddr::new(advertise, address.port()),
+        advertise,
         names: args.tls_san.clone(),
+        min_tls: match args.tls_min_version {
+            TlsVersion::V1_2 => MinTls::V1_2,
+            TlsVersion::V1_3 => MinTls::V1_3,
+        },
         cluster_cidr: fixed.cluster_cidr,
         service_cidr: fixed.service_cidr,
         cluster_domain: fixed.cluster_domain,
+        audit: args.audit(),
+        identity,
+        host: cluster::host_name()?,
         pki,
     };
     runtime()?.block_on(async {
-        let member = member::start(config).await?;
-        tracing::info!(%address, %advertise, "serving");
+        let id = config.identity.id;
+        let member = tokio::select! {
+            member = member::start(config) => member?,
+            () = signalled() => return Ok(()),
+        };
+        tracing::info!(member = id, %address, %advertise, "serving");
+        // Reading the log leaves as much free memory behind as it has bytes, in pieces that are not given back.
+        skiff_sys::process::trim_heap();
         notify::ready().context("tell that we are ready")?;
+        tokio::spawn(renewing);
         let ended = tokio::select! {
             () = signalled() => Ok(()),
             error = member.failed() => Err(error),
@@ -51,6 +98,29 @@ pub fn run(paths: &Paths, args: &ServerArgs) -> Result<()> {
         }
         ended
     })
+}
+
+/// Where others reach this server: as given, else on the way to the members it knows.
+fn advertised(command: &ServerCommand, known: Option<&Identity>) -> Result<IpAddr> {
+    if let Some(address) = command.server.advertise {
+        return Ok(address);
+    }
+    if let Some(known) = known
+        && let Some(other) = known.members.iter().find(|member| member.id != known.id)
+    {
+        return Ok(cluster::address_towards(other.address.ip()).unwrap_or_else(cluster::default_address));
+    }
+    if let Some(url) = &command.join {
+        let authority = crate::join::authority(url)?;
+        let mut found = authority
+            .to_socket_addrs()
+            .with_context(|| format!("look up {authority}"))?;
+        let towards = found
+            .next()
+            .and_then(|server| cluster::address_towards(server.ip()));
+        return Ok(towards.unwrap_or_else(cluster::default_address));
+    }
+    Ok(cluster::default_address())
 }
 
 fn listen(args: &ServerArgs) -> Result<TcpListener> {
@@ -78,6 +148,26 @@ pub fn write_kubeconfigs(paths: &Paths, pki: &Pki, address: SocketAddr, node: Op
         skiff_control::pki::write_private(&paths.node_kubeconfig(), &kubeconfig)?;
     }
     Ok(())
+}
+
+/// Writes the administrator's kubeconfig anew long before its certificate ends.
+async fn renew_kubeconfig(paths: Paths, pki: Arc<Pki>, address: SocketAddr) {
+    // Clocks jump, so it is the clock that is looked at, and often.
+    const LOOK: Duration = Duration::from_secs(600);
+    let mut written = SystemTime::now();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let age = SystemTime::now()
+            .duration_since(written)
+            .unwrap_or(RENEW_KUBECONFIG);
+        if age < RENEW_KUBECONFIG {
+            continue;
+        }
+        match write_kubeconfigs(&paths, &pki, address, None) {
+            Ok(()) => written = SystemTime::now(),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "renewing the kubeconfig failed"),
+        }
+    }
 }
 
 /// Logs go to standard error; `SKIFF_LOG` filters them as `RUST_LOG` does elsewhere.

@@ -13,6 +13,7 @@ use kube::{
 };
 
 use crate::{
+    members,
     paths::Paths,
     process::{self, Process},
     server,
@@ -45,6 +46,10 @@ pub fn run(paths: &Paths) -> Result<()> {
             version.git_version,
             paths.admin_kubeconfig().display()
         );
+        let members = members::ask(&client).await?;
+        if members["members"].as_array().is_some_and(|all| all.len() > 1) {
+            members::print(&members);
+        }
         for node in Api::<Node>::all(client.clone())
             .list(&ListParams::default())
             .await?
@@ -86,7 +91,7 @@ fn print_node(node: &Node) {
     }
 }
 
-fn node_is_ready(node: &Node) -> bool {
+pub fn node_is_ready(node: &Node) -> bool {
     let conditions = node
         .status
         .as_ref()
@@ -118,7 +123,7 @@ fn memory(pid: i32) -> String {
 }
 
 /// A client with the administrator's kubeconfig.
-async fn client(paths: &Paths) -> Result<Client> {
+pub async fn client(paths: &Paths) -> Result<Client> {
     let kubeconfig = Kubeconfig::read_from(paths.admin_kubeconfig()).context("read the kubeconfig")?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)

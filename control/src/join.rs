@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use skiff_api::{Join, JoinError};
+use skiff_api::{ClusterFacts, Join, JoinError};
 
-use crate::pki::{Pki, PkiError};
+use crate::pki::{self, Pki, PkiError};
 
 /// Signs with the cluster's CA.
 pub struct Signer {
     pki: Arc<Pki>,
+    facts: ClusterFacts,
 }
 
 impl Signer {
     /// Over the keys of this member.
-    pub fn new(pki: Arc<Pki>) -> Self {
-        Self { pki }
+    pub fn new(pki: Arc<Pki>, facts: ClusterFacts) -> Self {
+        Self { pki, facts }
     }
 
     fn sign(&self, node: &str, csr_pem: &str) -> Result<String, JoinError> {
@@ -40,5 +41,13 @@ impl Join for Signer {
 
     async fn renew_node(&self, node: &str, csr_pem: &str) -> Result<String, JoinError> {
         self.sign(node, csr_pem)
+    }
+
+    fn key(&self, csr_pem: &str) -> Result<String, JoinError> {
+        pki::request_key(csr_pem).map_err(|error| JoinError::Refused(error.to_string()))
+    }
+
+    fn facts(&self) -> ClusterFacts {
+        self.facts.clone()
     }
 }

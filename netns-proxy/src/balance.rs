@@ -4,6 +4,10 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,15 +22,27 @@ const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// Affinity entries are swept when their number has doubled since the last sweep, beginning here.
 const FIRST_SWEEP: usize = 1024;
 
+/// Guesses at two backends of the best class before all are looked at: enough when few are paused or leaving.
+const GUESSES: u32 = 4;
+
+/// What the connections of one backend count, without a lock.
+#[derive(Debug)]
+pub(crate) struct Load {
+    pub address: SocketAddr,
+    /// Connections (or UDP flows) now.
+    pub in_flight: AtomicU32,
+    /// Connections ever given: breaks ties, so that quick exchanges spread evenly too.
+    given: AtomicU64,
+    /// Connections ever given since it became a backend.
+    pub connections: AtomicU64,
+    /// Failures in a row.
+    failures: AtomicU32,
+}
+
 #[derive(Debug)]
 struct Candidate {
-    address: SocketAddr,
+    load: Arc<Load>,
     terminating: bool,
-    /// Connections (or UDP flows) now.
-    in_flight: usize,
-    /// Connections ever given: breaks ties, so that quick exchanges spread evenly too.
-    given: u64,
-    failures: u32,
     paused_until: Option<Instant>,
 }
 
@@ -38,7 +54,7 @@ struct Preference {
 
 /// The backends of one port.
 #[derive(Debug, Default)]
-pub struct Balancer {
+pub(crate) struct Balancer {
     candidates: Vec<Candidate>,
     affinity: Option<Duration>,
     preferences: HashMap<IpAddr, Preference>,
@@ -49,52 +65,51 @@ impl Balancer {
     /// Replaces the backends; those that stay keep their counts. A new one starts with the fewest connections given
     /// of any, so that it isn't flooded to catch up.
     pub fn set(&mut self, backends: &[Backend], affinity: Option<Duration>) {
-        let start = self
-            .candidates
-            .iter()
-            .map(|candidate| candidate.given)
-            .min()
-            .unwrap_or(0);
-        let mut old = std::mem::take(&mut self.candidates);
+        let given = |candidate: &Candidate| candidate.load.given.load(Relaxed);
+        let start = self.candidates.iter().map(given).min().unwrap_or(0);
+        let old = std::mem::take(&mut self.candidates);
+        let mut old: HashMap<SocketAddr, Candidate> =
+            old.into_iter().map(|one| (one.load.address, one)).collect();
+        let mut seen = std::collections::HashSet::with_capacity(backends.len());
+        self.candidates.reserve_exact(backends.len());
         for backend in backends {
-            if self
-                .candidates
-                .iter()
-                .any(|known| known.address == backend.address)
-            {
+            if !seen.insert(backend.address) {
                 continue;
             }
-            let mut candidate = match old.iter().position(|known| known.address == backend.address) {
-                Some(index) => old.swap_remove(index),
-                None => Candidate {
+            let mut candidate = old.remove(&backend.address).unwrap_or_else(|| Candidate {
+                load: Arc::new(Load {
                     address: backend.address,
-                    terminating: false,
-                    in_flight: 0,
-                    given: start,
-                    failures: 0,
-                    paused_until: None,
-                },
-            };
+                    in_flight: AtomicU32::new(0),
+                    given: AtomicU64::new(start),
+                    connections: AtomicU64::new(0),
+                    failures: AtomicU32::new(0),
+                }),
+                terminating: false,
+                paused_until: None,
+            });
             candidate.terminating = backend.terminating;
             self.candidates.push(candidate);
         }
         self.affinity = affinity;
         if affinity.is_none() {
-            self.preferences.clear();
+            self.preferences = HashMap::new();
         }
         let candidates = &self.candidates;
         self.preferences.retain(|_, preference| {
             candidates
                 .iter()
-                .any(|known| known.address == preference.backend && !known.terminating)
+                .any(|known| known.load.address == preference.backend && !known.terminating)
         });
     }
 
     /// Whether there is a backend with this address, terminating or not.
     pub fn contains(&self, address: SocketAddr) -> bool {
-        self.candidates
-            .iter()
-            .any(|candidate| candidate.address == address)
+        self.candidates.iter().any(|known| known.load.address == address)
+    }
+
+    /// The backends' loads.
+    pub fn loads(&self) -> impl Iterator<Item = &Arc<Load>> {
+        self.candidates.iter().map(|candidate| &candidate.load)
     }
 
     /// Picks a backend for `client` that is not among `tried`, and counts the connection on it. None: all tried.
@@ -104,26 +119,23 @@ impl Balancer {
         tried: &[SocketAddr],
         now: Instant,
         random: &mut impl Rng,
-    ) -> Option<SocketAddr> {
+    ) -> Option<Arc<Load>> {
         let chosen = match self.preferred(client, tried, now) {
             Some(index) => index,
             None => self.choose(tried, now, random)?,
         };
-        let candidate = &mut self.candidates[chosen];
-        candidate.in_flight += 1;
-        candidate.given += 1;
-        let backend = candidate.address;
+        let load = Arc::clone(&self.candidates[chosen].load);
+        load.in_flight.fetch_add(1, Relaxed);
+        load.given.fetch_add(1, Relaxed);
+        load.connections.fetch_add(1, Relaxed);
         if let Some(timeout) = self.affinity {
-            self.remember(
-                client,
-                Preference {
-                    backend,
-                    until: now + timeout,
-                },
-                now,
-            );
+            let preference = Preference {
+                backend: load.address,
+                until: now + timeout,
+            };
+            self.remember(client, preference, now);
         }
-        Some(backend)
+        Some(load)
     }
 
     fn preferred(&self, client: IpAddr, tried: &[SocketAddr], now: Instant) -> Option<usize> {
@@ -134,7 +146,7 @@ impl Balancer {
         }
         self.candidates
             .iter()
-            .position(|known| known.address == preference.backend)
+            .position(|known| known.load.address == preference.backend)
     }
 
     /// The best class of backends that is not empty (ready, then pausing, then terminating), and of two random members
@@ -148,24 +160,40 @@ impl Balancer {
                 (true, _) => 2,
             }
         };
-        let untried = || {
-            self.candidates
-                .iter()
-                .enumerate()
-                .filter(|(_, one)| !tried.contains(&one.address))
+        let untried = |index: usize| !tried.contains(&self.candidates[index].load.address);
+        let busy = |index: usize| {
+            let load = &self.candidates[index].load;
+            (load.in_flight.load(Relaxed), load.given.load(Relaxed))
         };
-        let best = untried().map(|(_, candidate)| class(candidate)).min()?;
-        let members = || untried().filter(|(_, candidate)| class(candidate) == best);
+        let less_busy = |one: usize, other: usize| if busy(other) < busy(one) { other } else { one };
+        // With a thousand backends looking at each of them would cost more than the connection.
+        let all = self.candidates.len();
+        if all > 2 {
+            for _ in 0..GUESSES {
+                let one = random.random_range(0..all);
+                let other = (one + random.random_range(1..all)) % all;
+                if [one, other]
+                    .iter()
+                    .all(|&index| class(&self.candidates[index]) == 0 && untried(index))
+                {
+                    return Some(less_busy(one, other));
+                }
+            }
+        }
+        let best = (0..all)
+            .filter(|&index| untried(index))
+            .map(|index| class(&self.candidates[index]))
+            .min()?;
+        let is_member = |&index: &usize| untried(index) && class(&self.candidates[index]) == best;
+        let members = || (0..all).filter(is_member);
         let count = members().count();
         let first = random.random_range(0..count);
+        let one = members().nth(first)?;
         if count == 1 {
-            return members().next().map(|(index, _)| index);
+            return Some(one);
         }
         let second = (first + random.random_range(1..count)) % count;
-        let load = |index: usize| (self.candidates[index].in_flight, self.candidates[index].given);
-        let (one, _) = members().nth(first)?;
-        let (other, _) = members().nth(second)?;
-        Some(if load(other) < load(one) { other } else { one })
+        Some(less_busy(one, members().nth(second)?))
     }
 
     fn remember(&mut self, client: IpAddr, preference: Preference, now: Instant) {
@@ -176,38 +204,41 @@ impl Balancer {
         }
     }
 
-    /// The backend took the connection.
-    pub fn succeeded(&mut self, backend: SocketAddr) {
-        if let Some(candidate) = self.candidate(backend) {
-            candidate.failures = 0;
+    /// The backend took the connection. Need not be told when it [has no failures](Load::has_failed).
+    pub fn succeeded(&mut self, backend: &Load) {
+        backend.failures.store(0, Relaxed);
+        if let Some(candidate) = self.candidate(backend.address) {
             candidate.paused_until = None;
         }
     }
 
-    /// The backend did not take a connection: it is passed over for a while. ([`Balancer::finished`] uncounts it.)
+    /// The backend did not take a connection: it is passed over for a while. ([`Load::finished`] uncounts it.)
     pub fn failed(&mut self, backend: SocketAddr, now: Instant) {
         if let Some(candidate) = self.candidate(backend) {
-            let pause = FIRST_PAUSE
-                .saturating_mul(1 << candidate.failures.min(10))
-                .min(MAX_PAUSE);
-            candidate.failures = candidate.failures.saturating_add(1);
+            let failures = candidate.load.failures.fetch_add(1, Relaxed);
+            let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(10)).min(MAX_PAUSE);
             candidate.paused_until = Some(now + pause);
         }
         self.preferences
             .retain(|_, preference| preference.backend != backend);
     }
 
-    /// A connection counted by [`Balancer::pick`] has ended.
-    pub fn finished(&mut self, backend: SocketAddr) {
-        if let Some(candidate) = self.candidate(backend) {
-            candidate.in_flight = candidate.in_flight.saturating_sub(1);
-        }
-    }
-
     fn candidate(&mut self, backend: SocketAddr) -> Option<&mut Candidate> {
         self.candidates
             .iter_mut()
-            .find(|candidate| candidate.address == backend)
+            .find(|candidate| candidate.load.address == backend)
+    }
+}
+
+impl Load {
+    /// Whether its last connection failed.
+    pub fn has_failed(&self) -> bool {
+        self.failures.load(Relaxed) > 0
+    }
+
+    /// A connection counted by [`Balancer::pick`] has ended.
+    pub fn finished(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
@@ -228,6 +259,11 @@ mod tests {
         IpAddr::from([10, 42, 1, last])
     }
 
+    /// The address of what the first client gets.
+    fn picked(balancer: &mut Balancer, now: Instant, random: &mut StdRng) -> Option<SocketAddr> {
+        Some(balancer.pick(client(1), &[], now, random)?.address)
+    }
+
     fn balancer(count: u8, affinity: Option<Duration>) -> Balancer {
         let mut balancer = Balancer::default();
         balancer.set(&(1..=count).map(backend).collect::<Vec<_>>(), affinity);
@@ -244,8 +280,8 @@ mod tests {
                 let chosen = balancer
                     .pick(client(1), &[], Instant::now(), &mut random)
                     .unwrap();
-                *given.entry(chosen).or_default() += 1;
-                balancer.finished(chosen);
+                *given.entry(chosen.address).or_default() += 1;
+                chosen.finished();
             }
             let even = 10_000 / u64::from(count);
             assert_eq!(given.len(), usize::from(count));
@@ -266,10 +302,10 @@ mod tests {
             let chosen = balancer
                 .pick(client(1), &[], Instant::now(), &mut random)
                 .unwrap();
-            if chosen == slow {
+            if chosen.address == slow {
                 held += 1
             } else {
-                balancer.finished(chosen)
+                chosen.finished()
             }
         }
         assert_eq!(held, 1);
@@ -281,9 +317,9 @@ mod tests {
         let mut balancer = balancer(3, None);
         let mut tried = Vec::new();
         while let Some(chosen) = balancer.pick(client(1), &tried, Instant::now(), &mut random) {
-            balancer.failed(chosen, Instant::now());
-            assert!(!tried.contains(&chosen));
-            tried.push(chosen);
+            balancer.failed(chosen.address, Instant::now());
+            assert!(!tried.contains(&chosen.address));
+            tried.push(chosen.address);
         }
         assert_eq!(tried.len(), 3);
     }
@@ -293,13 +329,16 @@ mod tests {
         let mut random = StdRng::seed_from_u64(4);
         let mut balancer = balancer(2, None);
         let now = Instant::now();
-        let bad = balancer.pick(client(1), &[], now, &mut random).unwrap();
+        let bad = balancer.pick(client(1), &[], now, &mut random).unwrap().address;
         balancer.failed(bad, now);
         for _ in 0..20 {
-            assert_ne!(balancer.pick(client(1), &[], now, &mut random).unwrap(), bad);
+            assert_ne!(
+                balancer.pick(client(1), &[], now, &mut random).unwrap().address,
+                bad
+            );
         }
         let later = now + FIRST_PAUSE;
-        assert!((0..20).any(|_| balancer.pick(client(1), &[], later, &mut random) == Some(bad)));
+        assert!((0..20).any(|_| picked(&mut balancer, later, &mut random) == Some(bad)));
         balancer.set(
             &[Backend {
                 address: bad,
@@ -308,7 +347,7 @@ mod tests {
             None,
         );
         balancer.failed(bad, later);
-        assert_eq!(balancer.pick(client(1), &[], later, &mut random), Some(bad));
+        assert_eq!(picked(&mut balancer, later, &mut random), Some(bad));
     }
 
     #[test]
@@ -321,12 +360,12 @@ mod tests {
         };
         balancer.set(&[leaving.clone(), backend(2)], None);
         for _ in 0..20 {
-            let chosen = balancer.pick(client(1), &[], Instant::now(), &mut random);
+            let chosen = picked(&mut balancer, Instant::now(), &mut random);
             assert_eq!(chosen, Some(backend(2).address));
         }
         balancer.set(std::slice::from_ref(&leaving), None);
         assert_eq!(
-            balancer.pick(client(1), &[], Instant::now(), &mut random),
+            picked(&mut balancer, Instant::now(), &mut random),
             Some(leaving.address)
         );
     }
@@ -337,9 +376,9 @@ mod tests {
         let timeout = Duration::from_secs(10);
         let mut balancer = balancer(3, Some(timeout));
         let now = Instant::now();
-        let first = balancer.pick(client(1), &[], now, &mut random).unwrap();
+        let first = picked(&mut balancer, now, &mut random).unwrap();
         for second in 1..30 {
-            let again = balancer.pick(client(1), &[], now + Duration::from_secs(second), &mut random);
+            let again = picked(&mut balancer, now + Duration::from_secs(second), &mut random);
             assert_eq!(again, Some(first), "each connection renews the timeout");
         }
         let leaving = Backend {
@@ -349,7 +388,7 @@ mod tests {
         let others = (1..=3).map(backend).filter(|one| one.address != first);
         balancer.set(&others.chain([leaving]).collect::<Vec<_>>(), Some(timeout));
         assert_ne!(
-            balancer.pick(client(1), &[], now + Duration::from_secs(30), &mut random),
+            picked(&mut balancer, now + Duration::from_secs(30), &mut random),
             Some(first)
         );
     }
@@ -363,7 +402,7 @@ mod tests {
             let client = IpAddr::from(number.to_be_bytes());
             let now = start + Duration::from_millis(u64::from(number));
             let chosen = balancer.pick(client, &[], now, &mut random).unwrap();
-            balancer.finished(chosen);
+            chosen.finished();
         }
         assert!(
             balancer.preferences.len() <= 2 * FIRST_SWEEP,

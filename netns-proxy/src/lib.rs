@@ -4,8 +4,8 @@
 //! A socket keeps the namespace it was made in: [`netns::Namespace`] is a thread that entered a namespace once and
 //! hands out sockets made there; epoll and splice then work on them from any thread.
 //!
-//! The way of a connection: `port` keeps the listeners that should be there, `tcp` accepts and asks `balance` for a
-//! backend until one takes it, [`relay`] moves the bytes. `udp` does the same for datagrams.
+//! The way of a connection: `port` keeps the listeners that should be there, a `worker` accepts, asks `balance` for a
+//! backend until one takes it, and moves the bytes with `pump`. `udp` does the same for datagrams.
 
 pub mod accept;
 mod balance;
@@ -13,21 +13,24 @@ pub mod dns;
 mod metrics;
 pub mod netns;
 mod port;
+mod pump;
 pub mod relay;
-mod tcp;
+pub mod remote;
 pub mod udp;
+mod worker;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
-use accept::Reserve;
-use metrics::Metrics;
-use port::{Environment, RunningPort};
+pub use metrics::{BackendReport, PortReport};
+use parking_lot::RwLock;
+use port::{Environment, RunningPort, Shared};
+use worker::Workers;
 
 /// Transport protocol of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,12 +78,25 @@ pub struct Service {
     pub affinity: Option<Duration>,
     /// Host IPs the host port listens on, empty: all.
     pub host_addresses: Vec<IpAddr>,
+    /// Addresses from outside the cluster (of a load balancer, external IPs) that the host listens on, with the service's
+    /// ports. They need not be the host's yet.
+    pub external: Vec<IpAddr>,
 }
 
 /// Finds the namespace a backend is dialled from: its own for a pod of this node, the host's for anything else.
 pub trait Dialer: Send + Sync + 'static {
     /// The namespace to connect from.
     fn namespace(&self, backend: IpAddr) -> Arc<netns::Namespace>;
+
+    /// Who opens streams to a backend of another node; none: connect from [`Dialer::namespace`]. For TCP only.
+    fn remote(&self, _backend: IpAddr) -> Option<Arc<dyn remote::Opener>> {
+        None
+    }
+
+    /// Whether `client` may speak to `backend` at all. A connection that may not be is reset, a datagram dropped.
+    fn allows(&self, _protocol: Protocol, _client: SocketAddr, _backend: SocketAddr) -> bool {
+        true
+    }
 }
 
 /// How to run the proxy.
@@ -100,22 +116,27 @@ pub struct Proxy {
     environment: Arc<Environment>,
     /// Held while listeners change, so that changes of one service never mix.
     services: tokio::sync::Mutex<HashMap<String, HashMap<PortKey, RunningPort>>>,
+    /// What reports are made of, by service.
+    ports: RwLock<BTreeMap<String, Vec<Arc<Shared>>>>,
 }
 
 impl Proxy {
     /// Starts without any service.
-    pub fn new(config: Config) -> Self {
+    ///
+    /// # Errors
+    /// When no thread can be started or descriptors have run out.
+    pub fn start(config: Config) -> io::Result<Self> {
         let environment = Environment {
+            workers: Workers::start(&config.node)?,
             node: config.node,
             host: config.host,
             dialer: config.dialer,
-            metrics: Metrics::new(),
-            reserve: Reserve::default(),
         };
-        Self {
+        Ok(Self {
             environment: Arc::new(environment),
             services: tokio::sync::Mutex::default(),
-        }
+            ports: RwLock::default(),
+        })
     }
 
     /// Adds or replaces a service. When this returns, its listeners are there (or gone, for ports without ready
@@ -142,8 +163,10 @@ impl Proxy {
             let entry = running
                 .entry(key(port))
                 .or_insert_with(|| RunningPort::new(&self.environment, &service.name, port));
-            entry.retain(&service, port).await;
+            entry.retain(&self.environment, &service, port).await;
         }
+        let shared = running.values().map(RunningPort::shared).collect();
+        self.ports.write().insert(service.name.clone(), shared);
         let mut outcome = Ok(());
         for port in &service.ports {
             let Some(entry) = running.get_mut(&key(port)) else {
@@ -163,14 +186,21 @@ impl Proxy {
     /// Removes a service and its listeners. Established TCP connections stay.
     pub async fn remove(&self, name: &str) {
         let mut services = self.services.lock().await;
+        self.ports.write().remove(name);
         for (_, port) in services.remove(name).into_iter().flatten() {
             port.close(&self.environment).await;
         }
     }
 
+    /// What every port has done so far, in the order of services.
+    pub fn report(&self) -> Vec<PortReport> {
+        let ports = self.ports.read();
+        ports.values().flatten().map(|port| port.report()).collect()
+    }
+
     /// Metrics in Prometheus text format.
     pub fn metrics(&self) -> String {
-        self.environment.metrics.text()
+        metrics::text(&self.report(), self.environment.workers.shed())
     }
 }
 

@@ -31,6 +31,11 @@ const STACK_BYTES: usize = 128 * 1024;
 /// Connections that wait to be accepted; the kernel caps it at net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 
+/// Mark of connections to a pod that seem to come from their client's address, not the pod's own. The namespaces of pods
+/// must send what has it by loopback, and have `tcp_fwmark_accept` set: sockets that accept such a connection mark their
+/// answers.
+pub const KEPT_CLIENT: u32 = 0x5c1e;
+
 /// What a namespace's thread is asked to do.
 struct Job {
     /// Where; none on a dedicated thread.
@@ -209,7 +214,18 @@ impl Namespace {
         &self.name
     }
 
-    fn send<T: Send + 'static>(
+    /// The namespace itself.
+    pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
+        &self.netns
+    }
+
+    /// Whether it is one of many that share a thread.
+    pub(crate) fn is_pod(&self) -> bool {
+        self.hops
+    }
+
+    /// Runs `work` on the namespace's thread and gives `reply`, there, what it returns.
+    pub(crate) fn send<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
         reply: impl FnOnce(io::Result<T>) + Send + 'static,
@@ -257,6 +273,11 @@ impl Namespace {
     /// # Errors
     /// As bind(2) and listen(2): `AddrInUse`, `AddrNotAvailable`.
     pub async fn tcp_listener(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        self.listener(address, false).await
+    }
+
+    /// The same, on an address that need not be one of this namespace yet if it is `foreign`.
+    pub(crate) async fn listener(&self, address: SocketAddr, foreign: bool) -> io::Result<TcpListener> {
         self.run(move || {
             let socket = Socket::new(
                 Domain::for_address(address),
@@ -264,7 +285,13 @@ impl Namespace {
                 Some(Protocol::TCP),
             )?;
             socket.set_reuse_address(true)?;
-            listen(&socket, address)?;
+            if foreign {
+                set_free_bind(&socket, address)?;
+            }
+            if address.is_ipv6() {
+                socket.set_only_v6(!address.ip().is_unspecified())?;
+            }
+            listen(&socket, &SockAddr::from(address))?;
             Ok(socket.into())
         })
         .await?
@@ -299,12 +326,20 @@ impl Namespace {
     /// # Errors
     /// As bind(2).
     pub async fn udp_socket(&self, bind: SocketAddr) -> io::Result<UdpSocket> {
+        self.udp(bind, false).await
+    }
+
+    /// The same, on an address that need not be one of this namespace yet if it is `foreign`.
+    pub(crate) async fn udp(&self, bind: SocketAddr, foreign: bool) -> io::Result<UdpSocket> {
         self.run(move || {
             let socket = Socket::new(
                 Domain::for_address(bind),
                 Type::DGRAM.nonblocking(),
                 Some(Protocol::UDP),
             )?;
+            if foreign {
+                set_free_bind(&socket, bind)?;
+            }
             if bind.is_ipv6() {
                 socket.set_only_v6(false)?;
             }
@@ -322,12 +357,18 @@ impl AsFd for Namespace {
     }
 }
 
+/// Lets a socket be bound to an address that comes later (a floating one).
+fn set_free_bind(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv4() {
+        socket.set_freebind_v4(true)
+    } else {
+        socket.set_freebind_v6(true)
+    }
+}
+
 /// Binds and listens, with what accepted sockets inherit: no delay, and a keepalive that notices a peer whose
 /// interface vanished within about two minutes.
-pub(crate) fn listen(socket: &Socket, address: SocketAddr) -> io::Result<()> {
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
+pub(crate) fn listen(socket: &Socket, address: &SockAddr) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(
         &socket2::TcpKeepalive::new()
@@ -335,7 +376,7 @@ pub(crate) fn listen(socket: &Socket, address: SocketAddr) -> io::Result<()> {
             .with_interval(Duration::from_secs(15))
             .with_retries(4),
     )?;
-    socket.bind(&SockAddr::from(address))?;
+    socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 

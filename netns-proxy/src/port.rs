@@ -1,26 +1,79 @@
 //! One port of one service: its balancer, and the listeners that should be there.
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Backend, Dialer, Port, Protocol, Service,
-    accept::{Reserve, accept_all},
-    balance::Balancer,
-    metrics::{Labels, Metrics, PortMetrics},
+    balance::{Balancer, Load},
+    metrics::{BackendReport, PortMetrics, PortReport},
     netns::Namespace,
-    tcp, udp,
+    udp,
+    worker::{Listening, Workers},
 };
 
 /// What the connections of a port share.
 pub(crate) struct Shared {
     pub service: String,
+    pub port: u16,
+    pub protocol: Protocol,
     pub balancer: Mutex<Balancer>,
     pub dialer: Arc<dyn Dialer>,
     pub metrics: PortMetrics,
+}
+
+impl Shared {
+    /// What the port has done so far.
+    pub fn report(&self) -> PortReport {
+        let balancer = self.balancer.lock();
+        let backends = balancer.loads().map(|load| BackendReport {
+            address: load.address,
+            connections: load.connections.load(Relaxed),
+            in_flight: load.in_flight.load(Relaxed).into(),
+            failing: load.has_failed(),
+        });
+        PortReport {
+            service: self.service.clone(),
+            port: self.port,
+            protocol: match self.protocol {
+                Protocol::Tcp => "tcp",
+                Protocol::Udp => "udp",
+            },
+            backends: backends.collect(),
+            ..self.metrics.report()
+        }
+    }
+}
+
+/// Counts a connection on its backend for as long as it lives.
+pub(crate) struct Held {
+    pub port: Arc<Shared>,
+    pub load: Arc<Load>,
+}
+
+impl Held {
+    /// For a connection that was counted when `load` was picked.
+    pub fn new(port: &Arc<Shared>, load: Arc<Load>) -> Self {
+        port.metrics.in_flight.fetch_add(1, Relaxed);
+        Self {
+            port: Arc::clone(port),
+            load,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.port.metrics.in_flight.fetch_sub(1, Relaxed);
+        self.load.finished();
+    }
 }
 
 /// Where a listener is.
@@ -30,6 +83,8 @@ pub(crate) enum Place {
     Node,
     /// The host namespace.
     Host,
+    /// The host namespace, on an address that may not be the host's yet.
+    External,
 }
 
 /// What every port needs.
@@ -37,70 +92,64 @@ pub(crate) struct Environment {
     pub node: Arc<Namespace>,
     pub host: Arc<Namespace>,
     pub dialer: Arc<dyn Dialer>,
-    pub metrics: Metrics,
-    pub reserve: Reserve,
+    pub workers: Workers,
 }
 
 impl Environment {
     fn namespace(&self, place: Place) -> &Namespace {
         match place {
             Place::Node => &self.node,
-            Place::Host => &self.host,
+            Place::Host | Place::External => &self.host,
         }
     }
 }
 
-struct Listener {
-    task: AbortOnDropHandle<()>,
-    /// Of a UDP listener.
-    flows: Option<Arc<udp::Flows>>,
+enum Listener {
+    Tcp(Listening),
+    Udp {
+        task: AbortOnDropHandle<()>,
+        flows: Arc<udp::Flows>,
+    },
 }
 
 impl Listener {
     /// Returns when the socket is closed.
-    async fn close(self) {
-        self.task.abort();
-        let _ = self.task.await;
-        if let Some(flows) = &self.flows {
-            flows.close().await;
+    async fn close(self, environment: &Environment) {
+        match self {
+            Self::Tcp(listening) => environment.workers.unlisten(listening).await,
+            Self::Udp { task, flows } => {
+                task.abort();
+                let _ = task.await;
+                flows.close().await;
+            }
         }
     }
 }
 
 /// A port as it runs.
 pub(crate) struct RunningPort {
-    labels: Labels,
-    protocol: Protocol,
     shared: Arc<Shared>,
     listeners: HashMap<(Place, SocketAddr), Listener>,
 }
 
 impl RunningPort {
     pub fn new(environment: &Environment, service: &str, port: &Port) -> Self {
-        let labels = Labels {
-            service: service.to_owned(),
-            port: port.port,
-            protocol: match port.protocol {
-                Protocol::Tcp => "tcp",
-                Protocol::Udp => "udp",
-            },
-        };
         let shared = Shared {
             service: service.to_owned(),
+            port: port.port,
+            protocol: port.protocol,
             balancer: Mutex::default(),
             dialer: Arc::clone(&environment.dialer),
-            metrics: environment.metrics.port(&labels),
+            metrics: PortMetrics::default(),
         };
         Self {
-            labels,
-            protocol: port.protocol,
             shared: Arc::new(shared),
             listeners: HashMap::new(),
         }
     }
 
     /// Takes the new backends and closes the listeners that should not be there any more.
-    pub async fn retain(&mut self, service: &Service, port: &Port) {
+    pub async fn retain(&mut self, environment: &Environment, service: &Service, port: &Port) {
         self.set_backends(&port.backends, service);
         let wanted = wanted_listeners(service, port);
         let unwanted: Vec<_> = self
@@ -111,7 +160,7 @@ impl RunningPort {
             .collect();
         for key in unwanted {
             if let Some(listener) = self.listeners.remove(&key) {
-                listener.close().await;
+                listener.close(environment).await;
             }
         }
     }
@@ -119,7 +168,7 @@ impl RunningPort {
     fn set_backends(&self, backends: &[Backend], service: &Service) {
         self.shared.balancer.lock().set(backends, service.affinity);
         for listener in self.listeners.values() {
-            if let Some(flows) = &listener.flows {
+            if let Listener::Udp { flows, .. } = listener {
                 flows.retain(|backend| backends.iter().any(|known| known.address == backend));
             }
         }
@@ -128,7 +177,7 @@ impl RunningPort {
     /// Opens the listeners that are missing. All are tried; the first failure is reported.
     pub async fn open(
         &mut self,
-        environment: &Arc<Environment>,
+        environment: &Environment,
         service: &Service,
         port: &Port,
     ) -> Result<(), (SocketAddr, io::Error)> {
@@ -150,54 +199,47 @@ impl RunningPort {
 
     async fn listen(
         &self,
-        environment: &Arc<Environment>,
+        environment: &Environment,
         place: Place,
         address: SocketAddr,
     ) -> io::Result<Listener> {
         let namespace = environment.namespace(place);
         let shared = Arc::clone(&self.shared);
-        match self.protocol {
+        match shared.protocol {
             Protocol::Tcp => {
-                let listener = match namespace.tcp_listener(address).await {
+                let foreign = place == Place::External;
+                let listener = match namespace.listener(address, foreign).await {
                     Err(error) if no_ipv6(&error, address) => {
                         namespace.tcp_listener(ipv4_instead(address)).await?
                     }
                     other => other?,
                 };
-                let listener = TcpListener::from_std(listener)?;
-                let environment = Arc::clone(environment);
-                let task = tokio::spawn(async move {
-                    let serve = |stream, client| {
-                        tokio::spawn(tcp::serve(Arc::clone(&shared), stream, client));
-                    };
-                    let shed = || {
-                        environment.metrics.shed.inc();
-                    };
-                    accept_all(listener, &environment.reserve, shed, serve).await;
-                });
-                Ok(Listener {
-                    task: AbortOnDropHandle::new(task),
-                    flows: None,
-                })
+                Ok(Listener::Tcp(
+                    environment.workers.listen(listener.into(), &shared),
+                ))
             }
             Protocol::Udp => {
                 let flows = Arc::new(udp::Flows::default());
-                let socket = udp::listen(namespace, address).await?;
+                let socket = udp::listen(namespace, address, place == Place::External).await?;
                 let task = tokio::spawn(udp::serve(shared, socket, Arc::clone(&flows)));
-                Ok(Listener {
+                Ok(Listener::Udp {
                     task: AbortOnDropHandle::new(task),
-                    flows: Some(flows),
+                    flows,
                 })
             }
         }
     }
 
+    /// What its connections share.
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     /// Closes the listeners; established TCP connections stay.
     pub async fn close(self, environment: &Environment) {
         for (_, listener) in self.listeners {
-            listener.close().await;
+            listener.close(environment).await;
         }
-        environment.metrics.forget(&self.labels);
     }
 }
 
@@ -237,5 +279,7 @@ fn wanted_listeners(service: &Service, port: &Port) -> Vec<(Place, SocketAddr)> 
         let each = service.host_addresses.iter();
         wanted.extend(each.map(|&ip| (Place::Host, SocketAddr::new(ip, node_port))));
     }
+    let external = service.external.iter();
+    wanted.extend(external.map(|&ip| (Place::External, SocketAddr::new(ip, port.port))));
     wanted
 }

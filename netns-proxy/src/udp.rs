@@ -25,13 +25,21 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
-use crate::{netns::Namespace, port::Shared, relay::with_scratch, tcp::Held};
+use crate::{
+    metrics::add,
+    netns::Namespace,
+    port::{Held, Shared},
+    pump::with_scratch,
+};
 
 /// How long a flow lives without a datagram in either direction.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// Flows per listener: each costs a descriptor. Further clients get no answer until flows have ended.
 const MOST_FLOWS: usize = 8192;
+
+/// Of these, for one client address: a flood from many ports of one pod leaves room for the others.
+const MOST_FLOWS_OF_A_CLIENT: usize = 1024;
 
 /// Datagrams taken in one go before other tasks of the thread get their turn.
 const TURNS: usize = 64;
@@ -43,9 +51,13 @@ pub(crate) struct ServiceSocket {
     wildcard: bool,
 }
 
-/// Listens on `address` in `namespace`.
-pub(crate) async fn listen(namespace: &Namespace, address: SocketAddr) -> io::Result<ServiceSocket> {
-    let socket = UdpSocket::from_std(namespace.udp_socket(address).await?)?;
+/// Listens on `address` in `namespace`; `foreign`: it need not have that address yet.
+pub(crate) async fn listen(
+    namespace: &Namespace,
+    address: SocketAddr,
+    foreign: bool,
+) -> io::Result<ServiceSocket> {
+    let socket = UdpSocket::from_std(namespace.udp(address, foreign).await?)?;
     let wildcard = address.is_ipv4() && address.ip().is_unspecified();
     if wildcard {
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
@@ -159,20 +171,65 @@ struct Flow {
     answers: AbortOnDropHandle<()>,
 }
 
+/// Flows by client, and how many each client address has.
+#[derive(Default)]
+struct Table {
+    flows: HashMap<Key, Flow>,
+    of_clients: HashMap<IpAddr, usize>,
+}
+
+impl Table {
+    /// Whether the client may begin another one.
+    fn has_room(&self, key: &Key) -> bool {
+        let own = self.of_clients.get(&key.client.ip()).copied().unwrap_or(0);
+        self.flows.len() < MOST_FLOWS && own < MOST_FLOWS_OF_A_CLIENT
+    }
+
+    fn insert(&mut self, key: Key, flow: Flow) {
+        if self.flows.insert(key, flow).is_none() {
+            *self.of_clients.entry(key.client.ip()).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if self.flows.remove(key).is_some() {
+            self.uncount(key);
+        }
+    }
+
+    fn uncount(&mut self, key: &Key) {
+        if let Some(count) = self.of_clients.get_mut(&key.client.ip()) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_clients.remove(&key.client.ip());
+            }
+        }
+    }
+}
+
 /// The flows of one listener.
 #[derive(Default)]
-pub(crate) struct Flows(Mutex<HashMap<Key, Flow>>);
+pub(crate) struct Flows(Mutex<Table>);
 
 impl Flows {
     /// Ends the flows whose backend is not kept.
     pub fn retain(&self, keep: impl Fn(SocketAddr) -> bool) {
-        self.0.lock().retain(|_, flow| keep(flow.backend));
+        let mut table = self.0.lock();
+        let gone: Vec<Key> = table
+            .flows
+            .iter()
+            .filter(|(_, flow)| !keep(flow.backend))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in gone {
+            table.remove(&key);
+        }
     }
 
     /// Ends all flows; when this returns, none of them holds the listener's socket any more.
     pub async fn close(&self) {
-        let flows = std::mem::take(&mut *self.0.lock());
-        for (_, flow) in flows {
+        let table = std::mem::take(&mut *self.0.lock());
+        for (_, flow) in table.flows {
             flow.answers.abort();
             let _ = flow.answers.await;
         }
@@ -215,23 +272,23 @@ fn receive(port: &Shared, socket: &ServiceSocket, flows: &Flows) -> Received {
             // An ICMP error about an earlier answer.
             Err(_) => return Received::Done,
         };
-        port.metrics.received.inc_by(length as u64);
-        let mut flows = flows.0.lock();
-        if let Some(flow) = flows.get(&key) {
+        add(&port.metrics.received, length as u64);
+        let mut table = flows.0.lock();
+        if let Some(flow) = table.flows.get(&key) {
             *flow.used.lock() = Instant::now();
             match SockRef::from(&*flow.to_backend).send(&scratch[..length]) {
                 // The previous datagram was refused (ICMP); this one was not sent yet, and goes to another backend.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                     port.balancer.lock().failed(flow.backend, Clock::now());
-                    flows.remove(&key);
+                    table.remove(&key);
                 }
                 _ => return Received::Done,
             }
         }
-        if flows.len() < MOST_FLOWS {
+        if table.has_room(&key) {
             return Received::First(key, scratch[..length].into());
         }
-        port.metrics.failures.inc();
+        add(&port.metrics.failures, 1);
         Received::Done
     })
 }
@@ -243,14 +300,18 @@ async fn begin(port: &Arc<Shared>, socket: &Arc<ServiceSocket>, flows: &Arc<Flow
         .balancer
         .lock()
         .pick(client, &[], Clock::now(), &mut rand::rng());
-    let Some(backend) = picked else { return };
-    let held = Held::new(port, backend);
-    port.metrics.connections.inc();
+    let Some(load) = picked else { return };
+    let backend = load.address;
+    if !port.dialer.allows(crate::Protocol::Udp, key.client, backend) {
+        return;
+    }
+    let held = Held::new(port, load);
+    add(&port.metrics.connections, 1);
     let to_backend = match connect(port, backend).await {
         Ok(socket) => Arc::new(socket),
         Err(error) => {
             debug!(service = %port.service, %backend, %error, "no UDP socket for a backend");
-            port.metrics.failures.inc();
+            add(&port.metrics.failures, 1);
             port.balancer.lock().failed(backend, Clock::now());
             return;
         }
@@ -307,8 +368,8 @@ async fn answers(
             Ok(Ok(())) => {}
             // Nobody listens there (ICMP).
             Ok(Err(error)) => {
-                debug!(service = %port.service, backend = %held.backend, %error, "UDP backend refused");
-                port.balancer.lock().failed(held.backend, Clock::now());
+                debug!(service = %port.service, backend = %held.load.address, %error, "UDP backend refused");
+                port.balancer.lock().failed(held.load.address, Clock::now());
                 break;
             }
             Err(_) if *used.lock() + IDLE > Instant::now() => continue,
@@ -316,7 +377,7 @@ async fn answers(
         }
         let received = with_scratch(|scratch| {
             let length = from_backend.try_recv(scratch)?;
-            port.metrics.sent.inc_by(length as u64);
+            add(&port.metrics.sent, length as u64);
             let _ = socket.answer(&key, &scratch[..length]);
             io::Result::Ok(())
         });
@@ -328,11 +389,12 @@ async fn answers(
         }
         tokio::task::consume_budget().await;
     }
-    let mut flows = flows.0.lock();
-    if flows
+    let mut table = flows.0.lock();
+    if table
+        .flows
         .get(&key)
         .is_some_and(|flow| Arc::ptr_eq(&flow.to_backend, &from_backend))
     {
-        flows.remove(&key);
+        table.remove(&key);
     }
 }

@@ -9,6 +9,8 @@
 //!                       image, volume, container, probe ◄─────┤
 //!                       runtime supervisor, pod network ◄─────┘──► pod::publish: status patches, final delete
 //! API server ──watch services, slices──► services ──► netns-proxy (listeners, DNS)
+//! API server ──watch nodes──► peers ──► pod network (tunnel), relay (streams between agents)
+//! API server ──watch policies, pods, namespaces──► policy ──► pod network (rules)
 //! API server ◄──tunnel── stream (logs, exec, attach, port-forward)
 //! ```
 
@@ -16,13 +18,18 @@ mod agent;
 mod cgroup;
 mod clean;
 mod container;
+mod descriptors;
 mod enter;
 mod env;
 mod events;
 mod node;
+mod peers;
 mod pod;
+mod policy;
 mod probe;
 mod quantity;
+mod relay;
+mod servers;
 mod services;
 mod stream;
 mod volume;
@@ -40,6 +47,8 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Kubeconfig with the node's client certificate.
     pub kubeconfig: PathBuf,
+    /// What names the key of that certificate, for the server to know this node by.
+    pub key: String,
     /// Node name, lower case.
     pub node_name: String,
     /// The node's address; `None`: that of the route to the API server.
@@ -54,6 +63,8 @@ pub struct Config {
     pub cluster_cidr: ipnet::Ipv4Net,
     /// Service addresses.
     pub service_cidr: ipnet::Ipv4Net,
+    /// Addresses of the host that node ports listen on; empty: all.
+    pub node_port_addresses: Vec<std::net::IpAddr>,
     /// Largest number of pods.
     pub max_pods: u32,
     /// Registries spoken to without TLS.
@@ -82,6 +93,7 @@ fn start(config: Config) -> anyhow::Result<()> {
     for dir in [&config.data_dir, &config.run_dir] {
         std::fs::create_dir_all(dir).with_context(|| format!("create {dir:?}"))?;
     }
+    let _alone = alone(&config.run_dir)?;
     let entered = enter::enter(&config.run_dir)?;
     // May move this process within its cgroup, so before the spawner is forked.
     let cgroups = cgroup::Support::find();
@@ -99,6 +111,20 @@ fn start(config: Config) -> anyhow::Result<()> {
     let result = runtime.block_on(agent::run(config, entered, cgroups, spawner));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result
+}
+
+/// Waits until no other agent works in this directory: two would fight over the pods. The lock goes with the last process
+/// that holds the file, which is the spawner's if that outlives its agent.
+fn alone(run_dir: &std::path::Path) -> anyhow::Result<std::fs::File> {
+    use anyhow::Context as _;
+
+    let path = run_dir.join("lock");
+    let lock = std::fs::File::create(&path).with_context(|| format!("create {path:?}"))?;
+    if lock.try_lock().is_err() {
+        tracing::info!("waiting for the end of another agent of this node");
+        lock.lock().with_context(|| format!("lock {path:?}"))?;
+    }
+    Ok(lock)
 }
 
 /// Stops all pods of a node whose agent is not running and removes every mount, process, cgroup and namespace they

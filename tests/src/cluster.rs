@@ -27,7 +27,9 @@ use tokio::runtime::Runtime;
 use crate::{
     Background, Namespace, Output, Process, Registry, Role, User, Words,
     leftovers::{self, Traces},
-    need, process,
+    need,
+    netns::Netns,
+    process,
     user::Program,
 };
 
@@ -35,15 +37,18 @@ use crate::{
 /// something of it is left.
 pub struct Cluster {
     user: User,
+    /// See [`Self::without_id_range`].
+    id_range: bool,
     /// `state/{data,run}` for skiff, which must be empty in the end, and `home` for kubectl.
     dir: TempDir,
+    /// The host's, or one of its own on a [`Lan`](crate::Lan).
+    netns: Option<Netns>,
     port: u16,
     program: Program,
     kubectl: PathBuf,
     runtime: Option<Runtime>,
     client: OnceLock<Client>,
     registry: OnceLock<Arc<Registry>>,
-    names: Mutex<BTreeSet<String>>,
     pods: Arc<Mutex<BTreeSet<String>>>,
     namespaces: AtomicU32,
 }
@@ -88,6 +93,17 @@ impl Cluster {
 
     /// Folders and a port, but nothing runs yet: see [`Self::up`].
     pub fn new(user: User) -> Result<Self> {
+        Self::prepare(user, None, free_port()?)
+    }
+
+    /// As [`Self::new`], in a network namespace, whose registry is this one.
+    pub(crate) fn in_network(user: User, netns: Netns, port: u16, registry: Arc<Registry>) -> Result<Self> {
+        let cluster = Self::prepare(user, Some(netns), port)?;
+        let _ = cluster.registry.set(registry);
+        Ok(cluster)
+    }
+
+    fn prepare(user: User, netns: Option<Netns>, port: u16) -> Result<Self> {
         user.available()?;
         let kubectl = need("kubectl")?;
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -100,40 +116,47 @@ impl Cluster {
             fs::create_dir(dir.path().join(name))?;
             user.own(&dir.path().join(name))?;
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?;
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(2).enable_all();
+        if let Some(netns) = netns.clone() {
+            runtime.on_thread_start(move || netns.enter());
+        }
+        let runtime = runtime.build()?;
         Ok(Self {
             user,
+            id_range: true,
             program: Program::find(user)?,
             dir,
-            port: free_port()?,
+            netns,
+            port,
             kubectl,
             runtime: Some(runtime),
             client: OnceLock::new(),
             registry: OnceLock::new(),
-            names: Mutex::default(),
             pods: Arc::default(),
             namespaces: AtomicU32::new(0),
         })
     }
 
+    /// Hides `/etc/subuid` and `/etc/subgid` from skiff, as on a machine whose administrator gave this user no range.
+    ///
+    /// # Errors
+    /// [`Unmet`](crate::Unmet) unless root runs the tests.
+    pub fn without_id_range(mut self) -> Result<Self> {
+        crate::need_root()?;
+        need("unshare")?;
+        self.id_range = false;
+        Ok(self)
+    }
+
     /// `skiff up` with further options; also to start it again.
     pub fn up(&self, options: impl Words) -> Output {
-        // One at a time, so that what appears meanwhile belongs to this one.
-        static STARTING: Mutex<()> = Mutex::new(());
-        let _guard = locked(&STARTING);
-        let before = leftovers::names();
         let mut words = vec!["up".to_owned(), "--port".into(), self.port.to_string()];
         words.extend(options.words());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let output = self.skiff(words.as_slice());
-        // Nothing an ordinary user starts can make any.
-        if self.user == User::Root {
-            locked(&self.names).extend(leftovers::names().difference(&before).cloned());
-        }
-        if output.code == 0 {
+        // On a network of its own the others' pods are seen, too, which are still there when this one ends.
+        if output.code == 0 && self.netns.is_none() {
             self.note_pods();
         }
         output
@@ -155,6 +178,17 @@ impl Cluster {
     /// [`Self::skiff`] as a command that is not started yet.
     pub fn skiff_command(&self, words: impl Words) -> Result<Command> {
         let mut command = self.user.command(self.program.path())?;
+        if !self.id_range {
+            let hidden = "for file in /etc/subuid /etc/subgid; do mount --bind /dev/null $file || exit 1; done; exec \"$@\"";
+            let mut outer = Command::new(need("unshare")?);
+            outer
+                .args(["--mount", "sh", "-c", hidden, "sh"])
+                .arg(command.get_program())
+                .args(command.get_args())
+                .current_dir("/");
+            command = outer;
+        }
+        let mut command = self.in_its_network(command);
         command
             .args(words.words())
             .env("SKIFF_DATA_DIR", self.data_dir())
@@ -166,6 +200,22 @@ impl Cluster {
             .env_remove("XDG_DATA_HOME")
             .env_remove("KUBECONFIG");
         Ok(command)
+    }
+
+    /// The command, run where the cluster is.
+    pub(crate) fn in_its_network(&self, command: Command) -> Command {
+        match &self.netns {
+            Some(netns) => netns.wrap(&command),
+            None => command,
+        }
+    }
+
+    /// Runs `work` on this thread in the cluster's network: sockets made there are its own.
+    pub fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.netns {
+            Some(netns) => netns.inside(work),
+            None => work(),
+        }
     }
 
     /// Runs kubectl as the administrator.
@@ -183,7 +233,7 @@ impl Cluster {
 
     /// [`Self::kubectl`] as a command that is not started yet.
     pub fn kubectl_command(&self, words: impl Words) -> Command {
-        let mut command = Command::new(&self.kubectl);
+        let mut command = self.in_its_network(Command::new(&self.kubectl));
         command
             .args(words.words())
             .env("KUBECONFIG", self.kubeconfig())
@@ -219,7 +269,7 @@ impl Cluster {
 
     /// Runs a future to its end on the cluster's runtime.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime().block_on(future)
+        self.inside(|| self.runtime().block_on(future))
     }
 
     /// The runtime of the cluster's clients.
@@ -295,13 +345,18 @@ impl Cluster {
     pub fn last_words(&self) -> String {
         let mut text = String::new();
         for role in ["monitor", "server", "agent"] {
-            let log = fs::read(self.data_dir().join(format!("logs/{role}.log"))).unwrap_or_default();
-            let log = String::from_utf8_lossy(&log).into_owned();
-            let lines: Vec<&str> = log.lines().collect();
-            text.push_str(&format!(
-                "--- {role}\n{}\n",
-                lines[lines.len().saturating_sub(15)..].join("\n")
-            ));
+            // Those of a host on a network of its own were started by the test.
+            for folder in [self.data_dir().join("logs"), self.home()] {
+                let Ok(log) = fs::read(folder.join(format!("{role}.log"))) else {
+                    continue;
+                };
+                let log = String::from_utf8_lossy(&log).into_owned();
+                let lines: Vec<&str> = log.lines().collect();
+                text.push_str(&format!(
+                    "--- {role}\n{}\n",
+                    lines[lines.len().saturating_sub(15)..].join("\n")
+                ));
+            }
         }
         text
     }
@@ -317,7 +372,6 @@ impl Cluster {
             pods.extend(entries.map(|entry| entry.file_name().to_string_lossy().into_owned()));
         }
         Traces {
-            names: locked(&self.names).clone(),
             pods,
             processes: self.processes(),
         }
@@ -328,6 +382,9 @@ impl Cluster {
         let traces = self.traces();
         let down = self.skiff("down --purge");
         let mut left = traces.left(self.dir.path());
+        if let Some(netns) = &self.netns {
+            left.extend(crate::leftovers::in_network(netns));
+        }
         if down.code != 0 {
             left.push(down.to_string());
         }

@@ -26,6 +26,18 @@ impl<const N: usize> Words for [&str; N] {
     }
 }
 
+impl Words for &[String] {
+    fn words(&self) -> Vec<String> {
+        self.to_vec()
+    }
+}
+
+impl Words for Vec<String> {
+    fn words(&self) -> Vec<String> {
+        self.clone()
+    }
+}
+
 impl Words for &[&str] {
     fn words(&self) -> Vec<String> {
         self.iter().map(|word| (*word).to_owned()).collect()

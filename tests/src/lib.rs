@@ -1,8 +1,8 @@
 //! Harness for the tests that need a real kernel or several parts together.
 //!
 //! [`Cluster::start`] runs `skiff up` in directories of its own and on ports of its own; dropping it runs
-//! `skiff down --purge` and fails the test when anything is left on the machine. [`Registry::shared`] serves the
-//! images of the tests. [`cases!`] makes `#[test]` functions of plain functions, for root and for an ordinary user.
+//! `skiff down --purge` and fails the test when anything is left on the machine. [`Lan::new`] makes a network whose
+//! hosts are clusters, servers or agents of their own. [`Registry::shared`] serves the images of the tests. [`cases!`] makes `#[test]` functions of plain functions, for root and for an ordinary user.
 //!
 //! The program under test is `$SKIFF_BIN`, or `target/debug/skiff`. What a test needs beyond that it asks for with
 //! [`need`]: an unmet need skips the test and says why, but with `CI=true` in the environment it is a failure.
@@ -13,9 +13,12 @@ mod case;
 mod cluster;
 mod command;
 mod kubectl;
+mod lan;
 mod leftovers;
+mod members;
 mod namespace;
 mod need;
+mod netns;
 mod objects;
 mod process;
 mod registry;
@@ -26,8 +29,11 @@ pub use case::{Outcome, own, plain, shared};
 pub use cluster::Cluster;
 pub use command::{Output, run, run_with_input};
 pub use kubectl::{Words, kubectl_versions};
+pub use lan::{API_PORT, Host, Lan, node_is_ready};
+pub use members::Members;
 pub use namespace::Namespace;
 pub use need::{Unmet, need, need_root};
+pub use netns::Netns;
 pub use objects::{container_status, has_condition, is_ready, pod, shell_pod, web_deployment, web_service};
 pub use process::{Process, Role};
 pub use registry::Registry;

@@ -81,7 +81,7 @@ impl<'c> Namespace<'c> {
 
     /// [`Self::kubectl`] as a command that is not started yet.
     pub fn kubectl_command(&self, words: impl Words) -> Command {
-        let mut command = Command::new(&self.kubectl);
+        let mut command = self.cluster.in_its_network(Command::new(&self.kubectl));
         let home = self.cluster.home();
         command
             .args(["--namespace", &self.name])

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::TcpStream,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -11,13 +11,15 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{cluster::free_port, eventually, need, user::target_dir};
+use crate::{Netns, cluster::free_port, eventually, need, user::target_dir};
 
 /// A `docker-registry` on loopback; it ends with its last user.
 #[derive(Debug)]
 pub struct Registry {
     process: Child,
-    port: u16,
+    /// The host's network namespace, or another one.
+    netns: Option<Netns>,
+    address: SocketAddr,
     _dir: tempfile::TempDir,
 }
 
@@ -32,7 +34,13 @@ impl Registry {
     pub fn private() -> Result<Self> {
         // Makes the images.
         let _open = Self::shared()?;
-        Self::start(true)
+        Self::start(true, None, loopback()?)
+    }
+
+    /// A registry of its own with the same images in a network namespace, at port 5000 of this address there.
+    pub(crate) fn in_network(netns: &Netns, address: Ipv4Addr) -> Result<Self> {
+        let _filled = Self::shared()?;
+        Self::start(false, Some(netns.clone()), (address, 5000).into())
     }
 
     /// The registry of this test run. The images are made once and kept under Cargo's target folder.
@@ -45,12 +53,12 @@ impl Registry {
         if let Some(registry) = shared.upgrade() {
             return Ok(registry);
         }
-        let registry = Arc::new(Self::start(false)?);
+        let registry = Arc::new(Self::start(false, None, loopback()?)?);
         *shared = Arc::downgrade(&registry);
         Ok(registry)
     }
 
-    fn start(private: bool) -> Result<Self> {
+    fn start(private: bool, netns: Option<Netns>, address: SocketAddr) -> Result<Self> {
         let program = need("docker-registry")?;
         for other in ["umoci", "skopeo"] {
             need(other)?;
@@ -62,11 +70,10 @@ impl Registry {
         fs::create_dir_all(&store).with_context(|| format!("make {store:?}"))?;
         let store = fs::canonicalize(store)?;
         let dir = tempfile::Builder::new().prefix("skiff-registry-").tempdir()?;
-        let port = free_port()?;
         let config = dir.path().join("config.yml");
         let mut text = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
-             storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n",
+             storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"}}\n",
             store.join("registry").display()
         );
         if private {
@@ -78,21 +85,25 @@ impl Registry {
             ));
         }
         fs::write(&config, text)?;
-        let process = Command::new(program)
-            .arg("serve")
-            .arg(&config)
+        let mut command = Command::new(program);
+        command.arg("serve").arg(&config);
+        if let Some(netns) = &netns {
+            command = netns.wrap(&command);
+        }
+        let process = command
             .stdout(Stdio::null())
             .stderr(fs::File::create(dir.path().join("log"))?)
             .spawn()
             .context("start docker-registry")?;
         let registry = Self {
             process,
-            port,
+            netns,
+            address,
             _dir: dir,
         };
         let status = if private { " 401 " } else { " 200 " };
         eventually("the registry", || registry.ask("/v2/", status))?;
-        if !private {
+        if !private && registry.netns.is_none() {
             registry.fill(&store)?;
         }
         Ok(registry)
@@ -122,7 +133,11 @@ impl Registry {
     }
 
     fn ask(&self, path: &str, status: &str) -> Result<()> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        let connect = || TcpStream::connect(self.address);
+        let mut stream = match &self.netns {
+            Some(netns) => netns.inside(connect),
+            None => connect(),
+        }?;
         write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
@@ -132,13 +147,18 @@ impl Registry {
 
     /// Host and port.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.address.to_string()
     }
 
     /// Name of the image with this tag.
     pub fn reference(&self, tag: &str) -> String {
         format!("{}/hello:{tag}", self.address())
     }
+}
+
+/// A free port of loopback.
+fn loopback() -> Result<SocketAddr> {
+    Ok((Ipv4Addr::LOCALHOST, free_port()?).into())
 }
 
 impl Drop for Registry {

@@ -6,11 +6,13 @@
 //! [`status::Status`] everywhere.
 
 mod admission;
+pub mod audit;
 mod authn;
 mod authz;
 mod discovery;
 mod health;
 mod join;
+pub mod members;
 mod metrics;
 mod openapi;
 pub mod registry;
@@ -18,6 +20,7 @@ mod request;
 mod review;
 mod selector;
 pub mod server;
+mod snapshot;
 pub mod status;
 mod stream;
 mod table;
@@ -28,6 +31,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use skiff_store::Store;
 
+pub use members::Members;
 pub use registry::{Registry, RequestContext, Target};
 pub use request::query::{FieldValidation, ListOptions, VersionMatch};
 pub use server::{Server, StartError};
@@ -55,6 +59,10 @@ pub struct Config {
     pub secrets_key: PathBuf,
     /// Answers `POST /skiff/v1/join`; `None`: joining is off.
     pub join: Option<Arc<dyn Join>>,
+    /// The other members; `None`: there will never be any.
+    pub members: Option<Arc<dyn Members>>,
+    /// What is written down of requests; `None`: nothing.
+    pub audit: Option<audit::Config>,
 }
 
 /// Signs the certificates of nodes that join or renew.
@@ -64,6 +72,24 @@ pub trait Join: Send + Sync + 'static {
     async fn sign_node(&self, token: &str, node: &str, csr_pem: &str) -> Result<String, JoinError>;
     /// A node known by its certificate renews it.
     async fn renew_node(&self, node: &str, csr_pem: &str) -> Result<String, JoinError>;
+    /// What names the key of a request: the same for every request with it, as nodes say in [`NODE_KEY`].
+    fn key(&self, csr_pem: &str) -> Result<String, JoinError>;
+    /// What every node must know of the cluster.
+    fn facts(&self) -> ClusterFacts;
+}
+
+/// Annotation of a Node: what names the key it has joined with. Another key does not get its name.
+pub const NODE_KEY: &str = "skiff.dev/key";
+
+/// What a node that joins is told.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ClusterFacts {
+    /// Addresses of pods.
+    pub cluster_cidr: ipnet::Ipv4Net,
+    /// Addresses of services.
+    pub service_cidr: ipnet::Ipv4Net,
+    /// DNS domain.
+    pub cluster_domain: String,
 }
 
 /// Why a node was refused.

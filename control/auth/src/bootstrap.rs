@@ -196,6 +196,14 @@ const CONTROLLERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "service-controller",
+        &[
+            "R @ core : nodes services",
+            "R @ discovery.k8s.io : endpointslices",
+            "patch update @ core : services/status",
+        ],
+    ),
+    (
         "namespace-controller",
         &[
             "delete R @ core : namespaces",

@@ -6,6 +6,7 @@ mod deployment;
 mod disruption;
 mod endpointslice;
 mod garbage;
+mod loadbalancer;
 mod machinery;
 mod namespace;
 mod node;
@@ -174,7 +175,8 @@ const RESTART: Duration = Duration::from_secs(5);
 /// The names are those of the bootstrap roles: `deployment-controller`, `replicaset-controller`,
 /// `endpointslice-controller`, `endpoint-controller`, `namespace-controller`, `service-account-controller`,
 /// `root-ca-cert-publisher`, `generic-garbage-collector` (which also feeds the shared cache), `node-controller`,
-/// `pod-garbage-collector`, `disruption-controller` and `kube-scheduler`.
+/// `pod-garbage-collector`, `service-controller`, `disruption-controller` and
+/// `kube-scheduler`.
 pub async fn run(api: impl Fn(&'static str) -> Arc<dyn Api>, config: Config, stop: CancellationToken) {
     loop {
         let term = stop.child_token();
@@ -222,6 +224,7 @@ pub(crate) fn run_with(
         },
     );
     let disruption = disruption::Controller::new(client("disruption-controller"));
+    let balancers = loadbalancer::Controller::new(client("service-controller"));
     let podgc = podgc::Controller::new(client("pod-garbage-collector"));
     let scheduler = scheduler::Scheduler::new(client("kube-scheduler"));
 
@@ -247,6 +250,7 @@ pub(crate) fn run_with(
                 tasks.spawn(garbage.run(stop.clone()));
                 tasks.spawn(nodes.run(stop.clone()));
                 tasks.spawn(disruption.run(stop.clone()));
+                tasks.spawn(balancers.run(stop.clone()));
                 tasks.spawn(podgc.run(stop.clone()));
                 tasks.spawn(scheduler.run(stop.clone()));
             }

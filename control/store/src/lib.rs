@@ -17,12 +17,16 @@ mod directory;
 mod history;
 mod machine;
 mod map;
+mod replication;
+#[cfg(test)]
+mod simulation;
+pub mod snapshot;
 mod state;
 mod store;
 mod watch;
 
 pub use directory::OpenError;
-pub use skiff_raft::{Leadership, Stats as LogStats};
+pub use skiff_raft::{FirstStart, Leadership, Members, Progress, Stats as LogStats};
 pub use store::{Store, StoreStats};
 pub use watch::Watch;
 
@@ -132,6 +136,20 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The store holds as much as it may: nothing that makes it larger is taken, deletions are.
+    #[error(
+        "the store is full: {objects} objects of {bytes} bytes, limits are {max_objects} and {max_bytes}"
+    )]
+    Full {
+        /// Number of objects now.
+        objects: usize,
+        /// Bytes of keys and values now.
+        bytes: usize,
+        /// Most objects.
+        max_objects: usize,
+        /// Most bytes.
+        max_bytes: usize,
+    },
     /// No leader or no quorum within the deadline. The write may or may not have happened.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
@@ -184,12 +202,18 @@ pub struct Config {
     pub dir: PathBuf,
     /// This member's id in the Raft group, not 0.
     pub member: u64,
+    /// What an empty directory means: a group of one, or a member that a group will take in.
+    pub first_start: FirstStart,
     /// How long changes stay readable and watchable, in revisions.
     pub history_revisions: u64,
     /// The same in bytes; whichever is less.
     pub history_bytes: usize,
     /// Largest transaction in bytes.
     pub max_txn_bytes: usize,
+    /// Most objects that writes may bring it to; those under way at the same time may go beyond it a little.
+    pub max_objects: usize,
+    /// The same in bytes of keys and values, which are kept in memory.
+    pub max_bytes: usize,
     /// A checkpoint is written after this many bytes of log, or as many as the state has, whichever is more.
     pub checkpoint_log_bytes: u64,
 }
@@ -201,9 +225,12 @@ impl Config {
         Self {
             dir: dir.into(),
             member: 1,
+            first_start: FirstStart::Alone,
             history_revisions: 100_000,
             history_bytes: 64 << 20,
             max_txn_bytes: 3 << 20,
+            max_objects: 2_000_000,
+            max_bytes: 8 << 30,
             checkpoint_log_bytes: 32 << 20,
         }
     }

@@ -107,6 +107,12 @@ impl Topics {
         }
     }
 
+    /// Number of watchers.
+    pub fn watches(&self) -> usize {
+        let topics = self.by_prefix.lock();
+        topics.values().map(|(_, watchers)| watchers).sum()
+    }
+
     /// Every topic.
     pub fn all(&self) -> Vec<Arc<Topic>> {
         self.by_prefix
@@ -222,7 +228,8 @@ impl Watch {
         self.topic.last.load(Ordering::Relaxed) <= self.position
     }
 
-    fn read(&mut self) -> Result<Vec<Event>, Error> {
+    /// What [`next`](Self::next) returns, without waiting: empty when there is nothing new.
+    pub(crate) fn read(&mut self) -> Result<Vec<Event>, Error> {
         let state = self.watched.state.read();
         let mut events: Vec<Event> = Vec::new();
         if self.nothing_new() {

@@ -344,6 +344,37 @@ async fn a_transaction_over_the_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_full_takes_what_does_not_make_it_larger() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        max_objects: 3,
+        max_bytes: 100,
+        ..Config::new(dir.path())
+    };
+    let store = soon(Store::open(config)).await.unwrap();
+    for key in ["/a", "/b", "/c"] {
+        soon(store.commit(put(key, "value"))).await.unwrap();
+    }
+    let refused = soon(store.commit(put("/d", "v"))).await;
+    assert!(
+        matches!(refused, Err(Error::Full { objects: 3, .. })),
+        "{refused:?}"
+    );
+    soon(store.commit(put("/a", "another value"))).await.unwrap();
+    soon(store.commit(delete("/b"))).await.unwrap();
+    soon(store.commit(put("/d", &"v".repeat(90)))).await.unwrap();
+    let refused = soon(store.commit(put("/a", "yet another value"))).await;
+    assert!(
+        matches!(refused, Err(Error::Full { objects: 3, .. })),
+        "{refused:?}"
+    );
+    soon(store.commit(put("/a", "short"))).await.unwrap();
+    let stats = store.stats();
+    assert_eq!((stats.keys, stats.watches), (3, 0));
+    assert!(stats.memory_per_object() > stats.live_bytes / 3);
+}
+
+#[tokio::test]
 async fn a_restart_keeps_the_revision_and_the_history_with_and_without_a_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     for (round, close) in [true, false, true, false].into_iter().enumerate() {
@@ -387,6 +418,68 @@ async fn checkpoints_bound_the_log_and_do_not_lose_what_comes_meanwhile() {
     drop(store);
     let store = soon(Store::open(config)).await.unwrap();
     assert_eq!((store.revision(), store.count(b"/")), (513, 10));
+}
+
+/// What the disk may hold beside three times the live data: the log between two checkpoints, and files that are not
+/// full yet (8 MiB each).
+fn disk_bound(live: usize, config: &Config) -> u64 {
+    3 * live as u64 + config.checkpoint_log_bytes + (24 << 20)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_disk_holds_three_times_the_live_data_and_the_log_window_whatever_was_written_and_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        checkpoint_log_bytes: 4 << 20,
+        history_bytes: 1 << 20,
+        ..Config::new(dir.path())
+    };
+    let store = soon(Store::open(config.clone())).await.unwrap();
+    let (mut most_live, mut most_used) = (0, 0);
+    // Grow to 16 MiB, churn, delete nearly all, churn what is left; 32 writes at a time.
+    let plan = [
+        (0..256, 256, false),
+        (256..640, 256, false),
+        (0..240, 256, true),
+        (640..1000, 16, false),
+    ];
+    for (numbers, keys, deletes) in plan {
+        for batch in numbers.collect::<Vec<u64>>().chunks(32) {
+            let writes = batch.iter().map(|number| {
+                let key = format!("/{:03}", number % keys + if keys == 16 { 240 } else { 0 });
+                let txn = if deletes {
+                    delete(&key)
+                } else {
+                    put(&key, &noise(*number, 64 << 10))
+                };
+                let store = store.clone();
+                async move { store.commit(txn).await.unwrap() }
+            });
+            soon(all_at_once(writes)).await;
+            most_live = most_live.max(store.stats().live_bytes);
+            let used = disk_usage(dir.path());
+            most_used = most_used.max(used);
+            let bound = disk_bound(most_live, &config);
+            assert!(used <= bound, "{used} bytes on disk for at most {most_live} live");
+        }
+    }
+    let live = store.stats().live_bytes;
+    assert!(live < 2 << 20 && most_live > 15 << 20, "{live} of {most_live}");
+    soon(store.close()).await.unwrap();
+    let used = disk_usage(dir.path());
+    assert!(
+        used <= disk_bound(live, &config),
+        "{used} bytes on disk for {live} live"
+    );
+    assert!(most_used > 3 << 20, "the test saw nothing");
+}
+
+/// Runs all at once.
+async fn all_at_once<F: Future<Output: Send + 'static> + Send + 'static>(work: impl Iterator<Item = F>) {
+    let tasks: Vec<_> = work.map(tokio::spawn).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
 }
 
 fn disk_usage(dir: &std::path::Path) -> u64 {
@@ -599,6 +692,21 @@ async fn a_failed_fsync_closes_the_store_and_never_acknowledges() {
     let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
     assert!(store.get(b"/a").is_some());
     soon(store.commit(put("/d", "v"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_that_became_read_only_closes_the_store_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    soon(store.commit(put("/a", "v"))).await.unwrap();
+    store.disk().make_read_only();
+    let refused = soon(store.commit(put("/b", "v"))).await;
+    assert!(matches!(refused, Err(Error::Closed(_))), "{refused:?}");
+    assert!(store.get(b"/a").is_some());
+    drop(store);
+    let store = skiff_store_when_free(dir.path()).await;
+    assert!(store.get(b"/a").is_some());
+    soon(store.commit(put("/b", "v"))).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

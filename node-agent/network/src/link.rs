@@ -16,7 +16,7 @@ use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::AddressScope,
     link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage},
-    route::{RouteScope, RouteType},
+    route::{RouteMessage, RouteScope, RouteType},
     rule::{RuleAction, RuleAttribute, RuleMessage},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -57,6 +57,30 @@ pub(crate) fn add_veth(name: &str, peer: &str, netns: BorrowedFd<'_>) -> Request
         format!("make veth pair {name}"),
         NLM_F_CREATE | NLM_F_EXCL,
         &RouteNetlinkMessage::NewLink(message),
+    )
+}
+
+/// A veth pair with both ends here, the first without address resolution: whatever is routed to it comes out at the other.
+pub(crate) fn add_veth_without_arp(name: &str, peer: &str) -> Request {
+    let other = LinkUnspec::new_with_name(peer).build();
+    let message = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth)
+        .name(name)
+        .arp(false)
+        .set_info_data(InfoData::Veth(InfoVeth::Peer(other)))
+        .build();
+    Request::route(
+        format!("make veth pair {name}"),
+        NLM_F_CREATE | NLM_F_EXCL,
+        &RouteNetlinkMessage::NewLink(message),
+    )
+}
+
+pub(crate) fn set_mtu(index: u32, mtu: u32) -> Request {
+    let message = LinkUnspec::new_with_index(index).mtu(mtu).build();
+    Request::route(
+        format!("set MTU {mtu} of interface {index}"),
+        0,
+        &RouteNetlinkMessage::SetLink(message),
     )
 }
 
@@ -105,6 +129,8 @@ pub(crate) struct Interface {
     pub running: bool,
     /// A note made by [`set_alias`].
     pub alias: Option<String>,
+    /// Of Ethernet.
+    pub hardware_address: Option<[u8; 6]>,
 }
 
 /// The interface `name` of the calling thread's namespace, if there is one.
@@ -121,6 +147,16 @@ pub(crate) fn find(name: &str) -> io::Result<Option<Interface>> {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Number of an interface of the calling thread's namespace that must be there.
+pub(crate) fn index_of(name: &str) -> Result<u32, Refused> {
+    let found = find(name).and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()));
+    let found = found.map_err(|source| Refused {
+        what: format!("find interface {name}"),
+        source,
+    })?;
+    Ok(found.index)
 }
 
 /// Waits until the interface `name` of `namespace` can send.
@@ -163,7 +199,7 @@ pub(crate) fn list() -> io::Result<Vec<Interface>> {
 }
 
 fn interfaces(request: &Request) -> io::Result<Vec<Interface>> {
-    // After struct ifinfomsg; IFLA_IFNAME, IFLA_LINK and IFLA_IFALIAS. The rest is the driver's business and may be new to us.
+    // After struct ifinfomsg; IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINK and IFLA_IFALIAS. The rest is the driver's business and may be new to us.
     const HEADER_BYTES: usize = 16;
     const RUNNING: u32 = 0x40;
     let replies = open()?.query(request)?;
@@ -180,6 +216,7 @@ fn interfaces(request: &Request) -> io::Result<Vec<Interface>> {
             peer: attribute(attributes, 5).and_then(number),
             running: number(&reply.body[8..])? & RUNNING != 0,
             alias: text(20),
+            hardware_address: attribute(attributes, 1).and_then(|bytes| bytes.try_into().ok()),
         })
     });
     let parsed: Option<Vec<Interface>> = parsed.collect();
@@ -230,6 +267,14 @@ impl Route {
 
     /// Adds the route, or replaces the one to the same destination with the same metric.
     pub fn request(&self) -> Request {
+        Request::route(
+            format!("add route to {}", self.to),
+            NLM_F_CREATE | NLM_F_REPLACE,
+            &RouteNetlinkMessage::NewRoute(self.message()),
+        )
+    }
+
+    fn message(&self) -> RouteMessage {
         let scope = match (self.kind, self.via) {
             (RouteType::Local, _) => RouteScope::Host,
             (RouteType::Unicast, None) => RouteScope::Link,
@@ -252,13 +297,19 @@ impl Route {
         if let Some(metric) = self.metric {
             message = message.priority(metric);
         }
-        let message = message.build();
-        Request::route(
-            format!("add route to {}", self.to),
-            NLM_F_CREATE | NLM_F_REPLACE,
-            &RouteNetlinkMessage::NewRoute(message),
-        )
+        message.build()
     }
+}
+
+/// Removes a route. Idempotent.
+pub(crate) fn remove_route(route: &Route) -> Result<(), Refused> {
+    let request = Request::route(
+        format!("remove route to {}", route.to),
+        0,
+        &RouteNetlinkMessage::DelRoute(route.message()),
+    );
+    let mut netlink = open().map_err(Refused::of("open netlink"))?;
+    netlink.execute(&[request], |error| error.raw_os_error() == Some(libc::ESRCH))
 }
 
 /// Packets with this mark are routed by this table.

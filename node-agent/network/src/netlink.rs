@@ -67,6 +67,11 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
+    /// For `map_err`.
+    pub fn of(what: &str) -> impl Fn(io::Error) -> Self + '_ {
+        move |source| Self::new(what, source)
+    }
+
     fn new(what: &str, source: io::Error) -> Self {
         Self {
             what: what.to_owned(),

@@ -1,15 +1,14 @@
 //! One pod's end of the network: its veth pair, address and routes.
 
 use std::{
-    io,
     net::Ipv4Addr,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
 };
 
 use ipnet::Ipv4Net;
-use netlink_packet_route::address::AddressScope;
-use skiff_netns_proxy::netns::Namespace;
+use netlink_packet_route::{address::AddressScope, route::RouteType};
+use skiff_netns_proxy::netns::{KEPT_CLIENT, Namespace};
 
 use crate::{
     GATEWAY,
@@ -20,16 +19,13 @@ use crate::{
 /// The pod's interface, as pods know it.
 const INTERFACE: &str = "eth0";
 
+/// The routing table of answers to clients whose address was kept, and the priority of the rule that leads there.
+const KEPT_ROUTES: u8 = 102;
+const KEPT_PRIORITY: u32 = 100;
+
 /// The node's end of a pod's veth pair. Made of the address, so no two pods can have the same.
 pub(crate) fn veth_name(address: Ipv4Addr) -> String {
     format!("veth{:08x}", u32::from(address))
-}
-
-fn refused(what: &str) -> impl Fn(io::Error) -> Refused + '_ {
-    move |source| Refused {
-        what: what.to_owned(),
-        source,
-    }
 }
 
 /// Connects the namespace `pod` with `address` to the node namespace, unless it is connected already. What an earlier
@@ -39,20 +35,21 @@ pub(crate) async fn connect(
     node_address: Ipv4Addr,
     pod: &Arc<Namespace>,
     address: Ipv4Addr,
+    mtu: Option<u32>,
 ) -> Result<(), Refused> {
     let name = veth_name(address);
-    let run = refused("enter a namespace");
+    let run = Refused::of("enter a namespace");
     let inside = pod.run(prepare).await.map_err(&run)??;
     let occupied = inside.is_some();
     // The pod's namespace by descriptor; the pod's thread may be elsewhere by then.
     let target: OwnedFd = pod
         .as_fd()
         .try_clone_to_owned()
-        .map_err(refused("keep the pod's namespace"))?;
+        .map_err(Refused::of("keep the pod's namespace"))?;
     let outside = name.clone();
     let new = node
         .run(move || {
-            let known = link::find(&outside).map_err(refused("find the pod's interface"))?;
+            let known = link::find(&outside).map_err(Refused::of("find the pod's interface"))?;
             if let (Some(inside), Some(known)) = (&inside, &known)
                 && inside.peer == Some(known.index)
                 && known.peer == Some(inside.index)
@@ -74,18 +71,20 @@ pub(crate) async fn connect(
         if new {
             link::ensure(&[link::add_veth(&outside, INTERFACE, target.as_fd())])?;
         }
-        let index = index_of(&outside)?;
+        let index = link::index_of(&outside)?;
         let route = Route {
             device: Some(index),
             source: Some(node_address),
             ..Route::new(host(address))
         };
-        link::ensure(&[route.request()])
+        let mut requests = vec![route.request()];
+        requests.extend(mtu.map(|mtu| link::set_mtu(index, mtu)));
+        link::ensure(&requests)
     })
     .await
     .map_err(&run)??;
     pod.run(move || {
-        let index = index_of(INTERFACE)?;
+        let index = link::index_of(INTERFACE)?;
         let gateway = Route {
             device: Some(index),
             ..Route::new(host(GATEWAY))
@@ -95,16 +94,41 @@ pub(crate) async fn connect(
             via: Some(GATEWAY),
             ..Route::new(Ipv4Net::default())
         };
-        link::ensure(&[
+        let kept = Route {
+            kind: RouteType::Local,
+            device: Some(LOOPBACK),
+            table: KEPT_ROUTES,
+            ..Route::new(Ipv4Net::default())
+        };
+        let mut requests = vec![
             link::set_up(index),
             link::add_address(index, address, 32, AddressScope::Universe),
             gateway.request(),
             default.request(),
-        ])
+            // Answers to clients whose address the proxy kept go back to the proxy's socket here, not out.
+            kept.request(),
+            link::add_mark_rule(KEPT_CLIENT, KEPT_ROUTES, KEPT_PRIORITY),
+        ];
+        requests.extend(mtu.map(|mtu| link::set_mtu(index, mtu)));
+        link::ensure(&requests)
     })
     .await
     .map_err(&run)??;
     link::wait_until_running(node, &name).await
+}
+
+/// Sets the MTU of both ends of a connected pod.
+pub(crate) async fn set_mtu(
+    node: &Namespace,
+    pod: &Namespace,
+    address: Ipv4Addr,
+    mtu: u32,
+) -> Result<(), Refused> {
+    let run = Refused::of("enter a namespace");
+    let name = veth_name(address);
+    let set = move |name: &str| link::ensure(&[link::set_mtu(link::index_of(name)?, mtu)]);
+    node.run(move || set(&name)).await.map_err(&run)??;
+    pod.run(move || set(INTERFACE)).await.map_err(&run)?
 }
 
 /// Removes the pod's veth pair from the node namespace (and so from the pod's). Idempotent.
@@ -112,12 +136,12 @@ pub(crate) async fn disconnect(node: &Namespace, address: Ipv4Addr) -> Result<()
     let name = veth_name(address);
     node.run(move || link::delete(&name))
         .await
-        .map_err(refused("enter the node namespace"))?
+        .map_err(Refused::of("enter the node namespace"))?
 }
 
 /// What a pod's namespace needs before it has an interface; returns the interface it may have.
 fn prepare() -> Result<Option<link::Interface>, Refused> {
-    let inside = link::find(INTERFACE).map_err(refused("look into the pod's namespace"))?;
+    let inside = link::find(INTERFACE).map_err(Refused::of("look into the pod's namespace"))?;
     if inside.is_none() {
         // Pods are IPv4: no link-local address and no search for routers on eth0; `::1` stays.
         let _ = link::sysctl("ipv6/conf/default/disable_ipv6", "1");
@@ -128,17 +152,16 @@ fn prepare() -> Result<Option<link::Interface>, Refused> {
             link::sysctl("ipv4/ping_group_range", "0 65535")
                 .or_else(|_| link::sysctl("ipv4/ping_group_range", "0 0"))
         });
+        let _ = link::sysctl("ipv4/tcp_fwmark_accept", "1");
+        // Ports of connections that have ended are free after a second: without the client's address, all connections of
+        // the proxy to a pod come from one address.
+        let _ = link::sysctl("ipv4/tcp_tw_reuse", "1");
         let _ = link::sysctl("ipv4/conf/all/route_localnet", "0");
         let _ = link::sysctl("ipv4/conf/default/route_localnet", "0");
         link::set_congestion_control();
     }
     link::ensure(&[link::set_up(LOOPBACK)])?;
     Ok(inside)
-}
-
-fn index_of(name: &str) -> Result<u32, Refused> {
-    let found = link::find(name).and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()));
-    Ok(found.map_err(refused("find a new interface"))?.index)
 }
 
 fn host(address: Ipv4Addr) -> Ipv4Net {

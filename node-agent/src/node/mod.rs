@@ -2,7 +2,7 @@
 
 mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -140,19 +140,29 @@ fn announce(
     }
 }
 
-/// Creates the Node, or brings its labels up to date.
+/// Annotation: what names the key this node has joined with. The server gives its name to no other key.
+const KEY: &str = "skiff.dev/key";
+
+/// Creates the Node, or brings its labels and annotations up to date.
 async fn register(agent: &Agent, api: &Api<Node>) -> anyhow::Result<Node> {
     let name = &agent.config.node_name;
     let labels = status::labels(&agent.config);
+    let annotations: BTreeMap<String, String> = [
+        ("skiff/rootless".to_owned(), agent.entered.rootless.to_string()),
+        (KEY.to_owned(), agent.config.key.clone()),
+    ]
+    .into();
     if let Some(known) = api.get_opt(name).await.context("get the Node")? {
-        let has = known.metadata.labels.as_ref();
-        if labels
-            .iter()
-            .all(|(key, value)| has.and_then(|has| has.get(key)) == Some(value))
+        let has = |known: Option<&BTreeMap<String, String>>, wanted: &BTreeMap<String, String>| {
+            let mut wanted = wanted.iter();
+            wanted.all(|(key, value)| known.and_then(|known| known.get(key)) == Some(value))
+        };
+        if has(known.metadata.labels.as_ref(), &labels)
+            && has(known.metadata.annotations.as_ref(), &annotations)
         {
             return Ok(known);
         }
-        let body = json!({ "metadata": { "labels": labels } });
+        let body = json!({ "metadata": { "labels": labels, "annotations": annotations } });
         return api
             .patch(name, &PatchParams::default(), &Patch::Merge(body))
             .await
@@ -162,7 +172,7 @@ async fn register(agent: &Agent, api: &Api<Node>) -> anyhow::Result<Node> {
         metadata: ObjectMeta {
             name: Some(name.clone()),
             labels: Some(labels),
-            annotations: Some([("skiff/rootless".to_owned(), agent.entered.rootless.to_string())].into()),
+            annotations: Some(annotations),
             ..ObjectMeta::default()
         },
         status: Some(status::status(

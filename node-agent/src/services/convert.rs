@@ -1,4 +1,7 @@
 //! Service + EndpointSlices → what the proxy and DNS work with. Pure.
+//!
+//! A service whose clients inside and outside the cluster may use different endpoints (a traffic policy `Local` on one
+//! side) is two services to the proxy.
 
 use std::{
     collections::BTreeSet,
@@ -12,15 +15,42 @@ use k8s_openapi::api::{
 };
 use skiff_netns_proxy::{self as proxy, Backend, Port, Protocol, dns::ServiceRecord};
 
-/// The proxied service; `None` for headless and ExternalName services, which only DNS knows.
-pub(super) fn service(name: &str, service: &Service, slices: &[&EndpointSlice]) -> Option<proxy::Service> {
-    let spec = service.spec.as_ref()?;
-    if spec.type_.as_deref() == Some("ExternalName") {
-        return None;
-    }
+/// Where a node is, as traffic policies and hints see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Name of the node.
+    pub node: String,
+    /// Its zone, if it has one.
+    pub zone: Option<String>,
+    /// Addresses of the host that node ports listen on; empty: all.
+    pub node_port_addresses: Vec<IpAddr>,
+}
+
+/// What the proxy makes of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Proxied {
+    /// None for headless and ExternalName services, which only DNS knows.
+    pub services: Vec<proxy::Service>,
+    /// Where a load balancer asks whether this node has endpoints: the port, and how many there are.
+    pub health: Option<(u16, usize)>,
+}
+
+/// Added to the name of the service that clients from outside use, where that is another one.
+const OUTSIDE: &str = ":external";
+
+/// The names a service may have at the proxy.
+pub(super) fn names(name: &str) -> [String; 2] {
+    [name.to_owned(), format!("{name}{OUTSIDE}")]
+}
+
+/// The proxied service, seen from `place`.
+pub(super) fn service(name: &str, service: &Service, slices: &[&EndpointSlice], place: &Place) -> Proxied {
+    let Some(spec) = &service.spec else {
+        return Proxied::default();
+    };
     let addresses = cluster_ips(service);
-    if addresses.is_empty() {
-        return None;
+    if spec.type_.as_deref() == Some("ExternalName") || addresses.is_empty() {
+        return Proxied::default();
     }
     let affinity = (spec.session_affinity.as_deref() == Some("ClientIP")).then(|| {
         let seconds = spec
@@ -31,25 +61,89 @@ pub(super) fn service(name: &str, service: &Service, slices: &[&EndpointSlice]) 
             .unwrap_or(10_800);
         Duration::from_secs(seconds)
     });
-    let ports = spec.ports.iter().flatten().filter_map(|port| {
-        Some(Port {
-            name: port.name.clone().unwrap_or_default(),
-            protocol: protocol(port.protocol.as_deref())?,
-            port: u16::try_from(port.port).ok()?,
-            node_port: port
-                .node_port
-                .and_then(|port| u16::try_from(port).ok())
-                .filter(|port| *port != 0),
-            backends: backends(port, slices),
-        })
-    });
-    Some(proxy::Service {
+    let local = |policy: &Option<String>| policy.as_deref() == Some("Local");
+    let reach = |local: bool| {
+        if local {
+            Reach::Node(place)
+        } else {
+            Reach::Cluster(place)
+        }
+    };
+    let ports = |reach: Reach<'_>, outside: bool| -> Vec<Port> {
+        let ports = spec.ports.iter().flatten();
+        ports
+            .filter_map(|port| {
+                Some(Port {
+                    name: port.name.clone().unwrap_or_default(),
+                    protocol: protocol(port.protocol.as_deref())?,
+                    port: u16::try_from(port.port).ok()?,
+                    node_port: port
+                        .node_port
+                        .and_then(|port| u16::try_from(port).ok())
+                        .filter(|port| outside && *port != 0),
+                    backends: backends(port, slices, reach),
+                })
+            })
+            .collect()
+    };
+    let inside_local = local(&spec.internal_traffic_policy);
+    let outside_local = local(&spec.external_traffic_policy);
+    let external = external_addresses(service);
+    let together = inside_local == outside_local;
+    let inside = proxy::Service {
         name: name.to_owned(),
         addresses,
-        ports: ports.collect(),
+        ports: ports(reach(inside_local), together),
         affinity,
-        host_addresses: Vec::new(),
-    })
+        host_addresses: place.node_port_addresses.clone(),
+        external: if together { external.clone() } else { Vec::new() },
+    };
+    let mut services = vec![inside];
+    let has_outside =
+        !external.is_empty() || spec.ports.iter().flatten().any(|port| port.node_port.is_some());
+    if !together && has_outside {
+        services.push(proxy::Service {
+            name: format!("{name}{OUTSIDE}"),
+            addresses: Vec::new(),
+            ports: ports(reach(outside_local), true),
+            affinity,
+            host_addresses: place.node_port_addresses.clone(),
+            external,
+        });
+    }
+    let health = spec
+        .health_check_node_port
+        .and_then(|port| u16::try_from(port).ok())
+        .filter(|port| *port != 0 && outside_local)
+        .map(|port| (port, local_endpoints(slices, place)));
+    Proxied { services, health }
+}
+
+/// Addresses from outside: external IPs, and those of the load balancer that are not handled elsewhere.
+fn external_addresses(service: &Service) -> Vec<IpAddr> {
+    let spec = service.spec.iter();
+    let declared = spec.flat_map(|spec| spec.external_ips.iter().flatten());
+    let ingress = service
+        .status
+        .iter()
+        .filter_map(|status| status.load_balancer.as_ref())
+        .flat_map(|balancer| balancer.ingress.iter().flatten())
+        // "Proxy": the load balancer sends to node ports, and answers for its address itself.
+        .filter(|ingress| ingress.ip_mode.as_deref() != Some("Proxy"))
+        .filter_map(|ingress| ingress.ip.as_ref());
+    let mut seen = BTreeSet::new();
+    declared
+        .chain(ingress)
+        .filter_map(|ip| ip.parse().ok())
+        .filter(|ip| seen.insert(*ip))
+        .collect()
+}
+
+/// Whether it has ports of a protocol that nobody serves (SCTP).
+pub(super) fn has_unserved_ports(service: &Service) -> bool {
+    let spec = service.spec.iter();
+    let mut ports = spec.flat_map(|spec| spec.ports.iter().flatten());
+    ports.any(|port| protocol(port.protocol.as_deref()).is_none())
 }
 
 fn protocol(text: Option<&str>) -> Option<Protocol> {
@@ -72,10 +166,25 @@ fn cluster_ips(service: &Service) -> Vec<IpAddr> {
         .collect()
 }
 
+/// Which endpoints count.
+#[derive(Clone, Copy)]
+enum Reach<'a> {
+    /// All, preferring those that hints give to this place.
+    Cluster(&'a Place),
+    /// Those on this node: traffic policy `Local`.
+    Node(&'a Place),
+}
+
+/// What may get connections at an address.
+struct Candidate<'a> {
+    backend: Backend,
+    endpoint: &'a Endpoint,
+}
+
 /// The backends of a service port: a slice has the target port under the port's name.
-fn backends(port: &ServicePort, slices: &[&EndpointSlice]) -> Vec<Backend> {
+fn backends(port: &ServicePort, slices: &[&EndpointSlice], reach: Reach<'_>) -> Vec<Backend> {
     let wanted = port.name.as_deref().unwrap_or_default();
-    let mut found = BTreeSet::new();
+    let mut found: Vec<Candidate<'_>> = Vec::new();
     for slice in slices {
         let number = slice.ports.iter().flatten().find(|candidate| {
             candidate.name.as_deref().unwrap_or_default() == wanted
@@ -91,30 +200,89 @@ fn backends(port: &ServicePort, slices: &[&EndpointSlice]) -> Vec<Backend> {
             let Some(terminating) = usable(endpoint) else {
                 continue;
             };
-            for address in &endpoint.addresses {
-                if let Ok(ip) = address.parse::<IpAddr>() {
-                    found.insert(Backend {
-                        address: SocketAddr::new(ip, number),
-                        terminating,
-                    });
-                }
-            }
+            let addresses = endpoint
+                .addresses
+                .iter()
+                .filter_map(|address| address.parse::<IpAddr>().ok());
+            found.extend(addresses.map(|ip| Candidate {
+                backend: Backend {
+                    address: SocketAddr::new(ip, number),
+                    terminating,
+                },
+                endpoint,
+            }));
         }
     }
-    found.into_iter().collect()
+    match reach {
+        Reach::Node(place) => found.retain(|candidate| is_on(candidate.endpoint, place)),
+        Reach::Cluster(place) => prefer_hinted(&mut found, place),
+    }
+    let backends: BTreeSet<Backend> = found.into_iter().map(|candidate| candidate.backend).collect();
+    backends.into_iter().collect()
 }
 
-/// `Some(terminating)` for an endpoint that may get connections. Absent conditions mean ready.
-/// Source: Kubernetes, "EndpointSlices", conditions.
+/// Keeps only the endpoints that the EndpointSlice controller wants used from here, if every ready one has such a hint and
+/// one of them is ours; node hints go before zone hints. Source: Kubernetes, "Topology aware routing", safeguards.
+fn prefer_hinted(candidates: &mut Vec<Candidate<'_>>, place: &Place) {
+    fn ready<'a, 'b>(candidates: &'b [Candidate<'a>]) -> impl Iterator<Item = &'a Endpoint> + 'b {
+        let ready = candidates
+            .iter()
+            .filter(|candidate| !candidate.backend.terminating);
+        ready.map(|candidate| candidate.endpoint)
+    }
+    let on_node = |endpoint: &Endpoint| -> Option<bool> {
+        let nodes = endpoint
+            .hints
+            .as_ref()?
+            .for_nodes
+            .as_ref()
+            .filter(|nodes| !nodes.is_empty())?;
+        Some(nodes.iter().any(|node| node.name == place.node))
+    };
+    let in_zone = |endpoint: &Endpoint| -> Option<bool> {
+        let zones = endpoint
+            .hints
+            .as_ref()?
+            .for_zones
+            .as_ref()
+            .filter(|zones| !zones.is_empty())?;
+        Some(zones.iter().any(|zone| Some(&zone.name) == place.zone.as_ref()))
+    };
+    let hints: [&dyn Fn(&Endpoint) -> Option<bool>; 2] = [&on_node, &in_zone];
+    for hint in hints {
+        let all_hinted = ready(candidates).all(|endpoint| hint(endpoint).is_some());
+        if all_hinted && ready(candidates).any(|endpoint| hint(endpoint) == Some(true)) {
+            candidates.retain(|candidate| hint(candidate.endpoint) == Some(true));
+            return;
+        }
+    }
+}
+
+fn is_on(endpoint: &Endpoint, place: &Place) -> bool {
+    endpoint.node_name.as_deref() == Some(&place.node)
+}
+
+/// Ready endpoints on this node.
+fn local_endpoints(slices: &[&EndpointSlice], place: &Place) -> usize {
+    let all = slices.iter().flat_map(|slice| slice.endpoints.iter().flatten());
+    let local: BTreeSet<&String> = all
+        .filter(|endpoint| is_on(endpoint, place) && usable(endpoint) == Some(false))
+        .flat_map(|endpoint| endpoint.addresses.first())
+        .collect();
+    local.len()
+}
+
+/// `Some(terminating)` for an endpoint that may get connections. Absent conditions mean ready; one that is published though
+/// it is not ready counts as ready, whatever becomes of it. Source: Kubernetes, "EndpointSlices", conditions.
 fn usable(endpoint: &Endpoint) -> Option<bool> {
     let conditions = endpoint.conditions.clone().unwrap_or_default();
     let ready = conditions.ready.unwrap_or(true);
     let serving = conditions.serving.unwrap_or(ready);
     let terminating = conditions.terminating.unwrap_or(false);
-    match (ready, terminating) {
-        (_, true) if serving => Some(true),
-        (true, false) => Some(false),
-        _ => None,
+    match (ready, serving && terminating) {
+        (true, _) => Some(false),
+        (false, true) => Some(true),
+        (false, false) => None,
     }
 }
 
@@ -211,6 +379,114 @@ mod tests {
         }))
     }
 
+    fn only(proxied: Proxied) -> proxy::Service {
+        let [service] = proxied.services.try_into().expect("one service");
+        service
+    }
+
+    /// The last numbers of the addresses of a port's backends.
+    fn backends_of(service: &proxy::Service) -> Vec<u8> {
+        let last = |backend: &Backend| match backend.address.ip() {
+            IpAddr::V4(ip) => ip.octets()[3],
+            IpAddr::V6(_) => 0,
+        };
+        service.ports[0].backends.iter().map(last).collect()
+    }
+
+    fn here() -> Place {
+        Place {
+            node: "here".into(),
+            zone: Some("east".into()),
+            node_port_addresses: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_policy_of_local_keeps_to_the_endpoints_of_this_node_on_its_side_only() {
+        let object: Service = parse(json!({
+            "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.5", "externalTrafficPolicy": "Local", "healthCheckNodePort": 30100,
+                "externalIPs": ["192.0.2.7"], "ports": [{"name": "web", "port": 80, "nodePort": 30080}]},
+            "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}, {"ip": "192.0.2.2", "ipMode": "Proxy"}]}}
+        }));
+        let slice: EndpointSlice = parse(json!({
+            "addressType": "IPv4", "ports": [{"name": "web", "port": 8080}],
+            "endpoints": [
+                {"addresses": ["10.1.0.1"], "nodeName": "here"},
+                {"addresses": ["10.1.0.2"], "nodeName": "there"},
+                {"addresses": ["10.1.0.3"], "nodeName": "here", "conditions": {"ready": false}}
+            ]
+        }));
+        let proxied = service("n/s", &object, &[&slice], &here());
+        assert_eq!(proxied.health, Some((30100, 1)));
+        let [inside, outside] = &proxied.services[..] else {
+            panic!("{proxied:?}")
+        };
+        assert_eq!(
+            (backends_of(inside), inside.ports[0].node_port),
+            (vec![1, 2], None)
+        );
+        assert!(inside.external.is_empty());
+        assert_eq!(
+            (backends_of(outside), outside.ports[0].node_port),
+            (vec![1], Some(30080))
+        );
+        assert_eq!(
+            outside.external,
+            ["192.0.2.7", "192.0.2.1"].map(|ip| ip.parse::<IpAddr>().expect("address"))
+        );
+        assert!(names("n/s").contains(&outside.name) && outside.addresses.is_empty());
+
+        let mut both = object.clone();
+        both.spec.as_mut().expect("spec").internal_traffic_policy = Some("Local".into());
+        assert_eq!(backends_of(&only(service("n/s", &both, &[&slice], &here()))), [1]);
+        let nobody = Place {
+            node: "elsewhere".into(),
+            ..here()
+        };
+        let proxied = service("n/s", &object, &[&slice], &nobody);
+        assert_eq!(proxied.health, Some((30100, 0)));
+        assert!(proxied.services[1].ports[0].backends.is_empty());
+    }
+
+    #[test]
+    fn hints_are_followed_when_every_ready_endpoint_has_one_and_one_is_ours() {
+        let object: Service = parse(json!({"spec": {"clusterIP": "10.96.0.5", "ports": [{"port": 80}]}}));
+        let of = |endpoints: serde_json::Value| {
+            let slice: EndpointSlice =
+                parse(json!({"addressType": "IPv4", "ports": [{"port": 8080}], "endpoints": endpoints}));
+            backends_of(&only(service("n/s", &object, &[&slice], &here())))
+        };
+        let zone = |last: u8, zone: &str| json!({"addresses": [format!("10.1.0.{last}")], "hints": {"forZones": [{"name": zone}]}});
+        assert_eq!(of(json!([zone(1, "east"), zone(2, "west")])), [1]);
+        assert_eq!(
+            of(json!([zone(1, "north"), zone(2, "west")])),
+            [1, 2],
+            "none is ours"
+        );
+        assert_eq!(
+            of(json!([zone(1, "east"), {"addresses": ["10.1.0.2"]}])),
+            [1, 2],
+            "one has no hint"
+        );
+        let node = |last: u8, node: &str| {
+            json!({"addresses": [format!("10.1.0.{last}")],
+                "hints": {"forZones": [{"name": "east"}], "forNodes": [{"name": node}]}})
+        };
+        assert_eq!(of(json!([node(1, "here"), node(2, "there")])), [1]);
+        assert_eq!(
+            of(json!([node(1, "there"), node(2, "there")])),
+            [1, 2],
+            "the zone then"
+        );
+    }
+
+    #[test]
+    fn published_endpoints_that_are_not_ready_count_as_ready() {
+        let endpoint: Endpoint = parse(json!({"addresses": ["10.1.0.1"],
+            "conditions": {"ready": true, "serving": false, "terminating": true}}));
+        assert_eq!(usable(&endpoint), Some(false));
+    }
+
     #[test]
     fn only_endpoints_that_may_get_connections_are_backends() {
         let object: Service = parse(json!({
@@ -218,7 +494,7 @@ mod tests {
             "spec": {"clusterIP": "10.96.0.5", "clusterIPs": ["10.96.0.5"], "sessionAffinity": "ClientIP",
                 "ports": [{"name": "web", "port": 80, "nodePort": 30080}, {"name": "other", "port": 81}]}
         }));
-        let value = service("n/s", &object, &[&slice()]).expect("service");
+        let value = only(service("n/s", &object, &[&slice()], &Place::default()));
         assert_eq!(value.addresses.len(), 1);
         assert_eq!(value.affinity, Some(Duration::from_secs(10_800)));
         assert_eq!(value.ports[0].node_port, Some(30080));
@@ -240,7 +516,10 @@ mod tests {
     #[test]
     fn a_headless_service_is_only_in_dns() {
         let object: Service = parse(json!({"spec": {"clusterIP": "None", "ports": [{"port": 80}]}}));
-        assert!(service("n/s", &object, &[&slice()]).is_none());
+        assert_eq!(
+            service("n/s", &object, &[&slice()], &Place::default()),
+            Proxied::default()
+        );
         let record = record(&object, &[&slice()]);
         assert_eq!(record.endpoints.len(), 2);
         assert_eq!(record.endpoints[1].0.as_deref(), Some("web-0"));

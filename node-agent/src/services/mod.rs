@@ -1,6 +1,7 @@
 //! Services: watches Services and EndpointSlices of all namespaces and hands them to the proxy and to DNS as plain values.
 
 mod convert;
+mod health;
 mod retry;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 
 use futures::StreamExt as _;
 use k8s_openapi::api::{
-    core::v1::{Pod, Service},
+    core::v1::{Node, Pod, Service},
     discovery::v1::EndpointSlice,
 };
 use kube::{
@@ -19,15 +20,19 @@ use kube::{
     runtime::watcher::{self, Event},
 };
 use parking_lot::RwLock;
-use skiff_netns_proxy::{Proxy, dns::Dns};
+use serde_json::json;
+use skiff_netns_proxy::{PortReport, Proxy, dns::Dns};
 use tokio::sync::watch;
 use tracing::warn;
 
-use self::retry::Retries;
+use self::{convert::Place, health::Healths, retry::Retries};
 use crate::{agent::Agent, env::links, pod::model};
 
 /// Label of a slice with the name of its service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// Label of a node with its zone.
+const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// The services as last seen, for service links.
 #[derive(Debug)]
@@ -80,6 +85,18 @@ struct Known {
     slices: BTreeMap<String, BTreeMap<String, EndpointSlice>>,
     services_listed: bool,
     slices_listed: bool,
+    /// Where this node is.
+    place: Place,
+}
+
+/// What has been made of services.
+#[derive(Default)]
+struct Made {
+    /// Names the proxy knows.
+    proxied: BTreeSet<String>,
+    healths: Healths,
+    /// Services with ports nobody serves, which have been told so.
+    warned: BTreeSet<String>,
 }
 
 async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
@@ -89,11 +106,19 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
     let mut services = std::pin::pin!(watcher::watcher(services, config()));
     let slice_config = config().labels(SERVICE_NAME);
     let mut slices = std::pin::pin!(watcher::watcher(slices, slice_config));
+    let nodes: Api<Node> = Api::all(agent.client.clone());
+    let own = config().fields(&format!("metadata.name={}", agent.config.node_name));
+    let mut own = std::pin::pin!(watcher::watcher(nodes, own));
     let mut known = Known::default();
+    known.place.node.clone_from(&agent.config.node_name);
+    known
+        .place
+        .node_port_addresses
+        .clone_from(&agent.config.node_port_addresses);
     let mut listing_services: BTreeMap<String, Arc<Service>> = BTreeMap::new();
     let mut listing_slices: Vec<EndpointSlice> = Vec::new();
     let mut dirty: BTreeSet<String> = BTreeSet::new();
-    let mut set: BTreeSet<String> = BTreeSet::new();
+    let mut made = Made::default();
     let mut retries = Retries::default();
     let mut waiting = true;
     loop {
@@ -157,6 +182,20 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
                     tokio::time::sleep(Duration::from_millis(300)).await;
                 }
             },
+            Some(event) = own.next() => match event {
+                Ok(Event::Apply(node) | Event::InitApply(node)) => {
+                    let zone = node.labels().get(ZONE).cloned();
+                    if known.place.zone != zone {
+                        known.place.zone = zone;
+                        dirty.extend(known.services.keys().cloned());
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(%error, "watch this node");
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            },
             () = tokio::time::sleep_until(due.unwrap_or_else(tokio::time::Instant::now)), if due.is_some() => {
                 dirty.extend(retries.due(tokio::time::Instant::now()));
             }
@@ -167,44 +206,55 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
             continue;
         };
         for name in std::mem::take(&mut dirty) {
-            let listening = carry_over(&agent, &known, &name, &outputs, &mut set).await;
+            let listening = carry_over(&agent, &known, &name, &outputs, &mut made).await;
             retries.note(&name, listening, tokio::time::Instant::now());
         }
     }
 }
 
 /// Hands a service as it is now to the proxy and to DNS. False: one of its ports could not be listened on.
-async fn carry_over(
-    agent: &Agent,
-    known: &Known,
-    name: &str,
-    outputs: &Outputs,
-    set: &mut BTreeSet<String>,
-) -> bool {
-    let Some(service) = known.services.get(name) else {
-        outputs.dns.set(name, None);
-        if set.remove(name) {
-            outputs.proxy.remove(name).await;
-        }
-        return true;
-    };
+async fn carry_over(agent: &Agent, known: &Known, name: &str, outputs: &Outputs, made: &mut Made) -> bool {
+    let service = known.services.get(name);
     let empty = BTreeMap::new();
     let slices: Vec<&EndpointSlice> = known.slices.get(name).unwrap_or(&empty).values().collect();
-    outputs.dns.set(name, Some(convert::record(service, &slices)));
-    let Some(value) = convert::service(name, service, &slices) else {
-        if set.remove(name) {
-            outputs.proxy.remove(name).await;
+    let record = service.map(|service| convert::record(service, &slices));
+    outputs.dns.set(name, record);
+    let proxied = service
+        .map(|service| convert::service(name, service, &slices, &known.place))
+        .unwrap_or_default();
+    // What goes is closed first: an address may move from one of the two to the other.
+    for name in convert::names(name) {
+        if !proxied.services.iter().any(|service| service.name == name) && made.proxied.remove(&name) {
+            outputs.proxy.remove(&name).await;
         }
+    }
+    let mut failures = Vec::new();
+    for service in proxied.services {
+        made.proxied.insert(service.name.clone());
+        if let Err(error) = outputs.proxy.set(service).await {
+            failures.push(crate::container::image::chain(&error));
+        }
+    }
+    if let Err((address, error)) = made.healths.set(name, proxied.health).await {
+        failures.push(format!(
+            "listen on {address} for health checks of service {name}: {error}"
+        ));
+    }
+    let Some(service) = service else {
+        made.warned.remove(name);
         return true;
     };
-    set.insert(name.to_owned());
-    let Err(error) = outputs.proxy.set(value).await else {
-        return true;
-    };
-    let message = crate::container::image::chain(&error);
-    warn!(error = message, "a port of a service");
-    agent.events.service(service, "FailedToListen", message);
-    false
+    if !convert::has_unserved_ports(service) {
+        made.warned.remove(name);
+    } else if made.warned.insert(name.to_owned()) {
+        let message = "SCTP ports are not served: the proxy carries TCP and UDP".to_owned();
+        agent.events.service(service, "UnsupportedProtocol", message);
+    }
+    for message in &failures {
+        warn!(error = message, "a port of a service");
+        agent.events.service(service, "FailedToListen", message.clone());
+    }
+    failures.is_empty()
 }
 
 impl Known {
@@ -217,6 +267,23 @@ impl Known {
             .insert(slice.name_any(), slice);
         owner
     }
+}
+
+/// What a port has done, as `skiff services` reads it. Times in microseconds.
+pub(crate) fn report(port: &PortReport) -> serde_json::Value {
+    let micros = |time: Option<Duration>| time.map(|time| time.as_micros() as u64);
+    let backends = port.backends.iter().map(|backend| {
+        json!({
+            "address": backend.address, "connections": backend.connections, "inFlight": backend.in_flight,
+            "failing": backend.failing,
+        })
+    });
+    json!({
+        "service": port.service, "port": port.port, "protocol": port.protocol, "connections": port.connections,
+        "inFlight": port.in_flight, "failures": port.failures, "retries": port.retries, "received": port.received,
+        "sent": port.sent, "connectP50": micros(port.connect_p50), "connectP99": micros(port.connect_p99),
+        "backends": backends.collect::<Vec<_>>(),
+    })
 }
 
 fn key(service: &Service) -> String {

@@ -294,17 +294,17 @@ impl Cgroup {
         Self::plan(path, path.starts_with('/'))
     }
 
-    /// The cgroup that a configuration asks for, made by systemd or by us, or one with the container's id below ours.
+    /// The cgroup that a configuration asks for, made by systemd or by us, or one of that `name`.
     ///
     /// # Errors
     /// As [`Cgroup::create`].
-    pub fn of(id: &str, spec: &Spec, by_systemd: bool) -> io::Result<Self> {
+    pub fn of(id: &str, spec: &Spec, name: &str, by_systemd: bool) -> io::Result<Self> {
         let path = spec.linux().as_ref().and_then(|l| l.cgroups_path().as_ref());
         let path = path.map(|path| path.to_string_lossy()).unwrap_or_default();
         match &*path {
             path if by_systemd => Self::of_systemd(path, id),
             // At the top, with no parent that would have to be made and removed each time.
-            "" => Self::at(&format!("/skiff-{id}")),
+            "" => Self::at(&format!("/{name}")),
             path => Self::at(path),
         }
     }
@@ -449,7 +449,9 @@ impl Cgroup {
     /// A descriptor to be born into (v2).
     pub fn birthplace(&self) -> io::Result<Option<OwnedFd>> {
         let dir = &self.directories[0].1;
-        if self.version != Version::V2 || (self.unit.is_some() && !dir.exists()) {
+        // Into a scope of systemd's, an ordinary user's processes outside it are moved by systemd only.
+        let by_systemd = self.unit.is_some() && (!dir.exists() || !rustix::process::geteuid().is_root());
+        if self.version != Version::V2 || by_systemd {
             return Ok(None);
         }
         let fd = rustix::fs::open(

@@ -4,16 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-/// What engines look at: the specification's version, and the features in the way crun lists them.
-const VERSION: &str = concat!(
-    "version ",
-    env!("CARGO_PKG_VERSION"),
-    "\nspec: 1.3.0\n+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP"
-);
-
 /// Run containers from OCI bundles, as runc does.
 #[derive(Debug, Parser)]
-#[command(name = "skiff oci", disable_help_subcommand = true, version = VERSION)]
+#[command(
+    name = "skiff oci",
+    disable_help_subcommand = true,
+    disable_version_flag = true
+)]
 pub(super) struct Args {
     /// Where the state of containers is kept [default: /run/skiff/oci, or $XDG_RUNTIME_DIR/skiff/oci].
     #[arg(long)]
@@ -33,7 +30,7 @@ pub(super) struct Args {
     /// Let systemd make the cgroups: `cgroupsPath` is then `slice:prefix:name`.
     #[arg(long)]
     pub systemd_cgroup: bool,
-    /// crun's word for the choice of the cgroup driver; disabled is no cgroup at all.
+    /// The same in crun's words; with `disabled` there are no cgroups.
     #[arg(long, default_value = "cgroupfs", value_parser = ["cgroupfs", "systemd", "disabled"])]
     pub cgroup_manager: String,
     #[command(subcommand)]

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use oci_spec::runtime::{
-    Capability, Hook, Linux, LinuxNamespaceType, LinuxSchedulerPolicy, PosixRlimitType, Process, Spec,
+    Hook, Linux, LinuxNamespaceType, LinuxSchedulerPolicy, PosixRlimitType, Process, Spec,
 };
 use serde_json::Value;
 
@@ -84,25 +84,29 @@ fn relax_process(process: &mut Value, told: &mut Vec<String>) {
     }
 }
 
-/// Removes capabilities without a meaning from all sets; tells whether there were any.
-pub(super) fn drop_unknown(sets: &mut Value, notes: &mut Vec<String>) -> bool {
-    let before = notes.len();
-    for names in sets.as_object_mut().into_iter().flat_map(|o| o.values_mut()) {
-        let Some(names) = names.as_array_mut() else {
-            continue;
-        };
+/// Leaves out capabilities that this runtime does not know, as runc does: a newer engine may ask for a newer kernel's.
+pub(super) fn drop_unknown(sets: &mut Value, told: &mut Vec<String>) {
+    let mut unknown: Vec<String> = Vec::new();
+    for names in sets
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|sets| sets.values_mut())
+        .filter_map(Value::as_array_mut)
+    {
         names.retain(|name| {
-            let known = serde_json::from_value::<Capability>(name.clone()).is_ok();
-            if !known {
-                let note = format!("unknown capability {name} is left out");
-                if !notes.contains(&note) {
-                    notes.push(note);
-                }
+            let known = serde_json::from_value::<oci_spec::runtime::Capability>(name.clone()).is_ok();
+            let name = name.as_str().unwrap_or_default();
+            if !known && !unknown.iter().any(|u| u == name) {
+                unknown.push(name.to_owned());
             }
             known
         });
     }
-    notes.len() > before
+    if !unknown.is_empty() {
+        told.push(format!(
+            "ignoring unknown or unavailable capabilities: {unknown:?}"
+        ));
+    }
 }
 
 /// What the specification forbids, and what this runtime or this machine can't do: never ignored.

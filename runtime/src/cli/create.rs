@@ -52,11 +52,7 @@ pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
     } else {
         Some(foreground::Watch::new()?)
     };
-    let begun = lifecycle::listen(&made.entry, &made.saved).and_then(|relay| {
-        lifecycle::begin(&made.entry, &made.saved, &made.spec)?;
-        Ok(relay)
-    });
-    let relay = match begun {
+    let relay = match lifecycle::begin(&made.entry, &made.saved, &made.spec) {
         Ok(relay) => relay,
         Err(e) => {
             creation::put_down(&made.child);
@@ -90,7 +86,7 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
     if keep.listening > 0 {
         keep.tell(&mut spec);
     }
-    let cgroup = match Cgroup::of(&args.id, &spec, all.by_systemd()) {
+    let cgroup = match Cgroup::of(&args.id, &spec, &store.cgroup_name(&args.id), all.by_systemd()) {
         _ if all.cgroup_manager == "disabled" => None,
         Err(e) if e.kind() == io::ErrorKind::Unsupported => {
             told.push(e.to_string());

@@ -4,6 +4,17 @@ use std::io;
 
 use serde_json::json;
 
+/// The lines that callers of runc read.
+pub(super) fn version() {
+    println!("skiff oci version {}", env!("CARGO_PKG_VERSION"));
+    println!("spec: {}", crate::OCI_VERSION);
+    if let Some(version) = libseccomp() {
+        println!("libseccomp: {version}");
+    }
+    // As crun lists what its callers may want to know.
+    println!("+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF");
+}
+
 fn libseccomp() -> Option<String> {
     let version = libseccomp::ScmpVersion::current().ok()?;
     Some(format!("{}.{}.{}", version.major, version.minor, version.micro))

@@ -41,24 +41,19 @@ pub(super) fn start(store: &Store, id: &str) -> io::Result<i32> {
             return Err(invalid(format!("cannot start a container in the {status} state")));
         }
     }
-    let relay = listen(&entry, &saved)?;
-    begin(&entry, &saved, &entry.spec()?)?;
-    if let Some(relay) = relay {
+    if let Some(relay) = begin(&entry, &saved, &entry.spec()?)? {
         relay.wait(open(&saved)?)?;
     }
     Ok(0)
 }
 
-/// Listens for the readiness of a container that was made with a service manager to tell.
-pub(super) fn listen(entry: &Entry, saved: &Saved) -> io::Result<Option<Relay>> {
-    match Readiness::wanted(entry.dir()).map(|readiness| readiness.listen(saved.pid)) {
-        Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        done => done.transpose(),
-    }
-}
-
-/// Lets a created container run.
-pub(super) fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()> {
+/// Lets a created container run. With a service manager to tell of its readiness, who waits for that gets a relay.
+pub(super) fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<Option<Relay>> {
+    let relay = match Readiness::wanted(entry.dir()).map(|readiness| readiness.listen(saved.pid)) {
+        // Created without one.
+        Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => None,
+        done => done.transpose()?,
+    };
     let gate = entry.open_gate()?;
     let annotations = spec.annotations();
     let state = |status| hooks::state(&saved.id, status, Some(saved.pid), &saved.bundle, annotations);
@@ -71,7 +66,7 @@ pub(super) fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()>
         let _ = send(saved, libc::SIGKILL);
         return Err(e);
     }
-    Ok(())
+    Ok(relay)
 }
 
 pub(super) fn kill(store: &Store, args: &Kill) -> io::Result<i32> {
@@ -158,7 +153,7 @@ pub(super) fn delete(store: &Store, args: &Delete, by_systemd: bool) -> io::Resu
     if !args.regex {
         match store.get(&args.id) {
             // Never created, or its state is lost: what is left of it goes.
-            Err(_) if args.force => recover(&store.entry(&args.id)?, by_systemd)?,
+            Err(_) if args.force => recover(store, &args.id, by_systemd)?,
             found => {
                 let (entry, saved) = found?;
                 delete_one(&entry, &saved, args.force)?;
@@ -167,10 +162,12 @@ pub(super) fn delete(store: &Store, args: &Delete, by_systemd: bool) -> io::Resu
         return Ok(0);
     }
     let pattern = Pattern::new(&args.id)?;
-    for (entry, saved) in store.all()? {
-        if pattern.matches(&entry.id) {
-            delete_one(&entry, &saved, args.force)?;
-        }
+    for (entry, saved) in store
+        .all()?
+        .iter()
+        .filter(|(entry, _)| pattern.matches(&entry.id))
+    {
+        delete_one(entry, saved, args.force)?;
     }
     Ok(0)
 }
@@ -189,18 +186,7 @@ fn delete_one(entry: &Entry, saved: &Saved, force: bool) -> io::Result<()> {
         if let Some(cgroup) = &saved.cgroup {
             wake(cgroup, libc::SIGKILL);
         }
-        if !ended(&fd, PROMPT)? {
-            // Frozen processes of cgroup v1 do not even die. In its own cgroup, which is not frozen, it goes on.
-            if let Some(cgroup) = &saved.cgroup {
-                cgroup.attach(saved.pid)?;
-            }
-            if !ended(&fd, PATIENCE)? {
-                return Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("process {} does not end", saved.pid),
-                ));
-            }
-        }
+        end(saved, &fd)?;
     }
     match entry.spec() {
         Ok(spec) => clear(entry, saved, &spec),
@@ -215,23 +201,39 @@ fn delete_one(entry: &Entry, saved: &Saved, force: bool) -> io::Result<()> {
     }
 }
 
+/// Waits for a killed process to end.
+fn end(saved: &Saved, pidfd: &OwnedFd) -> io::Result<()> {
+    if ended_within(pidfd, PROMPT)? {
+        return Ok(());
+    }
+    // Moved into a frozen cgroup (v1), where even killed processes stay: in its own, which is not frozen, it goes on.
+    if let Some(cgroup) = &saved.cgroup {
+        cgroup.attach(saved.pid)?;
+    }
+    if ended_within(pidfd, PATIENCE)? {
+        return Ok(());
+    }
+    let text = format!("process {} is killed and does not end", saved.pid);
+    Err(io::Error::new(io::ErrorKind::TimedOut, text))
+}
+
 /// The process behind a pidfd ends within `limit`.
-fn ended(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
+fn ended_within(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
     let timeout = Timespec {
         tv_sec: limit.as_secs() as i64,
         tv_nsec: limit.subsec_nanos().into(),
     };
     // It becomes readable then.
-    Ok(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout))
-        .context(|| "wait for the container".into())?
-        > 0)
+    let ready = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout));
+    Ok(ready.context(|| "wait for the container".into())? > 0)
 }
 
 /// Removes what a creation that was cut short, or one whose state file is damaged, has left: the configuration is
 /// written before anything else is made, and names the cgroup.
-fn recover(entry: &Entry, by_systemd: bool) -> io::Result<()> {
+fn recover(store: &Store, id: &str, by_systemd: bool) -> io::Result<()> {
+    let entry = store.entry(id)?;
     if let Ok(spec) = entry.spec() {
-        match Cgroup::of(&entry.id, &spec, by_systemd) {
+        match Cgroup::of(id, &spec, &store.cgroup_name(id), by_systemd) {
             Ok(cgroup) => cgroup.remove(|| ())?,
             Err(e) if e.kind() == io::ErrorKind::Unsupported => (),
             Err(e) => return Err(e),

@@ -30,6 +30,18 @@ use self::args::{Args, Command};
 /// Must be called before any thread is started.
 pub fn main(args: &[OsString]) -> i32 {
     let name = OsString::from("skiff oci");
+    // Alone or after a global option.
+    if args.len() <= 3
+        && args
+            .first()
+            .is_some_and(|first| first.as_encoded_bytes().starts_with(b"-"))
+        && args
+            .last()
+            .is_some_and(|last| last == "--version" || last == "-v")
+    {
+        features::version();
+        return 0;
+    }
     let args = match Args::try_parse_from(std::iter::once(&name).chain(args)) {
         Ok(args) => args,
         Err(e) => {

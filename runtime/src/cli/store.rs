@@ -24,6 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Store {
     root: PathBuf,
+    /// Not where containers are kept unless said otherwise.
+    elsewhere: bool,
 }
 
 /// What is known of a container.
@@ -53,6 +55,7 @@ pub(super) struct Entry {
 impl Store {
     /// The default is private to the user.
     pub fn new(root: Option<&Path>) -> io::Result<Self> {
+        let elsewhere = root.is_some();
         let root = match root {
             Some(root) => root.to_owned(),
             None => match std::env::var_os("XDG_RUNTIME_DIR") {
@@ -63,7 +66,25 @@ impl Store {
         };
         Ok(Store {
             root: std::path::absolute(root)?,
+            elsewhere,
         })
+    }
+
+    /// Name of the cgroup of a container that asks for none: containers of one id in two places have two.
+    pub fn cgroup_name(&self, id: &str) -> String {
+        if !self.elsewhere {
+            return format!("skiff-{id}");
+        }
+        // FNV-1a: short, and the same in every version.
+        let hash = self
+            .root
+            .as_os_str()
+            .as_encoded_bytes()
+            .iter()
+            .fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+            });
+        format!("skiff-{hash:08x}-{id}")
     }
 
     /// Makes the directory of a new container.

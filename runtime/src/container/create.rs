@@ -123,8 +123,9 @@ fn prepare(
     // The first move into a cgroup after a while waits for all processors: the child makes its mounts meanwhile.
     if let Some(cgroup) = &plan.cgroup
         && !born_in_cgroup
+        && let Err(e) = cgroup.attach(child.pid)
     {
-        cgroup.attach(child.pid)?;
+        return Err(reason(socket).unwrap_or(e));
     }
     let mut late = Vec::new();
     if let (Some(cgroup), Some(resources)) = (&plan.cgroup, &plan.late_resources) {
@@ -167,17 +168,33 @@ fn prepare(
     }
 }
 
-/// Sends a message to the child. One that has failed and gone has left its reason in the socket, which is read next.
-fn tell(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
-    match wire::send(socket, message, &[]) {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done,
+/// Why the child has failed, if that is why it could not be moved: it makes its mounts meanwhile, and may be gone.
+fn reason(socket: &OwnedFd) -> Option<io::Error> {
+    let soon = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 100_000_000,
+    };
+    let flags = rustix::event::PollFlags::IN;
+    rustix::event::poll(&mut [rustix::event::PollFd::new(socket, flags)], Some(&soon))
+        .ok()
+        .filter(|ready| *ready > 0)?;
+    match wire::receive::<FromChild>(socket) {
+        Ok((FromChild::Failed(failure), _)) => Some(failure.into()),
+        _ => None,
     }
 }
 
 fn creating(plan: &Plan, child: &Child) -> serde_json::Value {
     let annotations = plan.spec.annotations();
     hooks::state(&plan.id, "creating", Some(child.pid), &plan.bundle, annotations)
+}
+
+/// Sends a message to the child. One that has failed and gone has left its reason in the socket, which is read next.
+fn tell(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
+    match wire::send(socket, message, &[]) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 /// Mappings as the kernel takes them.

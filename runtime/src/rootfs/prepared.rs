@@ -23,8 +23,8 @@ use crate::{
     wire,
 };
 
-/// Detached copies of bind mounts of a configuration, by place in the list: those to be id-mapped, and with a user namespace
-/// of its own the others too, as far as we may.
+/// Detached copies of bind mounts of a configuration, by place in the list: those to be id-mapped, and for root all of a
+/// container with a user namespace.
 ///
 /// # Errors
 /// The specification's cases (no mapping to be had; one of two mappings), and the kernel's: `EINVAL` when the file system
@@ -36,6 +36,8 @@ pub(crate) fn mounts(spec: &Spec, bundle: &Path) -> io::Result<HashMap<usize, Ow
         .into_iter()
         .flatten()
         .any(|n| n.typ() == LinuxNamespaceType::User);
+    // An ordinary user's container reaches what the user does.
+    let early = user && rustix::process::geteuid().is_root();
     for (at, mount) in spec.mounts().iter().flatten().enumerate() {
         let options = Options::parse(mount.options().as_deref().unwrap_or_default());
         let mappings = (
@@ -44,14 +46,13 @@ pub(crate) fn mounts(spec: &Spec, bundle: &Path) -> io::Result<HashMap<usize, Ow
         );
         if !options.idmap && matches!(mappings, (None, None)) {
             let bind = options.bind || mount.typ().as_deref() == Some("bind");
-            // What we can't copy, the process may: an ordinary user in its own namespace.
-            if user
+            // The way to the source may be barred to the users of the container's user namespace.
+            if early
                 && bind
                 && !options.remount
                 && let Some(source) = mount.source()
-                && let Ok(tree) = open_tree(&bundle.join(source), options.bind_recursive)
             {
-                prepared.insert(at, tree);
+                prepared.insert(at, bind_source(&bundle.join(source), &options)?);
             }
             continue;
         }

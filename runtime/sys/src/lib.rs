@@ -8,6 +8,7 @@ pub mod device;
 pub mod idmap;
 pub mod keyring;
 pub mod mount;
+pub mod net;
 pub mod path;
 pub mod pattern;
 pub mod process;

@@ -84,8 +84,15 @@ fn marked(world: &World, word: &str) -> Vec<u32> {
     pids
 }
 
+/// Where the cgroup of a container is, from the top of each hierarchy.
+fn group_of(world: &World, id: &str) -> anyhow::Result<Option<String>> {
+    let file = world.dir.path().join("state").join(id).join("state.json");
+    let saved: Value = serde_json::from_slice(&fs::read(file)?)?;
+    Ok(saved["cgroup"]["path"].as_str().map(str::to_owned))
+}
+
 /// Nothing of a container is left: no state, no process, no cgroup.
-fn nothing_left(world: &World, id: &str) -> anyhow::Result<()> {
+fn nothing_left(world: &World, id: &str, group: Option<&str>) -> anyhow::Result<()> {
     let dir = world.dir.path().join("state").join(id);
     ensure!(!dir.exists(), "{dir:?} is left");
     // The runtime's own processes carry its path in their command line, the container's the sleep.
@@ -95,11 +102,13 @@ fn nothing_left(world: &World, id: &str) -> anyhow::Result<()> {
         })
         .with_context(|| format!("{word}: {:?}", marked(world, word)))?;
     }
-    for hierarchy in fs::read_dir("/sys/fs/cgroup")?.flatten() {
-        let group = hierarchy.path().join("skiff").join(id);
-        ensure!(!group.exists(), "{group:?} is left");
+    if let Some(group) = group {
+        ensure!(!Path::new("/sys/fs/cgroup").join(group).exists());
+        for hierarchy in fs::read_dir("/sys/fs/cgroup")?.flatten() {
+            let group = hierarchy.path().join(group);
+            ensure!(!group.exists(), "{group:?} is left");
+        }
     }
-    ensure!(!Path::new("/sys/fs/cgroup/skiff").join(id).exists());
     Ok(())
 }
 
@@ -110,8 +119,10 @@ fn killed_create(world: &World) -> Outcome {
     let started = Instant::now();
     detached(&mut world.oci(&["create", "--bundle", &path, "fire"]))?;
     let whole = started.elapsed();
+    let group = group_of(world, "fire")?;
+    let nothing_left = || nothing_left(world, "fire", group.as_deref());
     detached(&mut world.oci(&["delete", "--force", "fire"]))?;
-    nothing_left(world, "fire")?;
+    nothing_left()?;
     for round in 0..ROUNDS {
         kill_within(
             &mut world.oci(&["create", "--bundle", &path, "fire"]),
@@ -119,7 +130,7 @@ fn killed_create(world: &World) -> Outcome {
             &mut random,
         )?;
         detached(&mut world.oci(&["delete", "--force", "fire"])).with_context(|| format!("round {round}"))?;
-        nothing_left(world, "fire").with_context(|| format!("round {round}"))?;
+        nothing_left().with_context(|| format!("round {round}"))?;
     }
     // And the id is free.
     detached(&mut world.oci(&["run", "--detach", "--bundle", &path, "fire"]))?;
@@ -132,6 +143,8 @@ fn killed_exec_and_delete(world: &World) -> Outcome {
     let path = bundle(world, &["sleep", "1000"], |_| ())?;
     let run = || detached(&mut world.oci(&["run", "--detach", "--bundle", &path, "fire"]));
     run()?;
+    let group = group_of(world, "fire")?;
+    let nothing_left = || nothing_left(world, "fire", group.as_deref());
     let started = Instant::now();
     detached(&mut world.oci(&["exec", "fire", "true"]))?;
     let whole = started.elapsed();
@@ -147,12 +160,12 @@ fn killed_exec_and_delete(world: &World) -> Outcome {
     let started = Instant::now();
     detached(&mut world.oci(&["delete", "--force", "fire"]))?;
     let whole = started.elapsed();
-    nothing_left(world, "fire")?;
+    nothing_left()?;
     for round in 0..ROUNDS {
         run()?;
         kill_within(&mut world.oci(&["delete", "--force", "fire"]), whole, &mut random)?;
         detached(&mut world.oci(&["delete", "--force", "fire"])).with_context(|| format!("round {round}"))?;
-        nothing_left(world, "fire").with_context(|| format!("round {round}"))?;
+        nothing_left().with_context(|| format!("round {round}"))?;
     }
     Ok(None)
 }
@@ -178,10 +191,11 @@ fn concurrent(world: &World) -> Outcome {
         ensure!(made == 1, "{made} creates of one id have succeeded");
         // The others have taken nothing away from it.
         ensure!(state(world, "one")?["status"] == "created");
+        let group = group_of(world, "one")?;
         detached(&mut world.oci(&["start", "one"]))?;
         ensure!(marked(world, "sleep\0").len() == 1);
         detached(&mut world.oci(&["delete", "--force", "one"]))?;
-        nothing_left(world, "one")?;
+        nothing_left(world, "one", group.as_deref())?;
     }
     Ok(None)
 }
@@ -193,6 +207,7 @@ fn damaged(world: &World) -> Outcome {
     for content in ["", "{\"id\":\"to", "null"] {
         detached(&mut world.oci(&["run", "--detach", "--bundle", &path, "torn"]))?;
         let pid = state(world, "torn")?["pid"].as_u64().context("a pid")? as u32;
+        let group = group_of(world, "torn")?;
         fs::write(dir.join("state.json"), content)?;
         ensure!(!output(&mut world.oci(&["state", "torn"]))?.status.success());
         ensure!(ok(&mut world.oci(&["list"]))?.lines().count() == 1);
@@ -204,13 +219,14 @@ fn damaged(world: &World) -> Outcome {
             )?;
         }
         detached(&mut world.oci(&["delete", "--force", "torn"]))?;
-        nothing_left(world, "torn")?;
+        nothing_left(world, "torn", group.as_deref())?;
     }
     // The configuration is damaged too.
     detached(&mut world.oci(&["run", "--detach", "--bundle", &path, "torn"]))?;
+    let group = group_of(world, "torn")?;
     fs::write(dir.join("config.json"), "{")?;
     detached(&mut world.oci(&["delete", "--force", "torn"]))?;
-    nothing_left(world, "torn")?;
+    nothing_left(world, "torn", group.as_deref())?;
     Ok(None)
 }
 

@@ -195,20 +195,28 @@ fn leftovers(mark: &str) -> Vec<String> {
         }
     }
     if let Ok(mounts) = fs::read_to_string("/proc/self/mountinfo") {
-        found.extend(mounts.lines().map(|l| format!("mount {l}")));
+        let ours = mounts.lines().filter(|l| l.contains("/skiff-r"));
+        found.extend(ours.map(|l| format!("mount {l}")));
     }
     for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-        collect(&hierarchy.path().join("skiff"), &mut found);
+        tests_of(&hierarchy.path().join("skiff"), &mut found);
     }
-    collect(Path::new("/sys/fs/cgroup/skiff"), &mut found);
+    tests_of(Path::new("/sys/fs/cgroup/skiff"), &mut found);
     found
 }
 
-fn collect(cgroup: &Path, found: &mut Vec<String>) {
-    // An agent that runs on this machine makes pods' cgroups meanwhile; no test here does below that name.
-    if cgroup.to_string_lossy().contains("run-agent") {
-        return;
+/// The cgroups that tests here make; others on this machine may use the runtime meanwhile.
+fn tests_of(top: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(top).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let number = name.strip_prefix("test-").unwrap_or("no");
+        if number.chars().all(|c| c.is_ascii_digit()) {
+            collect(&entry.path(), found);
+        }
     }
+}
+
+fn collect(cgroup: &Path, found: &mut Vec<String>) {
     if cgroup.is_dir() && cgroup.join("cgroup.procs").exists() {
         found.push(format!("cgroup {}", cgroup.display()));
         for entry in fs::read_dir(cgroup).into_iter().flatten().flatten() {

@@ -4,6 +4,8 @@ mod clients;
 mod faults;
 mod kubectl;
 mod lifecycle;
+mod members;
+mod nodes;
 mod pods;
 
 /// Fails unless the text has all these parts.

@@ -8,7 +8,9 @@ use std::{
 use k8s_openapi::{
     api::{
         core::v1::{ObjectReference, Service},
-        discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice},
+        discovery::v1::{
+            Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, ForNode, ForZone,
+        },
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -45,7 +47,7 @@ pub fn plan(service: &Service, backends: &[Backend], existing: Vec<Arc<EndpointS
         groups
             .entry((backend.family, backend.ports.clone()))
             .or_default()
-            .push(endpoint(backend));
+            .push(endpoint(service, backend));
     }
     for family in backends::families(service) {
         if !groups.keys().any(|(f, _)| *f == family) {
@@ -189,7 +191,24 @@ fn slice_of(service: &Service, (family, ports): &Group, endpoints: Vec<Endpoint>
     }
 }
 
-fn endpoint(backend: &Backend) -> Endpoint {
+/// Who is to use an endpoint, by the service's `trafficDistribution`; nobody in particular unless it is ready.
+///
+/// Source: Kubernetes, "Service", traffic distribution; KEP-3015 (`PreferSameNode` falls back to the zone).
+fn hints(service: &Service, backend: &Backend) -> Option<EndpointHints> {
+    let wanted = service.spec.as_ref()?.traffic_distribution.as_deref()?;
+    if !backend.ready {
+        return None;
+    }
+    let zone = backend.zone.clone().map(|name| vec![ForZone { name }]);
+    let node = backend.node.clone().map(|name| vec![ForNode { name }]);
+    let hints = EndpointHints {
+        for_zones: zone,
+        for_nodes: node.filter(|_| wanted == "PreferSameNode"),
+    };
+    (hints != EndpointHints::default()).then_some(hints)
+}
+
+fn endpoint(service: &Service, backend: &Backend) -> Endpoint {
     let pod = &backend.pod;
     Endpoint {
         addresses: vec![backend.address.clone()],
@@ -208,6 +227,7 @@ fn endpoint(backend: &Backend) -> Endpoint {
             ..ObjectReference::default()
         }),
         zone: backend.zone.clone(),
+        hints: hints(service, backend),
         ..Endpoint::default()
     }
 }

@@ -19,7 +19,7 @@ use super::TABLE;
 use crate::{
     Config, Error,
     link::{self, Route},
-    nftables::{self, Hook, Rule, Table},
+    nftables::{self, Chain, Hook, Rule, Table},
 };
 
 /// The node namespace's end of the pair.
@@ -111,7 +111,7 @@ impl Masquerade {
                 link::delete(&names.host)?;
                 link::ensure(&[link::add_veth(&names.host, UPLINK, into.as_fd())])?;
             }
-            let index = index_of(&names.host)?;
+            let index = link::index_of(&names.host)?;
             link::ensure(&[link::add_address(
                 index,
                 names.host_address,
@@ -122,7 +122,8 @@ impl Masquerade {
             let ours = Rule::new().from(names.node_address.into()).masquerade();
             Ok(nftables::replace(&Table {
                 name: &names.host,
-                chains: &[("postrouting", Hook::SourceNat, vec![ours])],
+                sets: Vec::new(),
+                chains: vec![Chain::at(Hook::SourceNat, "postrouting", vec![ours])],
             })?)
         })
         .await
@@ -130,7 +131,7 @@ impl Masquerade {
 
         let names = self.names.clone();
         node.run(move || -> Result<(), Error> {
-            let index = index_of(UPLINK)?;
+            let index = link::index_of(UPLINK)?;
             let default = Route {
                 device: Some(index),
                 via: Some(names.host_address),
@@ -146,7 +147,8 @@ impl Masquerade {
             let ours = Rule::new().out_by(UPLINK).masquerade();
             Ok(nftables::replace(&Table {
                 name: TABLE,
-                chains: &[("postrouting", Hook::SourceNat, vec![ours])],
+                sets: Vec::new(),
+                chains: vec![Chain::at(Hook::SourceNat, "postrouting", vec![ours])],
             })?)
         })
         .await
@@ -175,13 +177,6 @@ impl Masquerade {
         let inside = inside.map_err(|source| Error::new("enter the node namespace", source))?;
         outside.and(inside.map_err(Error::from))
     }
-}
-
-fn index_of(name: &str) -> Result<u32, Error> {
-    let found = link::find(name).and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()));
-    found
-        .map(|interface| interface.index)
-        .map_err(|source| Error::new("find a new interface", source))
 }
 
 /// The host interfaces of all networks on this host.

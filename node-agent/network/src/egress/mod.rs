@@ -5,6 +5,7 @@
 //! masquerade: pod ─veth─► node namespace ─uplink─► host namespace: masquerade ─► world
 //! ```
 
+mod icmp;
 mod masquerade;
 mod tcp;
 mod udp;
@@ -20,7 +21,8 @@ use tracing::warn;
 use crate::{
     Config, Error, GATEWAY,
     link::{self, LOOPBACK, Route},
-    nftables::{self, Hook, Rule, Table},
+    nftables::{self, Chain, Hook, Rule, Table},
+    policy,
 };
 
 const TABLE: &str = "skiff";
@@ -31,14 +33,19 @@ const RULE_PRIORITY: u32 = 100;
 
 /// The running egress; stops carrying anything when dropped.
 pub(crate) enum Egress {
-    Relay { _tasks: [AbortOnDropHandle<()>; 2] },
+    Relay { _tasks: Vec<AbortOnDropHandle<()>> },
     Masquerade(masquerade::Masquerade),
 }
 
 impl Egress {
     /// Starts what `config` asks for; as root the relay is what remains when the kernel or the host's firewall is in the
     /// way of masquerading.
-    pub async fn start(config: &Config, node: &Arc<Namespace>, host: &Arc<Namespace>) -> Result<Self, Error> {
+    pub async fn start(
+        config: &Config,
+        node: &Arc<Namespace>,
+        host: &Arc<Namespace>,
+        rules: &policy::Shared,
+    ) -> Result<Self, Error> {
         if !config.rootless {
             match masquerade::Masquerade::start(config, node, host).await {
                 Ok(masquerade) => return Ok(Self::Masquerade(masquerade)),
@@ -52,10 +59,10 @@ impl Egress {
             ranges: [config.cluster_cidr, config.pod_cidr, config.service_cidr],
         };
         let at = |operation: &'static str| move |source| Error::new(operation, source);
-        let (tcp_port, tcp) = tcp::start(node, host, inside)
+        let (tcp_port, tcp) = tcp::start(node, host, inside, rules)
             .await
             .map_err(at("listen for outbound TCP connections"))?;
-        let (udp_port, udp) = udp::start(node, host, inside)
+        let (udp_port, udp) = udp::start(node, host, inside, rules)
             .await
             .map_err(at("listen for outbound UDP datagrams"))?;
         node.run(move || -> Result<(), Error> {
@@ -69,15 +76,25 @@ impl Egress {
                 link::add_mark_rule(MARK, ROUTES, RULE_PRIORITY),
                 everything.request(),
             ])?;
-            let rules = rules(inside, tcp_port, udp_port);
+            let carried = carried(inside, tcp_port, udp_port);
             Ok(nftables::replace(&Table {
                 name: TABLE,
-                chains: &[("prerouting", Hook::Prerouting, rules)],
+                sets: Vec::new(),
+                chains: vec![Chain::at(Hook::Prerouting, "prerouting", carried)],
             })?)
         })
         .await
         .map_err(at("enter the node namespace"))??;
-        Ok(Self::Relay { _tasks: [tcp, udp] })
+        let mut tasks = vec![tcp, udp];
+        match icmp::start(node, host, inside, rules).await {
+            Ok(icmp) => tasks.push(icmp),
+            // Everything but ping works without it.
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                warn!(%error, cause, "pods can't ping the world");
+            }
+        }
+        Ok(Self::Relay { _tasks: tasks })
     }
 
     /// Removes what it left in the two namespaces.
@@ -117,8 +134,9 @@ impl Inside {
     }
 }
 
-/// The cluster's own traffic passes; the rest of TCP and UDP goes to our sockets; anything else (ICMP) finds no route.
-fn rules(inside: Inside, tcp_port: u16, udp_port: u16) -> Vec<Rule> {
+/// The cluster's own traffic passes; the rest of TCP and UDP goes to our sockets; anything else is routed to the interface of
+/// `icmp`.
+fn carried(inside: Inside, tcp_port: u16, udp_port: u16) -> Vec<Rule> {
     let none = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 8);
     let local = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
     let multicast = Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4);

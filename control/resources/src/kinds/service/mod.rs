@@ -51,6 +51,15 @@ impl Strategy for Service {
         validate::update(part, new, old).into_vec()
     }
 
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        let ports = list(object, "spec.ports").iter().enumerate();
+        let sctp = ports.filter(|(_, port)| text(port, "protocol") == "SCTP");
+        sctp.map(|(i, _)| {
+            format!("spec.ports[{i}].protocol: SCTP is not served: the proxy carries TCP and UDP")
+        })
+        .collect()
+    }
+
     fn field(&self, object: &Value, path: &str) -> Option<String> {
         matches!(path, "spec.clusterIP" | "spec.type").then(|| text(object, path).to_owned())
     }
