@@ -16,7 +16,7 @@ use skiff_sys::{
     process::{Forked, clone3},
 };
 
-use super::{open_tree, options::Options};
+use super::{mounts::bind_source, open_tree, options::Options};
 use crate::{
     container::create::{put_down, ranges},
     error::{Context, invalid},
