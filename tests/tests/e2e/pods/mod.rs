@@ -11,5 +11,6 @@ mod many;
 mod network;
 mod probes;
 mod security;
+mod services;
 mod sidecars;
 mod storage;
