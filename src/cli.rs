@@ -33,6 +33,8 @@ pub enum Command {
     Down(DownArgs),
     /// Show what runs and how it is
     Status,
+    /// Show what the proxies of the nodes do for each service
+    Services(ServicesArgs),
     /// Look at this machine: what skiff needs, what is missing, and which commands would help
     Check(CheckArgs),
     /// Run the control plane in the foreground: API server, store, scheduler, controllers
@@ -80,6 +82,19 @@ pub struct DownArgs {
     /// Remove all data too: objects, images, volumes, keys
     #[arg(long)]
     pub purge: bool,
+}
+
+#[derive(Args, Clone)]
+pub struct ServicesArgs {
+    /// Only services with this in NAMESPACE/NAME
+    #[arg(value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Their backends too, with the share of connections each got
+    #[arg(long)]
+    pub backends: bool,
+    /// Seconds over which rates are measured
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
+    pub interval: f64,
 }
 
 #[derive(Args, Clone)]
@@ -147,6 +162,8 @@ pub enum ServerAction {
         /// Its number in `skiff server list`
         id: u64,
     },
+    /// Seal all secrets with a new key
+    RotateSecretsKey,
     /// Refuse the certificate of a node from now on, whatever it runs; it can't join again with the same key
     RevokeNode {
         /// Its name
@@ -323,6 +340,14 @@ pub enum ImageCommand {
         /// As shown by `skiff image list`
         reference: String,
     },
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+    (0.0..=3600.0)
+        .contains(&seconds)
+        .then_some(seconds)
+        .ok_or_else(|| "from 0 to 3600".to_owned())
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -91,7 +91,7 @@ fn print_node(node: &Node) {
     }
 }
 
-fn node_is_ready(node: &Node) -> bool {
+pub fn node_is_ready(node: &Node) -> bool {
     let conditions = node
         .status
         .as_ref()

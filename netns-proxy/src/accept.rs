@@ -1,8 +1,15 @@
 //! Accepts connections for ever, also when descriptors run out.
 
-use std::{fs::File, io, net::SocketAddr, os::fd::AsFd, time::Duration};
+use std::{
+    fs::File,
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
+use rustix::net::{SocketAddrAny, SocketFlags};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::debug;
 
@@ -18,19 +25,35 @@ impl Default for Reserve {
 }
 
 impl Reserve {
-    /// Accepts one connection with the reserved descriptor and resets it. False when even that failed.
-    pub(crate) fn shed(&self, listener: &impl AsFd) -> bool {
+    /// Accepts one connection with the reserved descriptor, and resets it unless there is another descriptor by now:
+    /// accept(2) says that there is none before it looks whether anybody waits.
+    pub(crate) fn accept(&self, listener: &impl AsFd) -> LastResort {
         let mut reserve = self.0.lock();
         drop(reserve.take());
-        let accepted = rustix::net::accept(listener);
-        let shed = accepted.is_ok();
-        if let Ok(stream) = &accepted {
-            crate::relay::abort(stream);
-        }
-        drop(accepted);
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let accepted = rustix::net::acceptfrom_with(listener, flags);
         *reserve = File::open("/dev/null").ok();
-        shed
+        match accepted {
+            Err(_) => LastResort::Nobody,
+            Ok((stream, from)) if reserve.is_some() => LastResort::Accepted(stream, from),
+            Ok((stream, _)) => {
+                crate::relay::abort(&stream);
+                drop(stream);
+                *reserve = File::open("/dev/null").ok();
+                LastResort::Reset
+            }
+        }
     }
+}
+
+/// What the reserved descriptor was good for.
+pub(crate) enum LastResort {
+    /// Nobody waits, or another thread took the descriptor.
+    Nobody,
+    /// A connection was reset.
+    Reset,
+    /// A connection can be served after all.
+    Accepted(OwnedFd, Option<SocketAddrAny>),
 }
 
 /// What socket(2) and accept(2) say when the process or the machine has no descriptor or memory left.
@@ -53,11 +76,16 @@ pub async fn accept_all(
         match listener.accept().await {
             Ok((stream, client)) => serve(stream, client),
             Err(error) if is_exhaustion(&error) => {
-                if reserve.shed(&listener) {
-                    shed();
-                } else {
-                    // Another thread took the descriptor: look again when some may have been freed.
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                match reserve.accept(&listener) {
+                    LastResort::Reset => shed(),
+                    LastResort::Accepted(stream, from) => {
+                        let from = from.and_then(|from| SocketAddr::try_from(from).ok());
+                        if let (Ok(stream), Some(from)) = (TcpStream::from_std(stream.into()), from) {
+                            serve(stream, from);
+                        }
+                    }
+                    // Looked at again when some may have been freed.
+                    LastResort::Nobody => tokio::time::sleep(Duration::from_millis(10)).await,
                 }
             }
             // A client that left before it was accepted, and the network errors that accept(2) passes on.

@@ -21,6 +21,7 @@ use rustix::{
     net::{RecvFlags, SendFlags, recv, send},
     pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice},
 };
+use skiff_sys::net::is_at_urgent_mark;
 
 /// What one read may bring; also what is read before splicing is considered.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -78,8 +79,11 @@ pub(crate) struct Readiness {
     /// There may be room.
     pub writable: bool,
     /// A read that brings less than asked for does not mean that nothing is left: the end of the stream was announced
-    /// (its event has been had, and there will be no other).
+    /// (its event has been had, and there will be no other), or there is an urgent byte, before which every read stops.
     pub ending: bool,
+    /// There has been an urgent byte: before every read it is asked whether the next one is reached, since reading goes on
+    /// behind it and loses it.
+    pub urgent: bool,
 }
 
 /// One stream, as the machine sees it.
@@ -132,6 +136,24 @@ fn unless_blocked<T>(outcome: rustix::io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+/// Takes the urgent byte out of the source, which has been read up to it, and sends it as what it is. False: it is
+/// announced but not here yet; its arrival is another event.
+fn carry_urgent(from: &mut End<'_>, to: &mut End<'_>) -> io::Result<bool> {
+    let mut byte = [0; 1];
+    match recv(from.stream, &mut byte, RecvFlags::OOB) {
+        Err(rustix::io::Errno::AGAIN) => return Ok(false),
+        // Taken already.
+        Err(_) => {}
+        // Without room even for one byte it is lost, as urgent bytes are when the next one comes too soon.
+        Ok(_) => drop(unless_blocked(send(
+            to.stream,
+            &byte,
+            SendFlags::OOB | SendFlags::NOSIGNAL,
+        ))?),
+    }
+    Ok(true)
+}
+
 impl Direction {
     /// Moves what can be moved and adds it to `moved`.
     pub fn pump(&mut self, from: &mut End<'_>, to: &mut End<'_>, moved: &mut u64) -> io::Result<Progress> {
@@ -161,7 +183,15 @@ impl Direction {
                         }
                     }
                 }
-                State::Copying { full } if *full >= 2 => match Pipe::take() {
+                State::Copying { .. } if from.ready.urgent && is_at_urgent_mark(from.stream)? => {
+                    if !carry_urgent(from, to)? {
+                        from.ready.readable = false;
+                        return Ok(Progress::Blocked);
+                    }
+                    // The mark is passed by reading on.
+                    self.copy_once(from, to, moved)?;
+                }
+                State::Copying { full } if *full >= 2 && !from.ready.urgent => match Pipe::take() {
                     Some(pipe) => self.state = State::Splicing { pipe, inside: 0 },
                     None => *full = 0,
                 },
@@ -232,9 +262,9 @@ impl Direction {
                 self.finish(to)?;
             }
             Some(count) => *inside = count,
-            // The source pauses: an idle connection holds no pipe.
+            // The source pauses: an idle connection holds no pipe. At an urgent byte it only seems to.
             None => {
-                from.ready.readable = false;
+                from.ready.readable = from.ready.urgent;
                 self.give_back_pipe();
             }
         }

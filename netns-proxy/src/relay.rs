@@ -49,6 +49,7 @@ impl Watched {
             readable: false,
             writable: false,
             ending: true,
+            urgent: false,
         }
     }
 

@@ -38,6 +38,9 @@ pub(crate) const IDLE: Duration = Duration::from_secs(60);
 /// Flows per listener: each costs a descriptor. Further clients get no answer until flows have ended.
 const MOST_FLOWS: usize = 8192;
 
+/// Of these, for one client address: a flood from many ports of one pod leaves room for the others.
+const MOST_FLOWS_OF_A_CLIENT: usize = 1024;
+
 /// Datagrams taken in one go before other tasks of the thread get their turn.
 const TURNS: usize = 64;
 
@@ -168,20 +171,65 @@ struct Flow {
     answers: AbortOnDropHandle<()>,
 }
 
+/// Flows by client, and how many each client address has.
+#[derive(Default)]
+struct Table {
+    flows: HashMap<Key, Flow>,
+    of_clients: HashMap<IpAddr, usize>,
+}
+
+impl Table {
+    /// Whether the client may begin another one.
+    fn has_room(&self, key: &Key) -> bool {
+        let own = self.of_clients.get(&key.client.ip()).copied().unwrap_or(0);
+        self.flows.len() < MOST_FLOWS && own < MOST_FLOWS_OF_A_CLIENT
+    }
+
+    fn insert(&mut self, key: Key, flow: Flow) {
+        if self.flows.insert(key, flow).is_none() {
+            *self.of_clients.entry(key.client.ip()).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if self.flows.remove(key).is_some() {
+            self.uncount(key);
+        }
+    }
+
+    fn uncount(&mut self, key: &Key) {
+        if let Some(count) = self.of_clients.get_mut(&key.client.ip()) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_clients.remove(&key.client.ip());
+            }
+        }
+    }
+}
+
 /// The flows of one listener.
 #[derive(Default)]
-pub(crate) struct Flows(Mutex<HashMap<Key, Flow>>);
+pub(crate) struct Flows(Mutex<Table>);
 
 impl Flows {
     /// Ends the flows whose backend is not kept.
     pub fn retain(&self, keep: impl Fn(SocketAddr) -> bool) {
-        self.0.lock().retain(|_, flow| keep(flow.backend));
+        let mut table = self.0.lock();
+        let gone: Vec<Key> = table
+            .flows
+            .iter()
+            .filter(|(_, flow)| !keep(flow.backend))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in gone {
+            table.remove(&key);
+        }
     }
 
     /// Ends all flows; when this returns, none of them holds the listener's socket any more.
     pub async fn close(&self) {
-        let flows = std::mem::take(&mut *self.0.lock());
-        for (_, flow) in flows {
+        let table = std::mem::take(&mut *self.0.lock());
+        for (_, flow) in table.flows {
             flow.answers.abort();
             let _ = flow.answers.await;
         }
@@ -225,19 +273,19 @@ fn receive(port: &Shared, socket: &ServiceSocket, flows: &Flows) -> Received {
             Err(_) => return Received::Done,
         };
         add(&port.metrics.received, length as u64);
-        let mut flows = flows.0.lock();
-        if let Some(flow) = flows.get(&key) {
+        let mut table = flows.0.lock();
+        if let Some(flow) = table.flows.get(&key) {
             *flow.used.lock() = Instant::now();
             match SockRef::from(&*flow.to_backend).send(&scratch[..length]) {
                 // The previous datagram was refused (ICMP); this one was not sent yet, and goes to another backend.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                     port.balancer.lock().failed(flow.backend, Clock::now());
-                    flows.remove(&key);
+                    table.remove(&key);
                 }
                 _ => return Received::Done,
             }
         }
-        if flows.len() < MOST_FLOWS {
+        if table.has_room(&key) {
             return Received::First(key, scratch[..length].into());
         }
         add(&port.metrics.failures, 1);
@@ -341,11 +389,12 @@ async fn answers(
         }
         tokio::task::consume_budget().await;
     }
-    let mut flows = flows.0.lock();
-    if flows
+    let mut table = flows.0.lock();
+    if table
+        .flows
         .get(&key)
         .is_some_and(|flow| Arc::ptr_eq(&flow.to_backend, &from_backend))
     {
-        flows.remove(&key);
+        table.remove(&key);
     }
 }

@@ -88,7 +88,12 @@ async fn backend(name: u8) -> Result<(SocketAddr, Arc<AtomicUsize>)> {
     let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
+        loop {
+            // Some tests leave no descriptors, to the backend either.
+            let Ok((mut stream, _)) = listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                continue;
+            };
             counter.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(async move {
                 stream.write_u8(name).await?;
@@ -422,9 +427,12 @@ async fn without_descriptors_connections_are_shed_and_service_resumes() -> Resul
     let (address, _) = backend(3).await?;
     let to = service_address();
     proxy.set(service(to, Protocol::Tcp, ready(&[address]))).await?;
+    let before = descriptors()?;
     ensure!(ask(to).await? == 3);
+    descriptors_are_back_at(before).await?;
     // Clients made before descriptors run out, connected after.
-    let clients: Vec<TcpSocket> = (0..5).map(|_| TcpSocket::new_v4()).collect::<io::Result<_>>()?;
+    let clients = (0..5).map(|_| Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None));
+    let clients: Vec<Socket> = clients.collect::<io::Result<_>>()?;
     let mut hoard = Vec::new();
     limit_descriptors(128)?;
     while let Ok(file) = std::fs::File::open("/dev/null") {
@@ -432,7 +440,9 @@ async fn without_descriptors_connections_are_shed_and_service_resumes() -> Resul
     }
     let mut kept = Vec::new();
     for client in clients {
-        let mut stream = timeout(SOON, client.connect(to)).await??;
+        // "In progress", or reset already.
+        let _ = client.connect(&to.into());
+        let mut stream = TcpStream::from_std(client.into())?;
         let error = timeout(SOON, stream.read_u8()).await?.unwrap_err();
         ensure!(error.kind() == io::ErrorKind::ConnectionReset, "{error}");
         // Closed now, its descriptor would be free for the next one.
@@ -446,6 +456,268 @@ async fn without_descriptors_connections_are_shed_and_service_resumes() -> Resul
         "{}",
         proxy.metrics()
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn resets_and_half_closes_pass_in_both_directions() -> Result<()> {
+    let proxy = proxy()?;
+    let listener = TcpListener::bind((address(), 0)).await?;
+    let to = service_address();
+    proxy
+        .set(service(to, Protocol::Tcp, ready(&[listener.local_addr()?])))
+        .await?;
+    let connect = || async {
+        let client = TcpStream::connect(to).await?;
+        let (server, _) = timeout(SOON, listener.accept()).await??;
+        Result::<_>::Ok((client, server))
+    };
+    let reset = |stream: TcpStream| socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    let (client, mut server) = connect().await?;
+    reset(client)?;
+    let error = timeout(SOON, server.read_u8()).await?.unwrap_err();
+    ensure!(error.kind() == io::ErrorKind::ConnectionReset, "{error}");
+    let (mut client, server) = connect().await?;
+    reset(server)?;
+    let error = timeout(SOON, client.read_u8()).await?.unwrap_err();
+    ensure!(error.kind() == io::ErrorKind::ConnectionReset, "{error}");
+    // The server ends its side first, and still hears.
+    let (mut client, mut server) = connect().await?;
+    server.write_all(b"bye").await?;
+    server.shutdown().await?;
+    let mut said = String::new();
+    timeout(SOON, client.read_to_string(&mut said)).await??;
+    client.write_all(b"one more thing").await?;
+    client.shutdown().await?;
+    let mut heard = String::new();
+    timeout(SOON, server.read_to_string(&mut heard)).await??;
+    ensure!((said.as_str(), heard.as_str()) == ("bye", "one more thing"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_reader_holds_up_only_itself_and_gets_everything() -> Result<()> {
+    const LENGTH: usize = 24 * 1024 * 1024;
+    let proxy = proxy()?;
+    let listener = TcpListener::bind((address(), 0)).await?;
+    let to = service_address();
+    proxy
+        .set(service(to, Protocol::Tcp, ready(&[listener.local_addr()?])))
+        .await?;
+    let mut slow = TcpStream::connect(to).await?;
+    let (mut server, _) = listener.accept().await?;
+    let data: Vec<u8> = (0..LENGTH).map(|index| (index % 251) as u8).collect();
+    let sender = tokio::spawn(async move {
+        server.write_all(&data).await?;
+        server.shutdown().await
+    });
+    // Far more than the buffers on the way hold is waiting when the others are served.
+    for _ in 0..20 {
+        let mut quick = TcpStream::connect(to).await?;
+        let (mut server, _) = timeout(SOON, listener.accept()).await??;
+        quick.write_u8(7).await?;
+        ensure!(timeout(SOON, server.read_u8()).await?? == 7);
+    }
+    ensure!(!sender.is_finished(), "nothing held it up");
+    let deadline = Instant::now() + SOON;
+    while proxy.report()[0].sent == 0 {
+        ensure!(
+            Instant::now() < deadline,
+            "bytes are not counted while connections last"
+        );
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let (mut got, mut buffer) = (0, vec![0; 100_000]);
+    loop {
+        let count = timeout(SOON, slow.read(&mut buffer)).await??;
+        if count == 0 {
+            break;
+        }
+        let right = buffer[..count]
+            .iter()
+            .zip(got..)
+            .all(|(byte, index)| *byte == (index % 251) as u8);
+        ensure!(right, "changed near {got}");
+        got += count;
+    }
+    ensure!(got == LENGTH, "{got}");
+    sender.await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn urgent_bytes_stay_urgent_and_in_their_place() -> Result<()> {
+    let proxy = proxy()?;
+    let listener = TcpListener::bind((address(), 0)).await?;
+    let to = service_address();
+    proxy
+        .set(service(to, Protocol::Tcp, ready(&[listener.local_addr()?])))
+        .await?;
+    let mut client = TcpStream::connect(to).await?;
+    let (mut server, _) = timeout(SOON, listener.accept()).await??;
+    for round in 0..10_u8 {
+        client.write_all(b"before").await?;
+        socket2::SockRef::from(&client).send_out_of_band(&[round])?;
+        client.write_all(b"after").await?;
+        let mut text = [0; 11];
+        timeout(SOON, server.read_exact(&mut text[..6])).await??;
+        let mut urgent = [std::mem::MaybeUninit::uninit(); 1];
+        let deadline = Instant::now() + SOON;
+        while socket2::SockRef::from(&server)
+            .recv_out_of_band(&mut urgent)
+            .is_err()
+        {
+            ensure!(Instant::now() < deadline, "no urgent byte");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        timeout(SOON, server.read_exact(&mut text[6..])).await??;
+        ensure!(&text == b"beforeafter", "{text:?}");
+    }
+    Ok(())
+}
+
+/// Descriptors of this process.
+fn descriptors() -> Result<usize> {
+    Ok(std::fs::read_dir("/proc/self/fd")?.count())
+}
+
+/// Waits for connections that have ended to be closed everywhere.
+async fn descriptors_are_back_at(before: usize) -> Result<()> {
+    let deadline = Instant::now() + SOON;
+    while descriptors()? > before {
+        ensure!(Instant::now() < deadline, "{before} then, {} now", descriptors()?);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_opened_and_dropped_at_any_moment_leave_no_descriptor() -> Result<()> {
+    if !alone("connections_opened_and_dropped_at_any_moment_leave_no_descriptor")? {
+        return Ok(());
+    }
+    let proxy = proxy()?;
+    let (good, _) = backend(1).await?;
+    let to = service_address();
+    proxy
+        .set(service(to, Protocol::Tcp, ready(&[good, nobody().await?])))
+        .await?;
+    ensure!(ask(to).await? == 1);
+    let before = descriptors()?;
+    for round in 0..40_u64 {
+        let clients = (0..50).map(|number| async move {
+            let mut stream = TcpStream::connect(to).await?;
+            match (round + number) % 4 {
+                0 => {}
+                1 => stream.write_all(&[1; 10]).await?,
+                2 => drop(stream.read_u8().await?),
+                _ => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?,
+            }
+            io::Result::Ok(())
+        });
+        for client in clients.map(tokio::spawn).collect::<Vec<_>>() {
+            client.await??;
+        }
+    }
+    let deadline = Instant::now() + SOON;
+    // What was dropped last may still be on its way.
+    while descriptors()? > before || proxy.report()[0].in_flight > 0 {
+        ensure!(
+            Instant::now() < deadline,
+            "{} then, {} now",
+            before,
+            descriptors()?
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let report = &proxy.report()[0];
+    ensure!(report.connections == 2001, "{report:?}");
+    ensure!(
+        report.backends.iter().all(|backend| backend.in_flight == 0),
+        "{report:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_flood_of_datagrams_from_one_client_leaves_room_for_others() -> Result<()> {
+    if !alone("a_flood_of_datagrams_from_one_client_leaves_room_for_others")? {
+        return Ok(());
+    }
+    limit_descriptors(8192)?;
+    let proxy = proxy()?;
+    let to = service_address();
+    let server = UdpSocket::bind((address(), 0)).await?;
+    proxy
+        .set(service(to, Protocol::Udp, ready(&[server.local_addr()?])))
+        .await?;
+    tokio::spawn(async move {
+        let mut buffer = [0; 64];
+        while let Ok((count, client)) = server.recv_from(&mut buffer).await {
+            let _ = server.send_to(&buffer[..count], client).await;
+        }
+    });
+    let flooder = address();
+    let mut sockets = Vec::new();
+    let report = || proxy.report().remove(0);
+    let deadline = Instant::now() + SOON;
+    // Each socket is a flow, until the client has no more of them.
+    while report().failures == 0 {
+        ensure!(sockets.len() < 3000, "no limit");
+        let socket = UdpSocket::bind((flooder, 0)).await?;
+        socket.send_to(b"flood", to).await?;
+        sockets.push(socket);
+        // One at a time: what does not fit into the listener's buffer would be lost.
+        while report().connections + report().failures < sockets.len() as u64 {
+            ensure!(Instant::now() < deadline, "{:?}", report());
+            tokio::task::yield_now().await;
+        }
+    }
+    let other = UdpSocket::bind((address(), 0)).await?;
+    other.connect(to).await?;
+    other.send(b"hello").await?;
+    let mut answer = [0; 64];
+    let count = timeout(SOON, other.recv(&mut answer)).await??;
+    ensure!(&answer[..count] == b"hello");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_outside_address_may_come_after_the_service() -> Result<()> {
+    let proxy = proxy()?;
+    let (backend, _) = backend(4).await?;
+    let to = service_address();
+    let mut web = service(to, Protocol::Tcp, ready(&[backend]));
+    // Of the documentation range: no host has it. The other one is here.
+    let here = address();
+    web.external = vec!["192.0.2.33".parse()?, here.into()];
+    proxy.set(web.clone()).await?;
+    ensure!(ask((here, to.port()).into()).await? == 4);
+    web.external.clear();
+    proxy.set(web).await?;
+    ensure!(ask((here, to.port()).into()).await.is_err());
+    ensure!(ask(to).await? == 4);
+    Ok(())
+}
+
+#[tokio::test]
+async fn listeners_follow_readiness_within_a_tenth_of_a_second() -> Result<()> {
+    let proxy = proxy()?;
+    let (backend, _) = backend(6).await?;
+    let to = service_address();
+    for _ in 0..20 {
+        let begun = Instant::now();
+        proxy.set(service(to, Protocol::Tcp, ready(&[backend]))).await?;
+        ensure!(ask(to).await? == 6);
+        proxy.set(service(to, Protocol::Tcp, Vec::new())).await?;
+        ensure!(ask(to).await.unwrap_err().kind() == io::ErrorKind::ConnectionRefused);
+        // There and back again, with an exchange in between.
+        ensure!(
+            begun.elapsed() < Duration::from_millis(200),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
     Ok(())
 }
 
@@ -529,6 +801,77 @@ async fn names_are_answered_over_udp_and_what_does_not_fit_over_tcp() -> Result<
         let mut answer = vec![0; usize::from(length)];
         stream.read_exact(&mut answer).await?;
         ensure!(answer[6..8] == 200_u16.to_be_bytes(), "all of them");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn malformed_questions_neither_stop_nor_stall_the_name_server() -> Result<()> {
+    use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+    let here = Namespace::current("test")?;
+    let dns = Dns::start(dns::Config {
+        domain: "cluster.local".into(),
+        listen: (address(), 0).into(),
+        node: Arc::clone(&here),
+        upstream: here,
+        resolv_conf: "/nonexistent".into(),
+    })
+    .await?;
+    let endpoints = vec![(None, IpAddr::from([10, 42, 0, 1]))];
+    let record = ServiceRecord {
+        endpoints,
+        ..ServiceRecord::default()
+    };
+    dns.replace(BTreeMap::from([("default/web".to_owned(), record)]));
+    let seed: u64 = rand::rng().random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let good = question(1, "web.default.svc.cluster.local");
+    let malformed = |random: &mut StdRng| {
+        let mut bytes = good.clone();
+        for _ in 0..random.random_range(1..6) {
+            match random.random_range(0..3) {
+                0 => bytes.truncate(random.random_range(0..=bytes.len())),
+                1 => bytes.extend((0..random.random_range(0..40)).map(|_| random.random::<u8>())),
+                _ if bytes.is_empty() => {}
+                _ => {
+                    let at = random.random_range(0..bytes.len());
+                    // Lengths, pointers and counts that lead nowhere are likelier than chance has them.
+                    bytes[at] = [0, 0xc0, 0xff, 63, random.random()][random.random_range(0..5)];
+                }
+            }
+        }
+        bytes
+    };
+    let client = UdpSocket::bind((address(), 0)).await?;
+    client.connect(dns.address()).await?;
+    let mut answer = vec![0; 4096];
+    for round in 0..100_u16 {
+        for _ in 0..50 {
+            client.send(&malformed(&mut random)).await?;
+        }
+        // One over TCP, cut off in the middle.
+        let mut stream = TcpStream::connect(dns.address()).await?;
+        stream.write_u16(random.random_range(0..2000)).await?;
+        stream.write_all(&malformed(&mut random)).await?;
+        drop(stream);
+        let id = 60_000 + round;
+        let asked = question(id, "web.default.svc.cluster.local");
+        client.send(&asked).await?;
+        timeout(SOON, async {
+            loop {
+                let length = client.recv(&mut answer).await?;
+                // Answers to the others come in between.
+                if answer[..2] == id.to_be_bytes() && answer[..length].ends_with(&[10, 42, 0, 1]) {
+                    return io::Result::Ok(());
+                }
+                if length == 0 {
+                    client.send(&asked).await?;
+                }
+            }
+        })
+        .await??;
     }
     Ok(())
 }

@@ -150,6 +150,7 @@ pub(crate) async fn run(
     cgroups: cgroup::Support,
     spawner: Spawner,
 ) -> anyhow::Result<()> {
+    crate::descriptors::raise();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = CancellationToken::new();

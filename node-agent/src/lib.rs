@@ -18,6 +18,7 @@ mod agent;
 mod cgroup;
 mod clean;
 mod container;
+mod descriptors;
 mod enter;
 mod env;
 mod events;

@@ -38,7 +38,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use crate::{
-    accept::{Reserve, is_exhaustion},
+    accept::{LastResort, Reserve, is_exhaustion},
     metrics::add,
     netns::Namespace,
     port::Shared,
@@ -408,26 +408,30 @@ impl Worker {
                 return;
             };
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            match rustix::net::acceptfrom_with(&**socket, flags) {
-                Ok((client, from)) => {
-                    let from = from.and_then(|from| SocketAddr::try_from(from).ok());
-                    if let Some(from) = from {
-                        let port = Arc::clone(port);
-                        self.take(Box::new(Attempt::new(port, client, from)));
-                    }
-                }
+            let (client, from) = match rustix::net::acceptfrom_with(&**socket, flags) {
+                Ok(accepted) => accepted,
                 Err(rustix::io::Errno::AGAIN) => return,
-                Err(error) if is_exhaustion(&error.into()) => {
-                    if self.reserve.shed(&**socket) {
+                Err(error) if is_exhaustion(&error.into()) => match self.reserve.accept(&**socket) {
+                    LastResort::Accepted(client, from) => (client, from),
+                    LastResort::Reset => {
                         add(&self.shed, 1);
-                    } else {
-                        // Another thread took the descriptor: look again when some may have been freed.
+                        continue;
+                    }
+                    LastResort::Nobody => {
+                        // Looked at again when some may have been freed.
                         std::thread::sleep(Duration::from_millis(1));
                         return;
                     }
-                }
+                },
                 // A client that left before it was accepted, and the network errors that accept(2) passes on.
-                Err(error) => debug!(%error, "accept failed"),
+                Err(error) => {
+                    debug!(%error, "accept failed");
+                    continue;
+                }
+            };
+            if let Some(from) = from.and_then(|from| SocketAddr::try_from(from).ok()) {
+                let port = Arc::clone(port);
+                self.take(Box::new(Attempt::new(port, client, from)));
             }
         }
     }
@@ -482,8 +486,9 @@ impl Worker {
             side,
             generation,
         };
-        let flags =
-            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        let ready = epoll::EventFlags::IN | epoll::EventFlags::OUT;
+        let odd = epoll::EventFlags::RDHUP | epoll::EventFlags::PRI;
+        let flags = ready | odd | epoll::EventFlags::ET;
         Ok(epoll::add(&self.epoll, socket, token.data(), flags)?)
     }
 

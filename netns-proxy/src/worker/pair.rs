@@ -24,8 +24,6 @@ pub(super) struct Pair {
     forward: Direction,
     back: Direction,
     held: Held,
-    /// The backend has sent something.
-    answered: bool,
 }
 
 impl Pair {
@@ -35,6 +33,7 @@ impl Pair {
             readable,
             writable: true,
             ending: false,
+            urgent: false,
         };
         Self {
             client,
@@ -43,7 +42,6 @@ impl Pair {
             forward: Direction::default(),
             back: Direction::default(),
             held,
-            answered: false,
         }
     }
 
@@ -58,7 +56,9 @@ impl Pair {
     /// Takes note of an event.
     pub fn note(&mut self, side: Side, flags: EventFlags) {
         let ready = &mut self.ready[side as usize];
-        let ending = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+        let urgent = flags.contains(EventFlags::PRI);
+        let ending = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR | EventFlags::PRI;
+        ready.urgent |= urgent;
         ready.readable |= flags.intersects(EventFlags::IN | ending);
         ready.writable |= flags.intersects(EventFlags::OUT | EventFlags::ERR);
         ready.ending |= flags.intersects(ending);
@@ -77,7 +77,6 @@ impl Pair {
         };
         let forward = self.forward.pump(&mut client, &mut backend, &mut received);
         let back = self.back.pump(&mut backend, &mut client, &mut sent);
-        self.answered |= sent > 0;
         let metrics = &self.held.port.metrics;
         add(&metrics.received, received);
         add(&metrics.sent, sent);

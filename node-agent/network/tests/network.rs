@@ -27,6 +27,9 @@ use tokio::{
     time::timeout,
 };
 
+/// What happens at once on an idle machine, on a busy one.
+const SOON: Duration = Duration::from_secs(10);
+
 macro_rules! tests {
     ($($name:ident $(as $root:ident)?),* $(,)?) => {
         &[$(Test {
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         attaching_is_quick_and_detaching_leaves_no_interface,
         a_restarted_agent_finds_pods_and_node_namespace_again,
         a_node_port_is_served_in_the_host_namespace,
+        a_pod_behind_a_service_sees_its_clients_address,
         outbound_tcp_and_udp_leave_through_sockets_of_the_host,
         pods_are_kept_from_the_hosts_loopback,
         udp_services_answer_from_the_service_address,
@@ -383,6 +387,55 @@ async fn a_node_port_is_served_in_the_host_namespace() -> Result<()> {
 /// The world outside: a namespace of its own, behind a veth pair of the host. The test's "host" namespace has no other
 /// interface.
 const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+async fn a_pod_behind_a_service_sees_its_clients_address() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let host_address = IpAddr::from([192, 0, 2, 1]);
+    give_host_an_address(&network).await?;
+    let (client, server) = (pod(&network, "client").await?, pod(&network, "server").await?);
+    let listener = server
+        .namespace
+        .tcp_listener(SocketAddr::from((server.address, 80)))
+        .await?;
+    let listener = TcpListener::from_std(listener)?;
+    let proxy = proxy_of(&network);
+    let backend = SocketAddr::from((server.address, 80));
+    let mut web = service("web", "10.43.0.7", Protocol::Tcp, 80, &[backend]);
+    web.ports[0].node_port = Some(30080);
+    proxy.set(web).await?;
+    let listener = &listener;
+    let exchange = |mut near: TcpStream| async move {
+        let (mut far, from) = timeout(SOON, listener.accept()).await??;
+        // Bytes come back too, and the end of both sides.
+        near.write_all(b"hello").await?;
+        near.shutdown().await?;
+        let mut text = String::new();
+        timeout(SOON, far.read_to_string(&mut text)).await??;
+        far.write_all(text.as_bytes()).await?;
+        drop(far);
+        let mut answer = String::new();
+        timeout(SOON, near.read_to_string(&mut answer)).await??;
+        ensure!(answer == "hello", "{answer:?}");
+        Ok(from.ip())
+    };
+    let to = "10.43.0.7:80".parse()?;
+    let seen = exchange(timeout(SOON, client.connect(to)).await??).await?;
+    ensure!(seen == IpAddr::V4(client.address), "{seen}");
+    // A pod that is its own backend, and the node, whose address means the pod's own neighbour.
+    let seen = exchange(timeout(SOON, server.connect(to)).await??).await?;
+    ensure!(seen == IpAddr::V4(server.address), "{seen}");
+    let seen = exchange(timeout(SOON, network.connect(to)).await??).await?;
+    ensure!(
+        seen == IpAddr::V4(network.node_address()) || to.ip() == seen,
+        "{seen}"
+    );
+    let node_port = SocketAddr::new(host_address, 30080);
+    let from_host = timeout(SOON, network.host().tcp_connect(node_port, None)).await??;
+    let seen = exchange(from_host).await?;
+    ensure!(seen == host_address, "{seen}");
+    Ok(())
+}
 
 /// A host with an address that is not a loopback one; pods take it for the world.
 async fn give_host_an_address(network: &PodNetwork) -> Result<()> {

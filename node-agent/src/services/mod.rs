@@ -20,7 +20,8 @@ use kube::{
     runtime::watcher::{self, Event},
 };
 use parking_lot::RwLock;
-use skiff_netns_proxy::{Proxy, dns::Dns};
+use serde_json::json;
+use skiff_netns_proxy::{PortReport, Proxy, dns::Dns};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -266,6 +267,23 @@ impl Known {
             .insert(slice.name_any(), slice);
         owner
     }
+}
+
+/// What a port has done, as `skiff services` reads it. Times in microseconds.
+pub(crate) fn report(port: &PortReport) -> serde_json::Value {
+    let micros = |time: Option<Duration>| time.map(|time| time.as_micros() as u64);
+    let backends = port.backends.iter().map(|backend| {
+        json!({
+            "address": backend.address, "connections": backend.connections, "inFlight": backend.in_flight,
+            "failing": backend.failing,
+        })
+    });
+    json!({
+        "service": port.service, "port": port.port, "protocol": port.protocol, "connections": port.connections,
+        "inFlight": port.in_flight, "failures": port.failures, "retries": port.retries, "received": port.received,
+        "sent": port.sent, "connectP50": micros(port.connect_p50), "connectP99": micros(port.connect_p99),
+        "backends": backends.collect::<Vec<_>>(),
+    })
 }
 
 fn key(service: &Service) -> String {

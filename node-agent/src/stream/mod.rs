@@ -15,6 +15,7 @@ use self::session::{Control, Fd};
 use crate::{
     agent::Agent,
     container::{PROCESS, Places, image::chain},
+    descriptors,
     pod::{
         handle::Handle,
         manager::Manager,
@@ -254,7 +255,14 @@ impl Node for Streams {
         if let Some(proxy) = self.agent.proxy() {
             text.push_str(&proxy.metrics());
         }
+        text.push_str(&descriptors::metrics());
         text
+    }
+
+    async fn services(&self) -> serde_json::Value {
+        let reports = self.agent.proxy().map(|proxy| proxy.report()).unwrap_or_default();
+        let ports: Vec<_> = reports.iter().map(crate::services::report).collect();
+        serde_json::json!({ "ports": ports })
     }
 }
 

@@ -113,4 +113,6 @@ pub trait Node: Send + Sync + 'static {
     async fn pods(&self) -> Result<serde_json::Value, NodeError>;
     /// `/metrics` in Prometheus text format.
     async fn metrics(&self) -> String;
+    /// What the node's proxy has done for each port of each service, for people.
+    async fn services(&self) -> serde_json::Value;
 }

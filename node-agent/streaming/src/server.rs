@@ -38,6 +38,7 @@ async fn answer(request: Request<Incoming>, node: Arc<dyn Node>) -> Result<Respo
     match segments[..] {
         ["healthz"] if is_read => Ok(text("ok".into())),
         ["metrics"] if is_read => Ok(text(node.metrics().await)),
+        ["services"] if is_read => Ok(json_response(StatusCode::OK, &node.services().await)),
         ["pods"] if is_read => Ok(json_response(StatusCode::OK, &node.pods().await?)),
         ["containerLogs", ns, pod, container] if is_read => {
             logs::answer(ns, pod, container, &query, node).await

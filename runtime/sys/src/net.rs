@@ -1,4 +1,5 @@
-//! Devices and sockets of the network that carry packets with their offload header (`struct virtio_net_hdr`, 10 bytes).
+//! Devices and sockets of the network that carry packets with their offload header (`struct virtio_net_hdr`, 10 bytes); what
+//! sockets tell by ioctl(2).
 
 use std::{
     fs::OpenOptions,
@@ -12,6 +13,9 @@ use std::{
 /// `TUNSETOFFLOAD` with `TUN_F_CSUM | TUN_F_TSO4` (linux/if_tun.h).
 const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
 const OFFLOAD_CHECKSUM_AND_TCP4: libc::c_ulong = 0x01 | 0x02;
+
+/// linux/sockios.h.
+const SIOCATMARK: libc::c_ulong = 0x8905;
 
 /// `PACKET_VNET_HDR` and `PACKET_IGNORE_OUTGOING` (linux/if_packet.h).
 const PACKET_VNET_HDR: libc::c_int = 15;
@@ -41,6 +45,17 @@ pub fn open_tun(name: &str) -> io::Result<OwnedFd> {
     // SAFETY: as above; the argument is an integer.
     check(unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD, OFFLOAD_CHECKSUM_AND_TCP4) })?;
     Ok(file.into())
+}
+
+/// Whether all that comes before a TCP socket's urgent byte has been read. Source: tcp(7), `SIOCATMARK`.
+///
+/// # Errors
+/// As ioctl(2): for what is no TCP socket.
+pub fn is_at_urgent_mark(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut at_mark: libc::c_int = 0;
+    // SAFETY: the descriptor is open, and the kernel writes an int, which lives through the call.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), SIOCATMARK, &raw mut at_mark) })?;
+    Ok(at_mark != 0)
 }
 
 /// A packet socket on one interface of the calling thread's network namespace: IPv4 frames that arrive there, each behind an

@@ -12,5 +12,6 @@ mod many;
 mod network;
 mod probes;
 mod security;
+mod services;
 mod sidecars;
 mod storage;
