@@ -25,6 +25,7 @@ pub fn run(paths: &Paths, args: &AgentArgs) -> Result<i32> {
     fixed.agree(args)?;
     let mut config = cluster::agent_config(paths, &args.node, &fixed)?;
     config.key = joined.key;
+    crate::process::register(&paths.run, "agent")?;
     crate::server::start_logging();
     Ok(skiff_node_agent::main(config))
 }

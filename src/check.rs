@@ -5,7 +5,7 @@ use std::{net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::C
 use anyhow::{Result, bail};
 use nix::unistd::{User, getuid};
 
-use crate::{cli::CheckArgs, paths::Paths};
+use crate::{cli::CheckArgs, paths::Paths, scope};
 
 /// How a finding matters.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -219,27 +219,28 @@ fn cgroups() -> Finding {
     if getuid().is_root() {
         return Finding::ok(what, "version 2");
     }
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = own
-        .lines()
-        .find_map(|l| l.strip_prefix("0::"))
-        .unwrap_or("/")
-        .trim_start_matches('/')
-        .to_owned();
-    let user = getuid();
-    let delegated = Path::new("/sys/fs/cgroup").join(
-        own.split(&format!("user@{user}.service"))
-            .next()
-            .unwrap_or_default(),
-    );
-    let delegated = delegated.join(format!("user@{user}.service/cgroup.controllers"));
-    let have = std::fs::read_to_string(&delegated).unwrap_or_default();
+    let Some(manager) = scope::manager() else {
+        return Finding::less(
+            what,
+            "version 2, but no systemd of yours runs that could delegate a part of it to you: pods run without limits",
+            format!("loginctl enable-linger {}", login()),
+        );
+    };
+    let have = std::fs::read_to_string(manager.join("cgroup.controllers")).unwrap_or_default();
     let missing: Vec<_> = ["cpu", "memory", "pids"]
         .into_iter()
         .filter(|c| !have.split_whitespace().any(|h| h == *c))
         .collect();
     if missing.is_empty() {
-        return Finding::ok(what, "version 2, delegated to you");
+        let login = login();
+        if Path::new("/var/lib/systemd/linger").join(&login).exists() {
+            return Finding::ok(what, "version 2, delegated to you");
+        }
+        return Finding::less(
+            what,
+            "version 2, delegated to you while you are logged in: pods with limits end with your last session",
+            format!("loginctl enable-linger {login}"),
+        );
     }
     Finding::less(
         what,
@@ -250,6 +251,12 @@ fn cgroups() -> Finding {
         "mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
          >/etc/systemd/system/user@.service.d/delegate.conf && systemctl daemon-reload",
     )
+}
+
+/// Our login name.
+fn login() -> String {
+    let user = nix::unistd::User::from_uid(getuid()).ok().flatten();
+    user.map_or_else(|| getuid().to_string(), |user| user.name)
 }
 
 fn tun() -> Finding {

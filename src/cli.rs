@@ -38,13 +38,15 @@ pub enum Command {
     /// Look at this machine: what skiff needs, what is missing, and which commands would help
     Check(CheckArgs),
     /// Run the control plane in the foreground: API server, store, scheduler, controllers
-    Server(ServerArgs),
+    Server(ServerCommand),
     /// Run the node agent in the foreground
     Agent(AgentArgs),
     /// Print the administrator's kubeconfig
     Kubeconfig(KubeconfigArgs),
-    /// Print the token that lets an agent join this server
-    Token,
+    /// Print the token that lets an agent, or a server, join this cluster
+    Token(TokenArgs),
+    /// Snapshots of everything the cluster knows: save, inspect, restore
+    Snapshot(SnapshotArgs),
     /// Images of this node: import, pull, list, remove
     Image(ImageArgs),
     /// The OCI runtime (the command line of runc)
@@ -103,6 +105,96 @@ pub struct CheckArgs {
 }
 
 #[derive(Args, Clone)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ServerCommand {
+    #[command(subcommand)]
+    pub action: Option<ServerAction>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Server to join as a further member, https://host:port (with --token); not needed again after the first start
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub join: Option<String>,
+    /// Token printed by `skiff token --server` on any member
+    #[arg(long, env = "SKIFF_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Go on without the others when most of them are lost for good: shows what this server has, asks, and makes it the
+    /// only member
+    #[arg(long, conflicts_with = "join")]
+    pub recover: bool,
+    /// With --recover: do not ask
+    #[arg(long, requires = "recover")]
+    pub yes: bool,
+}
+
+#[derive(Args, Clone)]
+pub struct SnapshotArgs {
+    #[command(subcommand)]
+    pub command: SnapshotCommand,
+}
+
+#[derive(Subcommand, Clone)]
+pub enum SnapshotCommand {
+    /// Save the objects of the cluster to a file: of the running server, else of the data directory
+    Save {
+        /// File to write
+        file: PathBuf,
+    },
+    /// Check a snapshot and show what is in it
+    Inspect {
+        /// File to read
+        file: PathBuf,
+    },
+    /// Make the store of a new cluster from a snapshot; the data directory must not have a store
+    Restore {
+        /// File to read
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand, Clone)]
+pub enum ServerAction {
+    /// List the members: who leads, who is there, how far behind
+    #[command(alias = "ls")]
+    List,
+    /// Take a member out of the group, dead or alive; its certificate is refused from then on
+    #[command(alias = "rm")]
+    Remove {
+        /// Its number in `skiff server list`
+        id: u64,
+    },
+    /// Refuse the certificate of a node from now on, whatever it runs; it can't join again with the same key
+    RevokeNode {
+        /// Its name
+        node: String,
+    },
+}
+
+#[derive(Args, Clone)]
+pub struct TokenArgs {
+    /// For a further server (`skiff server --join`), which gets the keys of the cluster
+    #[arg(long)]
+    pub server: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TlsVersion {
+    #[value(name = "1.2")]
+    V1_2,
+    #[value(name = "1.3")]
+    V1_3,
+}
+
+impl TlsVersion {
+    /// As it is given on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
+        }
+    }
+}
+
+#[derive(Args, Clone)]
 pub struct ServerArgs {
     /// Address of the API server
     #[arg(long, default_value = "0.0.0.0", value_name = "ADDRESS")]
@@ -116,15 +208,48 @@ pub struct ServerArgs {
     /// Further names and addresses for the server's certificate
     #[arg(long, value_name = "NAME")]
     pub tls_san: Vec<String>,
-    /// Addresses of pods; each node gets a /24 of it
-    #[arg(long, default_value = "10.244.0.0/16", value_name = "CIDR")]
-    pub cluster_cidr: Ipv4Net,
-    /// Addresses of services
-    #[arg(long, default_value = "10.96.0.0/16", value_name = "CIDR")]
-    pub service_cidr: Ipv4Net,
-    /// Domain of the cluster's DNS names
-    #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
-    pub cluster_domain: String,
+    /// Addresses of pods; each node gets a /24 of it [default: 10.244.0.0/16, or what the cluster has]
+    #[arg(long, value_name = "CIDR")]
+    pub cluster_cidr: Option<Ipv4Net>,
+    /// Addresses of services [default: 10.96.0.0/16, or what the cluster has]
+    #[arg(long, value_name = "CIDR")]
+    pub service_cidr: Option<Ipv4Net>,
+    /// Domain of the cluster's DNS names [default: cluster.local, or what the cluster has]
+    #[arg(long, value_name = "DOMAIN")]
+    pub cluster_domain: Option<String>,
+    /// Oldest TLS that clients may speak
+    #[arg(long, value_name = "VERSION", default_value = "1.3")]
+    pub tls_min_version: TlsVersion,
+    /// Policy (audit.k8s.io/v1) of the audit log
+    #[arg(long, value_name = "FILE", requires = "audit_log_path")]
+    pub audit_policy_file: Option<PathBuf>,
+    /// Audit log; -: standard output
+    #[arg(long, value_name = "FILE", requires = "audit_policy_file")]
+    pub audit_log_path: Option<PathBuf>,
+    /// Megabytes after which a new audit log is begun
+    #[arg(long, value_name = "MB", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub audit_log_maxsize: u64,
+    /// Old audit logs that stay; 0: all
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub audit_log_maxbackup: usize,
+    /// Days that old audit logs stay; 0: for ever
+    #[arg(long, value_name = "DAYS", default_value_t = 0)]
+    pub audit_log_maxage: u64,
+}
+
+impl ServerArgs {
+    /// The audit log, if there is to be one.
+    pub fn audit(&self) -> Option<skiff_control::audit::Config> {
+        Some(skiff_control::audit::Config {
+            policy: self.audit_policy_file.clone()?,
+            path: self.audit_log_path.clone()?,
+            rotation: skiff_control::audit::Rotation {
+                max_size: self.audit_log_maxsize,
+                max_backups: self.audit_log_maxbackup,
+                max_age: self.audit_log_maxage,
+            },
+        })
+    }
 }
 
 #[derive(Args, Clone, Default)]

@@ -31,10 +31,12 @@ const FILE: &str = "cluster.json";
 impl Fixed {
     /// Compares the settings with those of the first start, or records them at the first.
     pub fn check(args: &ServerArgs, data: &Path) -> Result<Self> {
+        let first = Self::read(data);
+        let known = first.clone().unwrap_or_default();
         let now = Self {
-            cluster_cidr: args.cluster_cidr.trunc(),
-            service_cidr: args.service_cidr.trunc(),
-            cluster_domain: args.cluster_domain.clone(),
+            cluster_cidr: args.cluster_cidr.map_or(known.cluster_cidr, |cidr| cidr.trunc()),
+            service_cidr: args.service_cidr.map_or(known.service_cidr, |cidr| cidr.trunc()),
+            cluster_domain: args.cluster_domain.clone().unwrap_or(known.cluster_domain),
         };
         ensure!(
             now.cluster_cidr.prefix_len() <= 24,
@@ -52,12 +54,7 @@ impl Fixed {
             now.cluster_cidr,
             now.service_cidr
         );
-        let path = data.join(FILE);
-        // A file cut short by a crash at the very first start is as good as none.
-        if let Some(first) = std::fs::read(&path)
-            .ok()
-            .and_then(|b| serde_json::from_slice::<Self>(&b).ok())
-        {
+        if let Some(first) = first {
             ensure!(
                 first == now,
                 "this cluster was started with --cluster-cidr {} --service-cidr {} --cluster-domain {}: give the same, \
@@ -71,26 +68,23 @@ impl Fixed {
         now.record(data)?;
         Ok(now)
     }
-}
 
-impl Fixed {
-    /// The settings of the first start, or those the server told when this node joined, or the defaults.
-    pub fn recorded(data: &Path) -> Self {
-        let recorded = std::fs::read(data.join(FILE))
-            .ok()
-            .and_then(|b| serde_json::from_slice(&b).ok());
-        recorded.unwrap_or_else(|| Self {
-            cluster_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16),
-            service_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16),
-            cluster_domain: "cluster.local".into(),
-        })
+    /// Writes the settings down, for later starts to be compared with.
+    pub fn record(&self, data: &Path) -> Result<()> {
+        let path = data.join(FILE);
+        skiff_control::pki::write_private(&path, &serde_json::to_string(self)?)?;
+        Ok(())
     }
 
-    /// Keeps the settings for later starts.
-    pub fn record(&self, data: &Path) -> Result<()> {
-        let text = serde_json::to_string(self)?;
-        skiff_control::pki::write_private(&data.join(FILE), &text)?;
-        Ok(())
+    /// The settings of the first start, or those the server told when this node joined, or the defaults.
+    pub fn recorded(data: &Path) -> Self {
+        Self::read(data).unwrap_or_default()
+    }
+
+    fn read(data: &Path) -> Option<Self> {
+        // A file cut short by a crash at the very first start is as good as none.
+        let bytes = std::fs::read(data.join(FILE)).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
     /// Compares with what an agent was started with: it can't have other settings than its server.
@@ -114,6 +108,23 @@ impl Fixed {
             self.cluster_domain
         );
         Ok(())
+    }
+
+    /// Spells the settings out in the arguments of a server.
+    pub fn spell_out(&self, args: &mut ServerArgs) {
+        args.cluster_cidr = Some(self.cluster_cidr);
+        args.service_cidr = Some(self.service_cidr);
+        args.cluster_domain = Some(self.cluster_domain.clone());
+    }
+}
+
+impl Default for Fixed {
+    fn default() -> Self {
+        Self {
+            cluster_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16),
+            service_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16),
+            cluster_domain: "cluster.local".into(),
+        }
     }
 }
 
@@ -140,15 +151,17 @@ pub fn default_address() -> IpAddr {
     address_towards(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))).unwrap_or(Ipv4Addr::LOCALHOST.into())
 }
 
+/// The name of this host.
+pub fn host_name() -> Result<String> {
+    let name = nix::unistd::gethostname().context("read the host name")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
 /// The node's name: as given, or the host's, as a DNS name.
 pub fn node_name(given: Option<&str>) -> Result<String> {
     let name = match given {
         Some(name) => name.to_owned(),
-        None => nix::unistd::gethostname()
-            .context("read the host name")?
-            .to_string_lossy()
-            .to_lowercase()
-            .replace('_', "-"),
+        None => host_name()?.to_lowercase().replace('_', "-"),
     };
     let valid = !name.is_empty()
         && name.len() <= 63

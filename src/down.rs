@@ -1,6 +1,6 @@
 //! `skiff down`: stops everything and leaves nothing behind.
 
-use std::time::Duration;
+use std::{io::ErrorKind, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -37,9 +37,36 @@ pub fn run(paths: &Paths, args: &DownArgs) -> Result<()> {
     Ok(())
 }
 
-fn remove(dir: &std::path::Path) -> Result<()> {
-    match std::fs::remove_dir_all(dir) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other.with_context(|| format!("remove {dir:?}")),
+fn remove(dir: &Path) -> Result<()> {
+    // A link stands for what it points to: a folder on another disk, perhaps.
+    let target = dir.read_link().and_then(|_| dir.canonicalize());
+    for dir in target.iter().map(AsRef::as_ref).chain([dir]) {
+        let removed = std::fs::remove_dir_all(dir);
+        // In a folder of somebody else's only the empty directory can stay.
+        let is_empty = || std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+        match removed {
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) if e.kind() == ErrorKind::PermissionDenied && is_empty() => {}
+            other => other.with_context(|| format!("remove {dir:?}"))?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_link_points_to_goes_with_it() {
+        let dir = std::env::temp_dir().join(format!("skiff-down-{}", std::process::id()));
+        let (target, link) = (dir.join("target"), dir.join("link"));
+        std::fs::create_dir_all(target.join("below")).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        remove(&link).unwrap();
+        assert!(!target.exists() && link.symlink_metadata().is_err());
+        remove(&link).unwrap();
+        remove(&dir).unwrap();
+        assert!(!dir.exists());
     }
 }

@@ -1,6 +1,9 @@
 //! Joining a cluster: the token pins its CA, the CA signs our key.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -18,18 +21,24 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use secrecy::ExposeSecret as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use skiff_control::pki::{self, Pki};
 
 use crate::{cluster::Fixed, paths::Paths, server};
 
-/// Prints the token of this server.
-pub fn print_token(paths: &Paths) -> Result<()> {
+/// Prints the token for nodes, or that for servers.
+pub fn print_token(paths: &Paths, server: bool) -> Result<()> {
     ensure!(
         paths.pki().join("ca.key").exists(),
         "no server has been started here yet (`skiff up` or `skiff server`)"
     );
-    crate::output::say!("{}", Pki::open(&paths.pki())?.join_token());
+    let pki = Pki::open(&paths.pki())?;
+    let token = if server {
+        pki.server_token()
+    } else {
+        pki.join_token()
+    };
+    crate::output::say!("{token}");
     Ok(())
 }
 
@@ -62,22 +71,9 @@ impl Joined {
 
 /// Asks the server behind `url` for a certificate for `node` and writes the agent's kubeconfig and what the agent must know
 /// of the cluster. A node that joins again keeps its key: another one would not get the name.
-pub fn join(
-    paths: &Paths,
-    url: &str,
-    token: &str,
-    node: &str,
-    node_ip: Option<std::net::IpAddr>,
-) -> Result<()> {
-    let pin = token
-        .strip_prefix('K')
-        .and_then(|t| t.split_once("::"))
-        .map(|(pin, _)| pin.to_owned())
-        .ok_or_else(|| anyhow!("this is not a join token: `skiff token` on the server prints it"))?;
-    let authority = url
-        .strip_prefix("https://")
-        .ok_or_else(|| anyhow!("{url:?} is not the URL of a server: https://host:port"))?
-        .trim_end_matches('/');
+pub fn join(paths: &Paths, url: &str, token: &str, node: &str, node_ip: Option<IpAddr>) -> Result<()> {
+    let pin = pin(token, 'K').context("`skiff token` on a server prints the token of nodes")?;
+    let authority = authority(url)?;
     let key = match Joined::load(paths).ok().flatten() {
         Some(known) => rcgen::KeyPair::from_pem(&known.key_pem)?,
         None => rcgen::KeyPair::generate()?,
@@ -85,9 +81,9 @@ pub fn join(
     let csr = rcgen::CertificateParams::default()
         .serialize_request(&key)?
         .pem()?;
-    let body = serde_json::json!({"token": token, "node": node, "csr": csr, "address": node_ip});
+    let body = |local: IpAddr| json!({"token": token, "node": node, "csr": csr, "address": node_ip.unwrap_or(local)});
     let (ca_pem, answer) = server::runtime()?
-        .block_on(request(authority, &pin, body))
+        .block_on(post(authority, pin, "/skiff/v1/join", body))
         .with_context(|| format!("join {url}"))?;
     let certificate_pem = answer["certificate"]
         .as_str()
@@ -110,8 +106,28 @@ pub fn join(
     Ok(())
 }
 
-/// `POST /skiff/v1/join`; returns the CA and the answer. An address that `body` lacks is that of the connection.
-async fn request(authority: &str, pin: &str, mut body: Value) -> Result<(String, Value)> {
+/// The hash of the CA's certificate in a token that begins with this letter.
+pub fn pin(token: &str, letter: char) -> Result<&str> {
+    let rest = token.strip_prefix(letter).and_then(|rest| rest.split_once("::"));
+    rest.map(|(pin, _)| pin)
+        .ok_or_else(|| anyhow!("this is not the right token"))
+}
+
+/// Host and port of a server's URL.
+pub fn authority(url: &str) -> Result<&str> {
+    url.strip_prefix("https://")
+        .map(|rest| rest.trim_end_matches('/'))
+        .ok_or_else(|| anyhow!("{url:?} is not the URL of a server: https://host:port"))
+}
+
+/// Posts JSON to a server whose CA is the pinned one; returns that CA's certificate and the answer. `body` is told the
+/// address of this machine on the way to that server.
+pub async fn post(
+    authority: &str,
+    pin: &str,
+    path: &str,
+    body: impl FnOnce(IpAddr) -> Value,
+) -> Result<(String, Value)> {
     let address: SocketAddr = tokio::net::lookup_host(authority)
         .await
         .with_context(|| format!("look up {authority}"))?
@@ -129,9 +145,7 @@ async fn request(authority: &str, pin: &str, mut body: Value) -> Result<(String,
     let tcp = tokio::net::TcpStream::connect(address)
         .await
         .with_context(|| format!("connect to {address}"))?;
-    if body["address"].is_null() {
-        body["address"] = serde_json::json!(tcp.local_addr()?.ip());
-    }
+    let body = body(tcp.local_addr()?.ip()).to_string();
     let name = ServerName::try_from("kubernetes").context("server name")?;
     let tls = tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
@@ -139,10 +153,10 @@ async fn request(authority: &str, pin: &str, mut body: Value) -> Result<(String,
         .context("TLS")?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await?;
     tokio::spawn(connection);
-    let request = Request::post("/skiff/v1/join")
+    let request = Request::post(path)
         .header("host", authority)
         .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body.to_string())))?;
+        .body(Full::new(Bytes::from(body)))?;
     let response = sender.send_request(request).await?;
     let status = response.status();
     let bytes = response.into_body().collect().await?.to_bytes();

@@ -8,13 +8,17 @@ mod down;
 mod image;
 mod join;
 mod kubeconfig;
+mod members;
 mod monitor;
 mod notify;
 mod output;
 mod paths;
 mod process;
+mod recover;
+mod scope;
 mod server;
 mod services;
+mod snapshot;
 mod status;
 mod up;
 
@@ -22,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, ServerAction};
 
 fn main() -> ExitCode {
     // The monitor blocks the signals it reads, and a blocked signal stays blocked in who it starts.
@@ -44,11 +48,17 @@ fn main() -> ExitCode {
         Command::Status => status::run(&paths),
         Command::Services(args) => services::run(&paths, &args),
         Command::Check(args) => return exit_code(check::run(&paths, &args)),
-        Command::Server(args) => server::run(&paths, &args),
+        Command::Server(command) => match command.action {
+            None => server::run(&paths, &command),
+            Some(ServerAction::List) => members::list(&paths),
+            Some(ServerAction::Remove { id }) => members::remove(&paths, id),
+            Some(ServerAction::RevokeNode { node }) => members::revoke_node(&paths, &node),
+        },
         // From here on single-threaded until the agent is in its namespaces.
         Command::Agent(args) => return agent::run(&paths, &args).map_or_else(|e| failed(&e), exit_code),
         Command::Kubeconfig(args) => kubeconfig::run(&paths, &args),
-        Command::Token => join::print_token(&paths),
+        Command::Token(args) => join::print_token(&paths, args.server),
+        Command::Snapshot(args) => snapshot::run(&paths, &args),
         Command::Image(args) => image::run(&paths, &args),
         Command::Oci { .. } => unreachable!("taken before parsing"),
         Command::Completion { shell } => {

@@ -22,7 +22,7 @@ use crate::{
     cli::{NodeArgs, ServerArgs, UpArgs},
     paths::Paths,
     process::{self, Process},
-    server,
+    scope, server,
 };
 
 /// How long a child may take to end before it is killed.
@@ -58,7 +58,7 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
     }
     signals.thread_block()?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-    let notify_path = paths.run.join("notify.sock");
+    let notify_path = process::notify_socket(&paths.run);
     let _ = std::fs::remove_file(&notify_path);
     let notify = UnixDatagram::bind(&notify_path).with_context(|| format!("listen on {notify_path:?}"))?;
     notify.set_nonblocking(true)?;
@@ -125,7 +125,13 @@ impl Child {
             .append(true)
             .open(&log_path)
             .with_context(|| format!("open {log_path:?}"))?;
-        let child = Command::new(process::own_program())
+        let program = process::own_program();
+        let mut command = if self.role == "agent" {
+            scope::command(&program)
+        } else {
+            Command::new(program)
+        };
+        let child = command
             .args([
                 "--data-dir".as_ref(),
                 paths.data.as_os_str(),
@@ -261,22 +267,45 @@ fn server_arguments(args: &ServerArgs) -> Vec<String> {
     let mut out = vec![
         format!("--listen={}", args.listen),
         format!("--port={}", args.port),
-        format!("--cluster-cidr={}", args.cluster_cidr),
-        format!("--service-cidr={}", args.service_cidr),
-        format!("--cluster-domain={}", args.cluster_domain),
+        format!("--tls-min-version={}", args.tls_min_version.name()),
     ];
+    out.extend(fixed_arguments(args));
+    if let (Some(policy), Some(log)) = (&args.audit_policy_file, &args.audit_log_path) {
+        // The monitor runs in another directory than whoever types the paths.
+        let absolute = |path: &PathBuf| match path.to_str() {
+            Some("-") => path.clone(),
+            _ => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        };
+        out.push(format!("--audit-policy-file={}", absolute(policy).display()));
+        out.push(format!("--audit-log-path={}", absolute(log).display()));
+    }
+    out.extend([
+        format!("--audit-log-maxsize={}", args.audit_log_maxsize),
+        format!("--audit-log-maxbackup={}", args.audit_log_maxbackup),
+        format!("--audit-log-maxage={}", args.audit_log_maxage),
+    ]);
     out.extend(args.advertise.map(|a| format!("--advertise={a}")));
     out.extend(args.tls_san.iter().map(|n| format!("--tls-san={n}")));
     out
 }
 
+/// What server and agent must have in common.
+fn fixed_arguments(server: &ServerArgs) -> Vec<String> {
+    let mut out = Vec::new();
+    out.extend(server.cluster_cidr.map(|cidr| format!("--cluster-cidr={cidr}")));
+    out.extend(server.service_cidr.map(|cidr| format!("--service-cidr={cidr}")));
+    out.extend(
+        server
+            .cluster_domain
+            .iter()
+            .map(|domain| format!("--cluster-domain={domain}")),
+    );
+    out
+}
+
 fn agent_arguments(node: &NodeArgs, server: &ServerArgs) -> Vec<String> {
-    let mut out = vec![
-        format!("--cluster-cidr={}", server.cluster_cidr),
-        format!("--service-cidr={}", server.service_cidr),
-        format!("--cluster-domain={}", server.cluster_domain),
-        format!("--max-pods={}", node.max_pods),
-    ];
+    let mut out = fixed_arguments(server);
+    out.push(format!("--max-pods={}", node.max_pods));
     out.extend(node.node_name.iter().map(|n| format!("--node-name={n}")));
     out.extend(node.node_ip.map(|a| format!("--node-ip={a}")));
     out.extend(

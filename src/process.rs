@@ -51,6 +51,13 @@ impl Process {
         Self::of(self.pid) == Some(self)
     }
 
+    /// Whether it has been killed but is not dead yet: on a busy machine that takes a while.
+    pub fn is_dying(self) -> bool {
+        let read =
+            |what: &str| std::fs::read_to_string(format!("/proc/{}/{what}", self.pid)).unwrap_or_default();
+        self.is_alive() && (has_pending_kill(&read("status")) || is_exiting(&read("stat")))
+    }
+
     /// A descriptor that becomes readable when it ends; `None` when it has ended.
     pub fn pidfd(self) -> Option<OwnedFd> {
         let pid = rustix::process::Pid::from_raw(self.pid)?;
@@ -85,7 +92,8 @@ impl Process {
 
     /// Remembers it in a file.
     pub fn save(self, path: &Path) -> Result<()> {
-        let temporary = path.with_extension("tmp");
+        // Two may write the same at once: a monitor, and the child it speaks of.
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         std::fs::write(&temporary, serde_json::to_vec(&self)?)
             .with_context(|| format!("write {temporary:?}"))?;
         std::fs::rename(&temporary, path).with_context(|| format!("write {path:?}"))
@@ -98,6 +106,25 @@ impl Process {
             .ok()
             .filter(|p| p.is_alive())
     }
+}
+
+/// Whether SIGKILL waits to be delivered. Source: proc_pid_status(5), `SigPnd` and `ShdPnd`.
+fn has_pending_kill(status: &str) -> bool {
+    let pending = status.lines().filter_map(|line| {
+        line.strip_prefix("SigPnd:")
+            .or_else(|| line.strip_prefix("ShdPnd:"))
+    });
+    pending
+        .filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .any(|mask| mask & (1 << (Signal::SIGKILL as u64 - 1)) != 0)
+}
+
+/// Whether the kernel takes the process apart: `PF_EXITING` in its flags. Source: proc_pid_stat(5), field 9.
+fn is_exiting(stat: &str) -> bool {
+    const PF_EXITING: u64 = 4;
+    let fields = stat.rsplit_once(')').map(|(_, rest)| rest);
+    let flags = fields.and_then(|rest| rest.split_whitespace().nth(6)?.parse::<u64>().ok());
+    flags.is_some_and(|flags| flags & PF_EXITING != 0)
 }
 
 /// Waits until a descriptor is readable; false when it is not in time.
@@ -129,9 +156,36 @@ pub fn file(run: &Path, role: &str) -> PathBuf {
     run.join(format!("{role}.json"))
 }
 
+/// Remembers ourselves, when a monitor of this run directory started us: it may have been killed before it could.
+pub fn register(run: &Path, role: &str) -> Result<()> {
+    let ours = std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| Path::new(&path) == notify_socket(run));
+    match Process::current().filter(|_| ours) {
+        Some(current) => current.save(&file(run, role)),
+        None => Ok(()),
+    }
+}
+
+/// Where a monitor hears from its children.
+pub fn notify_socket(run: &Path) -> PathBuf {
+    run.join("notify.sock")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_has_to_die_is_told_from_one_that_lives() {
+        let status =
+            |private: &str, shared: &str| format!("Name:\tx\nSigPnd:\t{private}\nShdPnd:\t{shared}\n");
+        let (none, kill, term) = ("0000000000000000", "0000000000000100", "0000000000004000");
+        assert!(has_pending_kill(&status(kill, none)));
+        assert!(has_pending_kill(&status(none, kill)));
+        assert!(!has_pending_kill(&status(term, none)));
+        assert!(is_exiting("7 (a) b) R 1 7 7 0 -1 4194564 1 0"));
+        assert!(!is_exiting("7 (a) b) R 1 7 7 0 -1 4194560 1 0"));
+        assert!(!Process::current().unwrap().is_dying());
+    }
 
     #[test]
     fn a_process_is_alive_until_it_ends_and_its_pid_alone_says_nothing() {

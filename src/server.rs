@@ -1,43 +1,79 @@
 //! `skiff server`: the control plane in the foreground.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _},
+    sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context, Result};
-use skiff_control::{member, pki::Pki};
+use anyhow::{Context, Result, bail};
+use skiff_control::{
+    member,
+    members::identity::Identity,
+    pki::{MinTls, Pki},
+};
 
 use crate::{
-    cli::ServerArgs,
+    cli::{ServerArgs, ServerCommand, TlsVersion},
     cluster::{self, Fixed},
-    notify,
+    members, notify,
     paths::Paths,
 };
 
-/// Serves until SIGTERM or SIGINT.
-pub fn run(paths: &Paths, args: &ServerArgs) -> Result<()> {
+/// Serves until SIGTERM or SIGINT. Joins first, if told to and not done yet.
+pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
     start_logging();
     paths.create()?;
-    let fixed = Fixed::check(args, &paths.data)?;
+    crate::process::register(&paths.run, "server")?;
+    let args = &command.server;
     let listener = listen(args)?;
     let address = listener.local_addr()?;
-    let pki = Pki::open(&paths.pki())?;
-    let advertise = args.advertise.unwrap_or_else(cluster::default_address);
+    let known = Identity::load(&paths.data)?;
+    let advertise = advertised(command, known.as_ref())?;
+    let advertise = SocketAddr::new(advertise, address.port());
+    let has_keys = paths.pki().join("ca.key").exists();
+    let identity = match (known, &command.join, &command.token) {
+        (Some(known), ..) if has_keys => known,
+        (None, Some(url), _) if has_keys => bail!(
+            "{:?} holds a cluster of its own: to make this server a member of the one at {url}, give another --data-dir, or \
+             remove that one",
+            paths.data
+        ),
+        (_, Some(url), Some(token)) => members::join(paths, args, url, token, advertise)?,
+        (Some(known), ..) if known.joined => bail!("joining was not finished: give --join and --token again"),
+        _ => Identity::first(),
+    };
+    identity.save(&paths.data)?;
+    if command.recover {
+        crate::recover::run(paths, identity.id, command.yes)?;
+    }
+    let fixed = Fixed::check(args, &paths.data)?;
+    let pki = Arc::new(Pki::open(&paths.pki())?);
     write_kubeconfigs(paths, &pki, address, None)?;
     let config = member::Config {
-        store_dir: paths.data.join("store"),
+        data_dir: paths.data.clone(),
         listener,
-        advertise: SocketAddr::new(advertise, address.port()),
+        advertise,
         names: args.tls_san.clone(),
+        min_tls: match args.tls_min_version {
+            TlsVersion::V1_2 => MinTls::V1_2,
+            TlsVersion::V1_3 => MinTls::V1_3,
+        },
         cluster_cidr: fixed.cluster_cidr,
         service_cidr: fixed.service_cidr,
         cluster_domain: fixed.cluster_domain,
+        audit: args.audit(),
+        identity,
+        host: cluster::host_name()?,
         pki,
     };
     runtime()?.block_on(async {
-        let member = member::start(config).await?;
-        tracing::info!(%address, %advertise, "serving");
+        let id = config.identity.id;
+        let member = tokio::select! {
+            member = member::start(config) => member?,
+            () = signalled() => return Ok(()),
+        };
+        tracing::info!(member = id, %address, %advertise, "serving");
         notify::ready().context("tell that we are ready")?;
         let ended = tokio::select! {
             () = signalled() => Ok(()),
@@ -51,6 +87,29 @@ pub fn run(paths: &Paths, args: &ServerArgs) -> Result<()> {
         }
         ended
     })
+}
+
+/// Where others reach this server: as given, else on the way to the members it knows.
+fn advertised(command: &ServerCommand, known: Option<&Identity>) -> Result<IpAddr> {
+    if let Some(address) = command.server.advertise {
+        return Ok(address);
+    }
+    if let Some(known) = known
+        && let Some(other) = known.members.iter().find(|member| member.id != known.id)
+    {
+        return Ok(cluster::address_towards(other.address.ip()).unwrap_or_else(cluster::default_address));
+    }
+    if let Some(url) = &command.join {
+        let authority = crate::join::authority(url)?;
+        let mut found = authority
+            .to_socket_addrs()
+            .with_context(|| format!("look up {authority}"))?;
+        let towards = found
+            .next()
+            .and_then(|server| cluster::address_towards(server.ip()));
+        return Ok(towards.unwrap_or_else(cluster::default_address));
+    }
+    Ok(cluster::default_address())
 }
 
 fn listen(args: &ServerArgs) -> Result<TcpListener> {

@@ -13,6 +13,7 @@ use kube::{
 };
 
 use crate::{
+    members,
     paths::Paths,
     process::{self, Process},
     server,
@@ -45,6 +46,10 @@ pub fn run(paths: &Paths) -> Result<()> {
             version.git_version,
             paths.admin_kubeconfig().display()
         );
+        let members = members::ask(&client).await?;
+        if members["members"].as_array().is_some_and(|all| all.len() > 1) {
+            members::print(&members);
+        }
         for node in Api::<Node>::all(client.clone())
             .list(&ListParams::default())
             .await?

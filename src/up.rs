@@ -27,13 +27,22 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
     check::essentials().context("this machine can't run skiff yet (`skiff check` explains)")?;
     // Whatever may refuse comes before anything is written: a refused first start must not fix the cluster's settings.
     let node = cluster::node_name(args.node.node_name.as_deref())?;
-    let running = |role| Process::load(&process::file(&paths.run, role));
+    // One that was killed a moment ago is as good as gone, but only when it is gone can another take its place.
+    let running = |role| {
+        Process::load(&process::file(&paths.run, role))
+            .filter(|process| !process.is_dying() || !process.wait(Duration::from_secs(30)))
+    };
     let has_server = running("server").is_some();
     if running("monitor").is_none() && !has_server {
         port_is_free(args)?;
     }
     paths.create()?;
-    cluster::Fixed::check(&args.server, &paths.data)?;
+    let fixed = cluster::Fixed::check(&args.server, &paths.data)?;
+    let args = &{
+        let mut args = args.clone();
+        fixed.spell_out(&mut args.server);
+        args
+    };
     let timeout = Duration::from_secs(args.timeout);
     match running("monitor") {
         Some(monitor) => crate::output::say!("skiff runs already (process {})", monitor.pid()),

@@ -1,76 +1,135 @@
-//! One member of the control plane: keys → store → API server → controllers while this member leads.
+//! One member of the control plane: keys → store, over the others → API server → membership → controllers while this
+//! member leads.
 
 use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result, anyhow};
 use ipnet::Ipv4Net;
 use skiff_api::{ClusterFacts, Server};
-use skiff_store::{Leadership, Store};
+use skiff_store::{FirstStart, Leadership, Store};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     controllers::{ControllerApi, stored_kinds},
     join::Signer,
-    pki::{self, Pki, Serving},
+    members::{Membership, identity::Identity},
+    peers::Peers,
+    pki::{self, MinTls, Pki, Serving, Tls},
 };
+
+/// How often a member that waits to be taken in says so.
+const WAITING: Duration = Duration::from_secs(10);
 
 /// What a member needs to know.
 pub struct Config {
-    /// Where the store is.
-    pub store_dir: PathBuf,
+    /// Where its state is: the store, and which member it is.
+    pub data_dir: PathBuf,
     /// The API server's socket, bound already: a taken port is found out before anything is written.
     pub listener: TcpListener,
     /// Where others reach it.
     pub advertise: SocketAddr,
     /// Further names and addresses of the server's certificate.
     pub names: Vec<String>,
+    /// The oldest TLS that clients may speak.
+    pub min_tls: MinTls,
     /// Addresses of pods.
     pub cluster_cidr: Ipv4Net,
     /// Addresses of services.
     pub service_cidr: Ipv4Net,
     /// DNS domain of the cluster.
     pub cluster_domain: String,
+    /// What is written down of requests.
+    pub audit: Option<skiff_api::audit::Config>,
+    /// Which member it is.
+    pub identity: Identity,
+    /// Its host's name.
+    pub host: String,
     /// Keys.
-    pub pki: Pki,
+    pub pki: Arc<Pki>,
 }
 
 /// A member that serves.
 pub struct Member {
     server: Server,
     store: Store,
+    peers: Arc<Peers>,
+    membership: Arc<Membership>,
     stop: CancellationToken,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
 }
 
-/// Opens the store and serves. Returns once requests are answered.
+/// Opens the store and serves. Returns once requests are answered, and on a member that joins, once it votes.
 ///
 /// # Errors
 /// Names what could not be opened or made; nothing is left running.
 pub async fn start(config: Config) -> Result<Member> {
     let Config {
-        store_dir,
+        data_dir,
         listener,
         advertise,
         names,
+        min_tls,
         cluster_cidr,
         service_cidr,
         cluster_domain,
+        audit,
+        identity,
+        host,
         pki,
     } = config;
-    let pki = Arc::new(pki);
-    let store = Store::open(skiff_store::Config::new(&store_dir))
+    let now = SystemTime::now();
+    let id = identity.id;
+    let tls_to_members = Arc::new(Tls::start(&pki, id, now)?);
+    let peers = Peers::new(id, advertise, tls_to_members.clone());
+    peers.learn(&identity.members);
+    let store_config = skiff_store::Config {
+        member: id,
+        first_start: if identity.joined {
+            FirstStart::Join
+        } else {
+            FirstStart::Alone
+        },
+        ..skiff_store::Config::new(data_dir.join("store"))
+    };
+    let store = Store::open_with(store_config, peers.transport())
         .await
-        .with_context(|| format!("open {store_dir:?}"))?;
+        .with_context(|| format!("open the store in {data_dir:?}"))?;
+    peers.serve(store.clone());
+    let fixed = serde_json::json!({
+        "cluster_cidr": cluster_cidr, "service_cidr": service_cidr, "cluster_domain": cluster_domain,
+    });
+    let membership = Membership::new(store.clone(), peers.clone(), pki.clone(), fixed);
     let first_service = std::net::Ipv4Addr::from_bits(service_cidr.network().to_bits() + 1);
-    let names = pki::server_names(&[advertise.ip(), first_service.into()], &names, &cluster_domain);
-    let (serving, tls) = Serving::start(&pki, names)?;
-    let server = Server::start(skiff_api::Config {
+    let mut names = pki::server_names(&[advertise.ip(), first_service.into()], &names, &cluster_domain);
+    names.push(pki::member_name(id));
+    let (serving, tls) = Serving::start(&pki, names, min_tls, now)?;
+
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    // Before the server starts: on a member among others it needs them to find its leader.
+    let key = pki.member_key_hash()?;
+    let run = |task: futures::future::BoxFuture<'static, ()>| {
+        let stop = stop.clone();
+        async move {
+            stop.run_until_cancelled(task).await;
+        }
+    };
+    tasks.spawn(run(Box::pin(crate::snapshots::take(
+        store.clone(),
+        data_dir.join("snapshots"),
+    ))));
+    tasks.spawn(run(Box::pin(
+        membership.clone().follow(data_dir, identity.clone()),
+    )));
+    tasks.spawn(run(Box::pin(membership.clone().announce(host, key))));
+    tasks.spawn(run(Box::pin(membership.clone().lead())));
+    let starting = Server::start(skiff_api::Config {
         store: store.clone(),
         listen: vec![listener],
         tls,
@@ -88,13 +147,15 @@ pub async fn start(config: Config) -> Result<Member> {
                 cluster_domain,
             },
         ))),
-    })
-    .await
-    .context("start the API server")?;
-
-    let stop = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(renew(serving, pki.clone(), stop.clone()));
+        members: Some(membership.clone()),
+        audit,
+    });
+    let server = tokio::select! {
+        server = starting => server.context("start the API server")?,
+        why = peers.removed() => return Err(gone(&why)),
+    };
+    membership.publish_through(server.registry());
+    tasks.spawn(renew(serving, tls_to_members, pki.clone(), stop.clone()));
     let controllers = skiff_controllers::Config {
         root_ca_pem: pki.ca_pem().to_owned(),
         pod_cidr: cluster_cidr.to_string(),
@@ -102,44 +163,80 @@ pub async fn start(config: Config) -> Result<Member> {
         resources: stored_kinds(),
     };
     tasks.spawn(lead(store.clone(), server.registry(), controllers, stop.clone()));
-    Ok(Member {
+    let member = Member {
         server,
         store,
+        peers,
+        membership,
         stop,
         tasks: tasks.into(),
-    })
+    };
+    if identity.joined {
+        member.taken_in(id).await?;
+    }
+    Ok(member)
 }
 
 impl Member {
-    /// Resolves when the member can't go on: its store has closed itself.
-    pub async fn failed(&self) -> anyhow::Error {
-        let mut leadership = self.store.leadership();
-        while leadership.changed().await.is_ok() {}
-        anyhow!("the store closed itself: the log above says why")
+    /// Waits until this member votes.
+    async fn taken_in(&self, id: u64) -> Result<()> {
+        let mut members = self.store.members();
+        loop {
+            let votes = members.wait_for(|members| members.voters.contains(&id));
+            tokio::select! {
+                votes = votes => return votes.map(drop).context("the store closed itself"),
+                why = self.peers.removed() => return Err(gone(&why)),
+                () = tokio::time::sleep(WAITING) => {
+                    let leader = self.store.leadership().borrow().leader;
+                    tracing::warn!(?leader, "waiting to be taken in by the other members");
+                }
+            }
+        }
     }
 
-    /// Drains connections, stops controllers and store.
+    /// Resolves when the member can't go on: its store has closed itself, or the others have removed it.
+    pub async fn failed(&self) -> anyhow::Error {
+        let mut leadership = self.store.leadership();
+        let closed = async { while leadership.changed().await.is_ok() {} };
+        tokio::select! {
+            () = closed => anyhow!("the store closed itself: the log above says why"),
+            why = self.peers.removed() => gone(&why),
+        }
+    }
+
+    /// Hands over leadership, drains connections, stops controllers and store.
     pub async fn stop(&self) {
+        if !self.membership.hand_over().await && !self.peers.others().is_empty() {
+            tracing::warn!("no other member could take over leadership");
+        }
         self.stop.cancel();
         let mut tasks = self.tasks.lock().await;
         while tasks.join_next().await.is_some() {}
         self.server.shutdown().await;
+        self.peers.stop();
         if let Err(error) = self.store.close().await {
             tracing::error!(error = %error, "closing the store failed");
         }
     }
 }
 
-/// Renews the serving certificate until stopped.
-async fn renew(serving: Arc<Serving>, pki: Arc<Pki>, stop: CancellationToken) {
+/// What a member says that the others have removed.
+fn gone(why: &str) -> anyhow::Error {
+    anyhow!("{why}: this server has no cluster any more; remove its data directory to join again")
+}
+
+/// Renews this member's certificates until stopped.
+async fn renew(serving: Arc<Serving>, members: Arc<Tls>, pki: Arc<Pki>, stop: CancellationToken) {
     loop {
-        let pause = match serving.renew_if_due(&pki, SystemTime::now()) {
-            Ok(pause) => pause,
-            Err(error) => {
-                tracing::error!(error = %error, "renewing the server's certificate failed");
-                std::time::Duration::from_secs(600)
+        let now = SystemTime::now();
+        let both = [serving.renew_if_due(&pki, now), members.renew_if_due(&pki, now)];
+        let mut pause = Duration::from_secs(600);
+        for renewed in both {
+            match renewed {
+                Ok(next) => pause = pause.min(next),
+                Err(error) => tracing::error!(error = %error, "renewing a certificate of this server failed"),
             }
-        };
+        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return,

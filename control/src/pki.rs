@@ -1,10 +1,14 @@
 //! The cluster's own certificate authority: a CA, a server certificate that renews itself in process, client
 //! certificates for the admin and for nodes, and the key of service-account tokens.
 //!
-//! Files in `<data dir>/pki`, all 0600 and written by rename: `ca.key`, `ca.crt`, `service-account.key`,
-//! `join-token`. Leaf certificates are not kept: they are made anew at every start.
+//! Files in `<data dir>/pki`, all 0600 and written by rename: `ca.key`, `ca.crt`, `service-account.key`, `join-token`,
+//! `server-token`, the same on all members; and `member.key`, by which a member is known to the others. Leaf
+//! certificates are not kept: they are made anew at every start.
 
 mod files;
+mod keys;
+mod member;
+mod renewable;
 mod serving;
 
 use std::{
@@ -20,15 +24,18 @@ use rcgen::{
 use sha2::{Digest, Sha256};
 
 pub use files::write_private;
-pub use serving::Serving;
+pub use keys::{Keys, prepare_member_key};
+pub use member::{Tls, member_name, member_of};
+pub use serving::{MinTls, Serving};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Longer than any machine lives; rotation of the CA is a deliberate act.
 const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-/// Kubernetes' own default for client certificates.
-const CLIENT_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
-/// Server certificates live short and are renewed at two thirds of their life.
-const SERVER_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Certificates of users and nodes: longer than any holiday of a machine, since a node whose certificate has expired
+/// must join again.
+const CLIENT_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Certificates of members, towards clients and each other; made anew at every start and renewed in their last third.
+const SERVER_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Clocks of other machines may be behind ours.
 const BACKDATE: Duration = DAY;
 
@@ -89,6 +96,8 @@ pub struct Pki {
     issuer: Issuer<'static, KeyPair>,
     service_account_key_pem: String,
     join_token: String,
+    server_token: String,
+    member_key_pem: String,
 }
 
 impl Pki {
@@ -112,15 +121,18 @@ impl Pki {
         let service_account_key_pem = files::read_or_make(&dir.join("service-account.key"), || {
             new_key_pem("service-account")
         })?;
-        let join_token = files::read_or_make(&dir.join("join-token"), || {
-            Ok(hex::encode(rand::random::<[u8; 16]>()))
-        })?;
+        let token =
+            |name| files::read_or_make(&dir.join(name), || Ok(hex::encode(rand::random::<[u8; 16]>())));
+        let (join_token, server_token) = (token("join-token")?, token("server-token")?);
+        let member_key_pem = files::read_or_make(&dir.join(keys::MEMBER_KEY), || new_key_pem("member"))?;
         Ok(Self {
             dir: dir.into(),
             ca_pem,
             issuer,
             service_account_key_pem,
             join_token,
+            server_token,
+            member_key_pem,
         })
     }
 
@@ -145,10 +157,19 @@ impl Pki {
         format!("K{}::{}", ca_pin(&self.ca_pem), self.join_token.trim())
     }
 
+    /// What a server must know to join as a member; not the nodes' token, since members get the keys of the cluster.
+    pub fn server_token(&self) -> String {
+        format!("S{}::{}", ca_pin(&self.ca_pem), self.server_token.trim())
+    }
+
     /// Whether `token` (as made by [`Pki::join_token`]) is ours.
     pub fn accepts(&self, token: &str) -> bool {
-        // Hashing both sides takes the timing of the comparison away from whoever guesses.
-        Sha256::digest(token.as_bytes()) == Sha256::digest(self.join_token().as_bytes())
+        is_same(token, &self.join_token())
+    }
+
+    /// Whether `token` (as made by [`Pki::server_token`]) is ours.
+    pub fn accepts_server(&self, token: &str) -> bool {
+        is_same(token, &self.server_token())
     }
 
     /// A client certificate for `common_name` in `organizations`, with a new key.
@@ -161,7 +182,7 @@ impl Pki {
             source,
         };
         let key = KeyPair::generate().map_err(failed)?;
-        let params = client_params(common_name, organizations);
+        let params = client_params(common_name, organizations, CLIENT_LIFETIME, SystemTime::now());
         let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
         Ok(Identity {
             certificate_pem: certificate.pem(),
@@ -184,7 +205,8 @@ impl Pki {
     pub fn sign_node(&self, node: &str, csr_pem: &str) -> Result<String, PkiError> {
         let mut request = CertificateSigningRequestParams::from_pem(csr_pem)
             .map_err(|e| PkiError::Request(e.to_string()))?;
-        request.params = client_params(&format!("system:node:{node}"), &["system:nodes"]);
+        let name = format!("system:node:{node}");
+        request.params = client_params(&name, &["system:nodes"], CLIENT_LIFETIME, SystemTime::now());
         let certificate = request
             .signed_by(&self.issuer)
             .map_err(|source| PkiError::Certificate {
@@ -194,7 +216,7 @@ impl Pki {
         Ok(certificate.pem())
     }
 
-    fn issue_server(&self, names: &[String], lifetime: Duration) -> Result<Identity, PkiError> {
+    fn issue_server(&self, names: &[String], now: SystemTime) -> Result<Identity, PkiError> {
         let failed = |source| PkiError::Certificate {
             subject: "kube-apiserver".into(),
             source,
@@ -205,7 +227,7 @@ impl Pki {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        validity(&mut params, lifetime);
+        validity(&mut params, SERVER_LIFETIME, now);
         let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
         Ok(Identity {
             certificate_pem: certificate.pem(),
@@ -234,6 +256,11 @@ pub fn kubeconfig(ca_pem: &str, server: &str, user: &str, identity: &Identity) -
     )
 }
 
+/// Hashing both sides takes the timing of the comparison away from whoever guesses.
+fn is_same(token: &str, ours: &str) -> bool {
+    Sha256::digest(token.as_bytes()) == Sha256::digest(ours.as_bytes())
+}
+
 /// Hex SHA-256 of a certificate (DER): what a join token pins.
 pub fn der_pin(der: &[u8]) -> String {
     hex::encode(Sha256::digest(der))
@@ -244,9 +271,9 @@ pub fn ca_pin(ca_pem: &str) -> String {
     der_pin(&pem::parse(ca_pem).map(|p| p.into_contents()).unwrap_or_default())
 }
 
-/// What names a public key: hex SHA-256 of it.
+/// What names a public key: hex SHA-256 of it, as [`skiff_auth::authn::key_hash`] says it of a certificate.
 pub fn key_name(key: &impl rcgen::PublicKeyData) -> String {
-    der_pin(key.der_bytes())
+    der_pin(&key.subject_public_key_info())
 }
 
 /// [`key_name`] of the key of a certificate signing request.
@@ -297,7 +324,7 @@ fn make_ca(key: &KeyPair) -> Result<String, PkiError> {
         KeyUsagePurpose::CrlSign,
         KeyUsagePurpose::DigitalSignature,
     ];
-    validity(&mut params, CA_LIFETIME);
+    validity(&mut params, CA_LIFETIME, SystemTime::now());
     let failed = |source| PkiError::Certificate {
         subject: "skiff-ca".into(),
         source,
@@ -305,13 +332,18 @@ fn make_ca(key: &KeyPair) -> Result<String, PkiError> {
     Ok(params.self_signed(key).map_err(failed)?.pem())
 }
 
-fn client_params(common_name: &str, organizations: &[&str]) -> CertificateParams {
+fn client_params(
+    common_name: &str,
+    organizations: &[&str],
+    lifetime: Duration,
+    now: SystemTime,
+) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = name(common_name, organizations);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;
-    validity(&mut params, CLIENT_LIFETIME);
+    validity(&mut params, lifetime, now);
     params
 }
 
@@ -324,8 +356,7 @@ fn name(common_name: &str, organizations: &[&str]) -> DistinguishedName {
     name
 }
 
-fn validity(params: &mut CertificateParams, lifetime: Duration) {
-    let now = SystemTime::now();
+fn validity(params: &mut CertificateParams, lifetime: Duration, now: SystemTime) {
     params.not_before = (now - BACKDATE).into();
     params.not_after = (now + lifetime).into();
 }

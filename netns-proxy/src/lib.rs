@@ -92,6 +92,11 @@ pub trait Dialer: Send + Sync + 'static {
     fn remote(&self, _backend: IpAddr) -> Option<Arc<dyn remote::Opener>> {
         None
     }
+
+    /// Whether `client` may speak to `backend` at all. A connection that may not be is reset, a datagram dropped.
+    fn allows(&self, _protocol: Protocol, _client: SocketAddr, _backend: SocketAddr) -> bool {
+        true
+    }
 }
 
 /// How to run the proxy.

@@ -5,6 +5,7 @@ use std::{
     fs, io,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -25,8 +26,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    Config, cgroup, container::Places, enter::Entered, env::field::Facts, events::Recorder, node,
-    pod::manager::Manager, services, stream, volume::etc,
+    Config, cgroup,
+    container::Places,
+    enter::Entered,
+    env::field::Facts,
+    events::Recorder,
+    node, peers,
+    pod::manager::Manager,
+    policy,
+    relay::Ways,
+    servers::{Renewing, Servers},
+    services, stream,
+    volume::etc,
 };
 
 /// What the parts of the agent share.
@@ -39,8 +50,10 @@ pub(crate) struct Agent {
     pub events: Recorder,
     pub services: services::Table,
     pub cgroups: cgroup::Support,
-    /// Address of this node.
-    pub host_ip: IpAddr,
+    /// Address of this node now.
+    host_ip: Mutex<IpAddr>,
+    /// The API server that this node joined.
+    server: http::Uri,
     /// What the machine has.
     pub capacity: node::Capacity,
     /// Service-account tokens of pods with the time of their renewal.
@@ -76,6 +89,30 @@ impl Agent {
         self.proxy.get()
     }
 
+    /// Address of this node now.
+    pub fn host_ip(&self) -> IpAddr {
+        *self.host_ip.lock()
+    }
+
+    /// Looks whether the host's address has changed; true if so. One that was given stays.
+    pub fn look_at_address(&self) -> bool {
+        if self.config.node_ip.is_some() {
+            return false;
+        }
+        // No way to the server at all just now: that is no other address.
+        let Ok(now) = route_to(&self.server) else {
+            return false;
+        };
+        std::mem::replace(&mut *self.host_ip.lock(), now) != now
+    }
+
+    /// Address of the API server, if its name can be resolved.
+    pub async fn server_address(&self) -> Option<IpAddr> {
+        let (host, port) = host_and_port(&self.server);
+        let mut found = tokio::net::lookup_host((host, port)).await.ok()?;
+        found.next().map(|address| address.ip())
+    }
+
     /// Host name of a pod.
     pub fn hostname(&self, pod: &Pod) -> String {
         etc::hostname(pod, &self.config.node_name)
@@ -85,7 +122,7 @@ impl Agent {
     pub fn facts(&self, pod_ip: Option<IpAddr>) -> Facts {
         Facts {
             node_name: self.config.node_name.clone(),
-            host_ip: self.host_ip,
+            host_ip: self.host_ip(),
             pod_ip,
             cpu_milli: self.capacity.cpu_milli,
             memory: self.capacity.memory,
@@ -116,11 +153,9 @@ pub(crate) async fn run(
     crate::descriptors::raise();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let kubeconfig = kube::config::Kubeconfig::read_from(&config.kubeconfig)
-        .with_context(|| format!("read kubeconfig {:?}", config.kubeconfig))?;
-    let api = kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
-        .await
-        .with_context(|| format!("kubeconfig {:?}", config.kubeconfig))?;
+    let stop = CancellationToken::new();
+    let (identity, mut api) = Renewing::open(config.kubeconfig.clone()).await?;
+    let server = api.cluster_url.clone();
     let host_ip = match config.node_ip {
         Some(ip) => ip,
         None => route_to(&api.cluster_url)?,
@@ -131,7 +166,19 @@ pub(crate) async fn run(
     )]
     let spawner_end = AsyncFd::with_interest(spawner.pidfd().try_clone_to_owned()?, Interest::READABLE)
         .context("watch the spawner")?;
-    let client = Client::try_from(api.clone()).context("make the API client")?;
+    let (servers, forwarder) = Servers::start(
+        authority(&api.cluster_url)?,
+        config.kubeconfig.with_file_name("servers"),
+        identity.tls(),
+        stop.clone(),
+    )
+    .await
+    .context("listen for connections to the API servers")?;
+    api.cluster_url = format!("https://{forwarder}")
+        .parse()
+        .context("our own address")?;
+    let client = identity.client(&api)?;
+    tokio::spawn(servers.follow(client.clone(), stop.clone()));
     let images = ImageStore::open(crate::image_config(&config, entered)).context("open the image store")?;
     // The first look compiles the grammar of references, which the first pod need not wait for.
     let warm = images.clone();
@@ -149,20 +196,22 @@ pub(crate) async fn run(
         spawner,
         images,
         cgroups,
-        host_ip,
+        host_ip: Mutex::new(host_ip),
+        server,
         config,
     });
     info!(node = agent.config.node_name, ip = %host_ip, rootless = entered.rootless, "node agent starts");
 
-    let stop = CancellationToken::new();
     let manager = Manager::start(Arc::clone(&agent));
     let (proxy, proxy_up) = watch::channel(None);
     services::start(Arc::clone(&agent), proxy_up);
     let (state, node_state) = watch::channel(node::State::default());
     node::start(Arc::clone(&agent), node_state, stop.clone());
     let network = tokio::spawn(bring_up(Arc::clone(&agent), state, proxy));
+    let tls = identity.tls();
+    tokio::spawn(identity.run(api, stop.clone()));
     tokio::spawn(stream::tunnel(
-        api,
+        (forwarder, tls),
         Arc::new(stream::Streams::new(Arc::clone(&agent), manager.clone())),
         agent.config.node_name.clone(),
         stop.clone(),
@@ -186,9 +235,9 @@ async fn bring_up(
     state: watch::Sender<node::State>,
     proxy_up: watch::Sender<Option<services::Outputs>>,
 ) {
-    let mut pause = std::time::Duration::from_millis(200);
+    let mut pause = Duration::from_millis(200);
     loop {
-        match try_bring_up(&agent).await {
+        match try_bring_up(&agent, &state).await {
             Ok(outputs) => {
                 let _ = proxy_up.send(Some(outputs));
                 state.send_modify(|state| {
@@ -202,13 +251,16 @@ async fn bring_up(
                 warn!(error = message, "bring up the pod network");
                 state.send_modify(|state| state.network = Err(message));
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(std::time::Duration::from_secs(30));
+                pause = (pause * 2).min(Duration::from_secs(30));
             }
         }
     }
 }
 
-async fn try_bring_up(agent: &Arc<Agent>) -> anyhow::Result<services::Outputs> {
+async fn try_bring_up(
+    agent: &Arc<Agent>,
+    state: &watch::Sender<node::State>,
+) -> anyhow::Result<services::Outputs> {
     let pod_cidr = node::pod_cidr(agent).await?;
     let network = match agent.network_now() {
         Some(network) => network,
@@ -235,13 +287,16 @@ async fn try_bring_up(agent: &Arc<Agent>) -> anyhow::Result<services::Outputs> {
             network
         }
     };
+    let kubeconfig = kube::config::Kubeconfig::read_from(&agent.config.kubeconfig)
+        .with_context(|| format!("read kubeconfig {:?}", agent.config.kubeconfig))?;
+    let ways = Arc::new(Ways::new(Arc::clone(&network), &kubeconfig).context("ways to other nodes")?);
     let proxy = match agent.proxy() {
         Some(proxy) => proxy,
         None => {
             let proxy = Proxy::start(skiff_netns_proxy::Config {
                 node: network.node(),
                 host: network.host(),
-                dialer: Arc::clone(&network) as Arc<dyn skiff_netns_proxy::Dialer>,
+                dialer: Arc::clone(&ways) as Arc<dyn skiff_netns_proxy::Dialer>,
             })
             .context("start the proxy of services")?;
             agent.proxy.get_or_init(|| Arc::new(proxy))
@@ -257,18 +312,25 @@ async fn try_bring_up(agent: &Arc<Agent>) -> anyhow::Result<services::Outputs> {
     })
     .await
     .with_context(|| format!("cluster DNS on {listen}"))?;
-    agent.network.send_replace(Some(network));
+    agent.network.send_replace(Some(Arc::clone(&network)));
+    tokio::spawn(policy::follow(Arc::clone(agent), Arc::clone(&network)));
+    tokio::spawn(peers::follow(Arc::clone(agent), network, ways, state.clone()));
     Ok(services::Outputs {
         proxy: Arc::clone(proxy),
         dns: Arc::new(dns),
     })
 }
 
+/// `host:port` of a URL.
+fn authority(url: &http::Uri) -> anyhow::Result<String> {
+    let host = url.host().context("the API server's address has no host")?;
+    Ok(format!("{host}:{}", url.port_u16().unwrap_or(443)))
+}
+
 /// Our address on the route to the API server. For a server on this machine that is a loopback address, which means
 /// nothing to pods: then the address of the default route, if there is one.
 fn route_to(url: &http::Uri) -> anyhow::Result<IpAddr> {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let port = url.port_u16().unwrap_or(443);
+    let (host, port) = host_and_port(url);
     let server = (host, port)
         .to_socket_addrs()
         .with_context(|| format!("resolve {host}"))?
@@ -284,6 +346,11 @@ fn route_to(url: &http::Uri) -> anyhow::Result<IpAddr> {
         .ok()
         .filter(|ip| !ip.is_unspecified())
         .unwrap_or(own))
+}
+
+fn host_and_port(url: &http::Uri) -> (&str, u16) {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    (host, url.port_u16().unwrap_or(443))
 }
 
 fn source_address(to: SocketAddr) -> io::Result<IpAddr> {

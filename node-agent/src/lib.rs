@@ -9,6 +9,8 @@
 //!                       image, volume, container, probe ◄─────┤
 //!                       runtime supervisor, pod network ◄─────┘──► pod::publish: status patches, final delete
 //! API server ──watch services, slices──► services ──► netns-proxy (listeners, DNS)
+//! API server ──watch nodes──► peers ──► pod network (tunnel), relay (streams between agents)
+//! API server ──watch policies, pods, namespaces──► policy ──► pod network (rules)
 //! API server ◄──tunnel── stream (logs, exec, attach, port-forward)
 //! ```
 
@@ -21,9 +23,13 @@ mod enter;
 mod env;
 mod events;
 mod node;
+mod peers;
 mod pod;
+mod policy;
 mod probe;
 mod quantity;
+mod relay;
+mod servers;
 mod services;
 mod stream;
 mod volume;
@@ -87,6 +93,7 @@ fn start(config: Config) -> anyhow::Result<()> {
     for dir in [&config.data_dir, &config.run_dir] {
         std::fs::create_dir_all(dir).with_context(|| format!("create {dir:?}"))?;
     }
+    let _alone = alone(&config.run_dir)?;
     let entered = enter::enter(&config.run_dir)?;
     // May move this process within its cgroup, so before the spawner is forked.
     let cgroups = cgroup::Support::find();
@@ -104,6 +111,20 @@ fn start(config: Config) -> anyhow::Result<()> {
     let result = runtime.block_on(agent::run(config, entered, cgroups, spawner));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result
+}
+
+/// Waits until no other agent works in this directory: two would fight over the pods. The lock goes with the last process
+/// that holds the file, which is the spawner's if that outlives its agent.
+fn alone(run_dir: &std::path::Path) -> anyhow::Result<std::fs::File> {
+    use anyhow::Context as _;
+
+    let path = run_dir.join("lock");
+    let lock = std::fs::File::create(&path).with_context(|| format!("create {path:?}"))?;
+    if lock.try_lock().is_err() {
+        tracing::info!("waiting for the end of another agent of this node");
+        lock.lock().with_context(|| format!("lock {path:?}"))?;
+    }
+    Ok(lock)
 }
 
 /// Stops all pods of a node whose agent is not running and removes every mount, process, cgroup and namespace they

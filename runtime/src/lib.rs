@@ -17,6 +17,7 @@ mod cgroup;
 pub mod cli;
 mod container;
 mod error;
+mod lsm;
 mod rootfs;
 mod seccomp;
 pub mod spawner;
@@ -28,4 +29,4 @@ pub use cgroup::{Available, Version, cgroups_available};
 pub use seccomp::{default_seccomp, default_seccomp_for};
 
 /// Version of the runtime-spec this runtime follows.
-pub const OCI_VERSION: &str = "1.2.0";
+pub const OCI_VERSION: &str = "1.3.0";

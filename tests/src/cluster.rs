@@ -37,6 +37,8 @@ use crate::{
 /// something of it is left.
 pub struct Cluster {
     user: User,
+    /// See [`Self::without_id_range`].
+    id_range: bool,
     /// `state/{data,run}` for skiff, which must be empty in the end, and `home` for kubectl.
     dir: TempDir,
     /// The host's, or one of its own on a [`Lan`](crate::Lan).
@@ -47,7 +49,6 @@ pub struct Cluster {
     runtime: Option<Runtime>,
     client: OnceLock<Client>,
     registry: OnceLock<Arc<Registry>>,
-    names: Mutex<BTreeSet<String>>,
     pods: Arc<Mutex<BTreeSet<String>>>,
     namespaces: AtomicU32,
 }
@@ -123,6 +124,7 @@ impl Cluster {
         let runtime = runtime.build()?;
         Ok(Self {
             user,
+            id_range: true,
             program: Program::find(user)?,
             dir,
             netns,
@@ -131,27 +133,30 @@ impl Cluster {
             runtime: Some(runtime),
             client: OnceLock::new(),
             registry: OnceLock::new(),
-            names: Mutex::default(),
             pods: Arc::default(),
             namespaces: AtomicU32::new(0),
         })
     }
 
+    /// Hides `/etc/subuid` and `/etc/subgid` from skiff, as on a machine whose administrator gave this user no range.
+    ///
+    /// # Errors
+    /// [`Unmet`](crate::Unmet) unless root runs the tests.
+    pub fn without_id_range(mut self) -> Result<Self> {
+        crate::need_root()?;
+        need("unshare")?;
+        self.id_range = false;
+        Ok(self)
+    }
+
     /// `skiff up` with further options; also to start it again.
     pub fn up(&self, options: impl Words) -> Output {
-        // One at a time, so that what appears meanwhile belongs to this one.
-        static STARTING: Mutex<()> = Mutex::new(());
-        let _guard = locked(&STARTING);
-        let before = leftovers::names();
         let mut words = vec!["up".to_owned(), "--port".into(), self.port.to_string()];
         words.extend(options.words());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let output = self.skiff(words.as_slice());
-        // Nothing an ordinary user starts can make any.
-        if self.user == User::Root {
-            locked(&self.names).extend(leftovers::names().difference(&before).cloned());
-        }
-        if output.code == 0 {
+        // On a network of its own the others' pods are seen, too, which are still there when this one ends.
+        if output.code == 0 && self.netns.is_none() {
             self.note_pods();
         }
         output
@@ -172,7 +177,18 @@ impl Cluster {
 
     /// [`Self::skiff`] as a command that is not started yet.
     pub fn skiff_command(&self, words: impl Words) -> Result<Command> {
-        let mut command = self.in_its_network(self.user.command(self.program.path())?);
+        let mut command = self.user.command(self.program.path())?;
+        if !self.id_range {
+            let hidden = "for file in /etc/subuid /etc/subgid; do mount --bind /dev/null $file || exit 1; done; exec \"$@\"";
+            let mut outer = Command::new(need("unshare")?);
+            outer
+                .args(["--mount", "sh", "-c", hidden, "sh"])
+                .arg(command.get_program())
+                .args(command.get_args())
+                .current_dir("/");
+            command = outer;
+        }
+        let mut command = self.in_its_network(command);
         command
             .args(words.words())
             .env("SKIFF_DATA_DIR", self.data_dir())
@@ -356,7 +372,6 @@ impl Cluster {
             pods.extend(entries.map(|entry| entry.file_name().to_string_lossy().into_owned()));
         }
         Traces {
-            names: locked(&self.names).clone(),
             pods,
             processes: self.processes(),
         }
@@ -368,7 +383,7 @@ impl Cluster {
         let down = self.skiff("down --purge");
         let mut left = traces.left(self.dir.path());
         if let Some(netns) = &self.netns {
-            left.extend(leftovers::in_network(netns));
+            left.extend(crate::leftovers::in_network(netns));
         }
         if down.code != 0 {
             left.push(down.to_string());

@@ -10,16 +10,15 @@ use crate::{
 /// What there is of a cluster outside its folder while it runs, to be looked for when it has stopped.
 #[derive(Debug, Default)]
 pub(crate) struct Traces {
-    /// Links of the host, tables of its firewall and named network namespaces that came with it.
-    pub names: BTreeSet<String>,
     /// Its pods' ids, which are in the names of their cgroups.
     pub pods: BTreeSet<String>,
     /// Everything that ran.
     pub processes: Vec<Process>,
 }
 
-/// The names of links, firewall tables and network namespaces of this machine that skiff may have given.
-pub(crate) fn names() -> BTreeSet<String> {
+/// Links of the host, tables of its firewall and named network namespaces that belong to the cluster with this run directory. Others
+/// may come and go on the same machine meanwhile.
+fn names(run: &Path) -> Vec<String> {
     let entries = |dir: &str| {
         let found = fs::read_dir(dir).into_iter().flatten().flatten();
         let dir = dir.to_owned();
@@ -33,13 +32,21 @@ pub(crate) fn names() -> BTreeSet<String> {
     let tables = tables
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
         .unwrap_or_default();
-    let mut names: BTreeSet<String> = tables.lines().map(|line| format!("nftables {line}")).collect();
+    let mut names: Vec<String> = tables.lines().map(|line| format!("nftables {line}")).collect();
     names.extend(entries("/sys/class/net"));
     names.extend(entries("/run/netns"));
+    let own = own_name(&run.join("agent/network"));
+    names.retain(|name| name.ends_with(&own));
     names
-        .into_iter()
-        .filter(|name| name.contains("skiff") || name.starts_with("/run/netns"))
-        .collect()
+}
+
+/// What a node network calls what it makes on the host: FNV-1a of its directory, see `node-agent/network`.
+fn own_name(network: &Path) -> String {
+    let bytes = network.as_os_str().as_encoded_bytes();
+    let hash = bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    format!("skiff-{:03x}", hash & 0x0fff)
 }
 
 /// What is in the network of a host of its own beside what its maker put there, a line each.
@@ -78,7 +85,7 @@ impl Traces {
                 .filter(|line| line.contains(&*folder))
                 .map(|line| format!("mount {line}")),
         );
-        left.extend(names().intersection(&self.names).cloned());
+        left.extend(names(&dir.join("state/run")));
         left.extend(cgroups(&self.pods));
         left.extend(
             files(&dir.join("state"))

@@ -1,5 +1,11 @@
 //! Objects that many tests use.
 
+use std::{
+    net::TcpListener,
+    ops::Range,
+    sync::atomic::{AtomicU16, Ordering},
+};
+
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use serde_json::{Value, json};
 
@@ -41,14 +47,22 @@ pub fn web_deployment(name: &str, image: &str, replicas: u32) -> Value {
     })
 }
 
-/// A service of type NodePort in front of [`web_deployment`]; the API chooses the node port.
+/// A service of type NodePort in front of [`web_deployment`]. Its port is one that no other cluster of this test run has: they share
+/// the machine's, and each would choose as if it were alone.
 pub fn web_service(name: &str) -> Value {
+    // The part of the range that the API gives away last.
+    const PORTS: Range<u16> = 30000..30086;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let port =
+        std::iter::repeat_with(|| PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS.len() as u16)
+            .take(PORTS.len())
+            .find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok());
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
         "spec": {
             "type": "NodePort",
             "selector": {"app": name},
-            "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
+            "ports": [{"name": "http", "port": 80, "targetPort": "http", "nodePort": port}],
         },
     })
 }

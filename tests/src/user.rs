@@ -99,8 +99,34 @@ fn ordinary_user() -> Result<String, Unmet> {
         .ok_or_else(|| Unmet("there is no ordinary user with a range in /etc/subuid".into()))
 }
 
+/// Held, shared, by every process that needs the user: whoever takes it away waits for the last of them.
+const LOCK: &str = "/run/lock/skiff-test-user";
+
 /// Users outlive processes: one left by a test run that was killed is taken again.
 fn make_user() -> Result<String> {
+    static HELD: OnceLock<fs::File> = OnceLock::new();
+    let lock = fs::File::create(LOCK).with_context(|| format!("make {LOCK}"))?;
+    // From exclusive to shared is not one step: the end of another run may take the user away in between.
+    loop {
+        lock.lock()?;
+        add_user()?;
+        lock.lock_shared()?;
+        if nix::unistd::User::from_name(MADE)?.is_some() {
+            break;
+        }
+    }
+    let _ = HELD.set(lock);
+    // The program itself outlives every test: somebody else must take the user away, when nobody holds the lock.
+    Command::new("setsid")
+        .args(["flock", LOCK, "userdel", "--remove", MADE])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()?;
+    Ok(MADE.into())
+}
+
+/// Makes the user, or what is missing of it.
+fn add_user() -> Result<()> {
     if nix::unistd::User::from_name(MADE)?.is_none() {
         let made = Command::new(need("useradd")?)
             .args([
@@ -127,16 +153,7 @@ fn make_user() -> Result<String> {
             .status()?;
         ensure!(given.success(), "usermod failed");
     }
-    // The program itself outlives every test: somebody else must take the user away.
-    let script = format!(
-        "while kill -0 {}; do sleep 1; done; userdel --remove {MADE}",
-        std::process::id()
-    );
-    Command::new("setsid")
-        .args(["sh", "-c", &script])
-        .stdout(std::process::Stdio::null())
-        .spawn()?;
-    Ok(MADE.into())
+    Ok(())
 }
 
 /// The program under test, where the user can execute it.

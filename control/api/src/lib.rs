@@ -6,11 +6,13 @@
 //! [`status::Status`] everywhere.
 
 mod admission;
+pub mod audit;
 mod authn;
 mod authz;
 mod discovery;
 mod health;
 mod join;
+pub mod members;
 mod metrics;
 mod openapi;
 pub mod registry;
@@ -18,6 +20,7 @@ mod request;
 mod review;
 mod selector;
 pub mod server;
+mod snapshot;
 pub mod status;
 mod stream;
 mod table;
@@ -28,6 +31,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use skiff_store::Store;
 
+pub use members::Members;
 pub use registry::{Registry, RequestContext, Target};
 pub use request::query::{FieldValidation, ListOptions, VersionMatch};
 pub use server::{Server, StartError};
@@ -55,6 +59,10 @@ pub struct Config {
     pub secrets_key: PathBuf,
     /// Answers `POST /skiff/v1/join`; `None`: joining is off.
     pub join: Option<Arc<dyn Join>>,
+    /// The other members; `None`: there will never be any.
+    pub members: Option<Arc<dyn Members>>,
+    /// What is written down of requests; `None`: nothing.
+    pub audit: Option<audit::Config>,
 }
 
 /// Signs the certificates of nodes that join or renew.

@@ -118,6 +118,11 @@ impl View {
         }
     }
 
+    /// Objects are shown as they are stored.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.shape, Shape::Object)
+    }
+
     /// A list in this view.
     pub(crate) fn list(
         &self,

@@ -1,5 +1,6 @@
 //! Client certificates: CN is the user, O the groups (Kubernetes, "X509 client certificates").
 
+use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::User;
@@ -29,6 +30,14 @@ pub fn from_certificate(der: &[u8]) -> Result<User, CertificateError> {
         groups,
         ..User::default()
     })
+}
+
+/// Hex SHA-256 of a certificate's public key (DER of its SubjectPublicKeyInfo): it stays when the certificate is
+/// renewed with the same key. `None` when the certificate does not parse.
+pub fn key_hash(der: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let hash = Sha256::digest(certificate.public_key().raw);
+    Some(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A certificate that names nobody.

@@ -1,341 +1,184 @@
-//! The thread that owns the `RawNode`: takes requests, steps Raft, hands records to the writer, applies what is
-//! committed and answers. It never waits for the disk, but for taking in a snapshot.
-
-mod applying;
-mod checkpoints;
-mod proposals;
-mod start;
+//! Runs the core on threads: "raft", which feeds it and never waits for the disk, "raft-log", which writes the log, and
+//! one for each checkpoint or snapshot under way.
 
 use std::{
-    collections::{HashMap, VecDeque},
     sync::{
         Arc,
-        atomic::Ordering,
         mpsc::{self, RecvTimeoutError},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use raft::{
-    RawNode, SnapshotStatus,
-    eraftpb::{ConfState, Entry, Message},
-};
-
 use crate::{
     Transport,
-    group::{Answer, Error, Leadership, Request, Shared},
-    log::Record,
-    machine::{Position, StateMachine},
-    storage::LogStorage,
-    writer::{Report, Task},
+    core::{Core, End, Input, Now, Output, Task},
+    group::{Config, OpenError, Request, Shared},
+    log::Log,
+    machine::{Job, StateMachine},
+    writer,
 };
 
-pub(crate) use start::start;
-
-/// Bytes of entries taken into one step of Raft.
-const STEP_BYTES: usize = 1 << 20;
-/// Requests taken before Raft gets to work on them.
-const STEP_REQUESTS: usize = 4096;
-/// Recent entries kept in memory for followers.
-const FOLLOWER_CACHE_BYTES: usize = 4 << 20;
+/// Bytes of proposals taken before Raft gets to work on them.
+const TAKE_BYTES: usize = 1 << 20;
+/// Inputs taken before Raft gets to work on them.
+const TAKE_INPUTS: usize = 4096;
 
 struct Driver<S: StateMachine, T> {
-    member: u64,
-    raw: RawNode<LogStorage>,
+    core: Core<S, Log>,
+    transport: T,
+    started: Instant,
+    inputs: mpsc::Sender<Input<S::Output>>,
+    writer: Option<mpsc::Sender<Task>>,
+    writer_thread: Option<JoinHandle<()>>,
+    checkpointing: Option<JoinHandle<()>>,
+}
+
+/// Starts the threads "raft" and "raft-log".
+pub(crate) fn start<S: StateMachine, T: Transport>(
+    config: &Config,
+    log: Arc<Log>,
     machine: S,
     transport: T,
     shared: Arc<Shared>,
-    requests: mpsc::Sender<Request<S::Output>>,
-    writer: Option<mpsc::Sender<Task>>,
-    writer_thread: Option<JoinHandle<()>>,
-    /// `Ready`s given to the writer and not reported back.
-    in_flight: VecDeque<u64>,
-    applied: Position,
-    /// The `Ready` with a snapshot that is not reported on disk yet.
-    restored_in: Option<u64>,
-
-    /// Tells the proposals of this run from those of earlier runs and other members.
-    incarnation: u64,
-    next_id: u64,
-    proposed: HashMap<u64, Answer<S::Output>>,
-    changes: HashMap<u64, Answer<()>>,
-    /// Proposals that wait for a leader to exist, oldest first.
-    unproposed: VecDeque<(Instant, Entry)>,
-    leader_wait: Duration,
-
-    reads: Vec<Answer<()>>,
-    reads_asked: Vec<(u64, Instant, Vec<Answer<()>>)>,
-    reads_indexed: Vec<(u64, Vec<Answer<()>>)>,
-    read_retry: Duration,
-
-    /// Bytes of entries applied since the last checkpoint began.
-    log_bytes: u64,
-    checkpointing: Option<JoinHandle<()>>,
-    checkpoint_after: Instant,
-    /// The last checkpoint but one; with followers the log is kept from there.
-    previous_checkpoint: Option<Position>,
+) -> Result<mpsc::Sender<Input<S::Output>>, OpenError> {
+    let core = Core::start(config, log.clone(), machine, shared.clone(), rand::random())?;
+    let (inputs, inbox) = mpsc::channel();
+    let (writer, tasks) = mpsc::channel();
+    let reports = inputs.clone();
+    let writer_thread = std::thread::Builder::new()
+        .name("raft-log".into())
+        .spawn(move || {
+            // When the raft thread is gone nobody needs the report.
+            writer::run(&log, &tasks, |report| drop(reports.send(Input::Report(report))));
+        })
+        .map_err(OpenError::Thread)?;
+    let mut driver = Driver {
+        core,
+        transport,
+        started: Instant::now(),
+        inputs: inputs.clone(),
+        writer: Some(writer),
+        writer_thread: Some(writer_thread),
+        checkpointing: None,
+    };
+    let tick = config.tick;
+    std::thread::Builder::new()
+        .name("raft".into())
+        .spawn(move || {
+            let _mark = MarkClosed(shared);
+            let end = driver.run(&inbox, tick);
+            driver.finish(end, inbox);
+        })
+        .map_err(OpenError::Thread)?;
+    Ok(inputs)
 }
 
-/// Why the loop ends.
-enum End<O> {
-    Close { checkpoint: bool, answer: Answer<()> },
-    Failed(String),
-    Gone(std::marker::PhantomData<O>),
-}
+/// A panic while applying must not leave a group that looks alive.
+struct MarkClosed(Arc<Shared>);
 
-fn is_alone(members: &ConfState, member: u64) -> bool {
-    members.voters == [member]
-        && members.learners.is_empty()
-        && members.voters_outgoing.is_empty()
-        && members.learners_next.is_empty()
+impl Drop for MarkClosed {
+    fn drop(&mut self) {
+        self.0
+            .closed
+            .lock()
+            .get_or_insert_with(|| "applying an entry failed; see the log".into());
+        self.0.end();
+    }
 }
 
 impl<S: StateMachine, T: Transport> Driver<S, T> {
-    fn run(&mut self, inbox: &mpsc::Receiver<Request<S::Output>>, tick: Duration) -> End<S::Output> {
-        let mut next_tick = Instant::now() + tick;
-        self.tell_members();
+    fn run(&mut self, inbox: &mpsc::Receiver<Input<S::Output>>, tick: Duration) -> End {
+        match self.steps(inbox, tick) {
+            Err(end) => end,
+            Ok(never) => match never {},
+        }
+    }
+
+    fn now(&self) -> Now {
+        self.started.elapsed()
+    }
+
+    fn steps(
+        &mut self,
+        inbox: &mpsc::Receiver<Input<S::Output>>,
+        tick: Duration,
+    ) -> Result<std::convert::Infallible, End> {
+        let mut next_tick = self.now() + tick;
         loop {
-            if let Some(end) = self.progress() {
-                return end;
-            }
-            let first = if self.alone() {
+            self.core.progress(self.now())?;
+            self.carry_out()?;
+            let first = if self.core.alone() {
                 inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
-                inbox.recv_timeout(next_tick.saturating_duration_since(Instant::now()))
+                inbox.recv_timeout(next_tick.saturating_sub(self.now()))
             };
+            let now = self.now();
             match first {
-                Ok(request) => {
+                Ok(input) => {
                     let (mut bytes, mut taken) = (0, 0);
-                    let mut next = Some(request);
-                    while let Some(request) = next.take() {
-                        if let Request::Propose { data, .. } = &request {
+                    let mut next = Some(input);
+                    while let Some(input) = next.take() {
+                        if let Input::Request(Request::Propose { data, .. }) = &input {
                             bytes += data.len();
                         }
-                        if let Some(end) = self.take(request) {
-                            return end;
-                        }
+                        self.core.take(now, input)?;
                         taken += 1;
-                        if bytes < STEP_BYTES && taken < STEP_REQUESTS {
+                        if bytes < TAKE_BYTES && taken < TAKE_INPUTS {
                             next = inbox.try_recv().ok();
                         }
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return End::Gone(std::marker::PhantomData),
+                Err(RecvTimeoutError::Disconnected) => return Err(End::Gone),
             }
-            let now = Instant::now();
             if now >= next_tick {
                 // A thread that was held up ticks once, not once per missed tick: being late is no reason to
                 // think that the leader is gone.
                 next_tick = now + tick;
-                self.tick(now);
+                self.core.tick(now);
             }
         }
     }
 
-    fn alone(&self) -> bool {
-        is_alone(self.raw.store().members(), self.member)
-    }
-
-    fn tell_members(&mut self) {
-        let members = self.raw.store().members();
-        let mut others: Vec<u64> = [&members.voters, &members.learners, &members.voters_outgoing]
-            .into_iter()
-            .flatten()
-            .copied()
-            .filter(|&id| id != self.member)
-            .collect();
-        others.sort_unstable();
-        others.dedup();
-        self.transport.members(&others);
-    }
-
-    fn take(&mut self, request: Request<S::Output>) -> Option<End<S::Output>> {
-        match request {
-            Request::Propose { data, answer } => {
-                self.shared.proposals.fetch_add(1, Ordering::Relaxed);
-                let (id, context) = self.id();
-                self.proposed.insert(id, answer);
-                let entry = Entry {
-                    data,
-                    context,
-                    ..Default::default()
-                };
-                self.unproposed.push_back((Instant::now(), entry));
-            }
-            Request::Read { answer } => self.reads.push(answer),
-            Request::Change { change, answer } => self.change(&change, answer),
-            Request::Message(message) => {
-                if let Err(error) = self.raw.step(*message) {
-                    tracing::debug!(%error, "message of another member not taken");
+    fn carry_out(&mut self) -> Result<(), End> {
+        for output in self.core.outputs() {
+            match output {
+                Output::Send(message) => self.transport.send(message),
+                Output::Members(others) => self.transport.members(&others),
+                Output::Log(task) => {
+                    let sent = self.writer.as_ref().map(|writer| writer.send(task));
+                    // Its last report, which says why, is on its way: it was sent before the thread ended.
+                    if sent.is_none_or(|sent| sent.is_err()) {
+                        tracing::debug!("the thread that writes the log has ended");
+                    }
+                }
+                Output::Checkpoint(job) => {
+                    self.checkpointing = Some(self.off_thread("checkpoint", job, Input::CheckpointDone)?);
+                }
+                Output::Snapshot(job) => {
+                    self.off_thread("snapshot", job, Input::SnapshotMade)?;
                 }
             }
-            Request::Transfer { to } => self.raw.transfer_leader(to),
-            Request::Unreachable { member } => self.raw.report_unreachable(member),
-            Request::SnapshotSent { member, arrived } => {
-                let status = if arrived {
-                    SnapshotStatus::Finish
-                } else {
-                    SnapshotStatus::Failure
-                };
-                self.raw.report_snapshot(member, status);
-            }
-            Request::Close { checkpoint, answer } => return Some(End::Close { checkpoint, answer }),
-            Request::Gone => return Some(End::Gone(std::marker::PhantomData)),
-            Request::Report(Report::Persisted { number, messages }) => {
-                while self.in_flight.front().is_some_and(|&first| first <= number) {
-                    self.in_flight.pop_front();
-                }
-                self.shared.records.fetch_add(1, Ordering::Relaxed);
-                self.raw.on_persist_ready(number);
-                self.note_restored(number);
-                self.send(messages);
-            }
-            Request::Report(Report::Full(full)) => {
-                if full {
-                    tracing::error!("no space left on the disk of the log; writes wait");
-                } else {
-                    tracing::info!("the disk of the log has space again");
-                }
-                self.shared.full.store(full, Ordering::Relaxed);
-            }
-            Request::Report(Report::Failed(error)) => return Some(End::Failed(chain(&error))),
-            Request::CheckpointDone { at, bytes, result } => self.checkpoint_done(at, bytes, result),
-            Request::SnapshotMade { at, result } => self.snapshot_made(at, result),
         }
-        None
+        Ok(())
     }
 
-    /// Does everything that can be done without a new request.
-    fn progress(&mut self) -> Option<End<S::Output>> {
-        self.propose();
-        self.ask_reads();
-        while self.raw.has_ready() {
-            if let Err(reason) = self.ready() {
-                return Some(End::Failed(reason));
-            }
-            self.propose();
-            self.ask_reads();
-        }
-        let persisted = self.raw.raft.raft_log.persisted;
-        let keep = if self.alone() { 0 } else { FOLLOWER_CACHE_BYTES };
-        let upto = self.applied.index.min(persisted);
-        self.raw.mut_store().evict(upto, keep);
-        self.begin_checkpoint();
-        self.begin_snapshot();
-        None
-    }
-
-    fn tick(&mut self, now: Instant) {
-        self.raw.tick();
-        while self
-            .unproposed
-            .front()
-            .is_some_and(|(since, _)| now - *since > self.leader_wait)
-        {
-            let Some((_, entry)) = self.unproposed.pop_front() else {
-                break;
-            };
-            if let Some(answer) = self
-                .own_id(&entry.context)
-                .and_then(|id| self.proposed.remove(&id))
-            {
-                answer
-                    .send(Err(Error::Unavailable("the group has no leader".into())))
-                    .ok();
-            }
-        }
-        // Raft drops a read when leadership is unclear; ask again.
-        let retry = self.read_retry;
-        for (_, _, answers) in self
-            .reads_asked
-            .extract_if(.., |(_, since, _)| now - *since > retry)
-        {
-            self.reads
-                .extend(answers.into_iter().filter(|answer| !answer.is_closed()));
-        }
-        self.reads.retain(|answer| !answer.is_closed());
-        self.proposed.retain(|_, answer| !answer.is_closed());
-        self.changes.retain(|_, answer| !answer.is_closed());
-    }
-
-    fn send(&mut self, messages: Vec<Message>) {
-        for message in messages {
-            self.transport.send(message);
-        }
-    }
-
-    fn ready(&mut self) -> Result<(), String> {
-        let mut ready = self.raw.ready();
-        self.send(ready.take_messages());
-        for state in ready.take_read_states() {
-            if let Some(id) = self.own_id(&state.request_ctx)
-                && let Some(at) = self.reads_asked.iter().position(|(asked, ..)| *asked == id)
-            {
-                let (_, _, answers) = self.reads_asked.swap_remove(at);
-                self.reads_indexed.push((state.index, answers));
-            }
-        }
-        let number = ready.number();
-        let messages = ready.take_persisted_messages();
-        let committed = ready.take_committed_entries();
-        let snapshot = ready.snapshot().clone();
-        let entries = ready.take_entries();
-        if let Some(hard) = ready.hs() {
-            self.raw.mut_store().set_hard(hard.clone());
-        }
-        let restored = !snapshot.is_empty();
-        if restored {
-            self.restore(&snapshot, number)?;
-        }
-        self.raw.mut_store().append(&entries);
-        // A commit index alone is not written: Raft finds it again.
-        let record = if ready.must_sync() {
-            Record {
-                entries,
-                hard: Some(self.raw.store().hard().clone()),
-            }
-        } else {
-            Record::default()
-        };
-        let must_sync = ready.must_sync();
-        self.raw.advance_append_async(ready);
-        if must_sync || !self.in_flight.is_empty() && !messages.is_empty() {
-            self.in_flight.push_back(number);
-            self.write(Task::Write {
-                number,
-                record,
-                messages,
-            })?;
-        } else if self.in_flight.is_empty() {
-            self.raw.on_persist_ready(number);
-            self.send(messages);
-        }
-        if restored {
-            self.restored_in = Some(number);
-            self.note_restored(if self.in_flight.is_empty() { number } else { 0 });
-        }
-        self.apply(committed)
-    }
-
-    /// Raft may hear that a snapshot is applied only after it heard that the snapshot's `Ready` is on disk.
-    fn note_restored(&mut self, persisted: u64) {
-        if self.restored_in.is_some_and(|number| number <= persisted) {
-            self.restored_in = None;
-            self.raw.advance_apply_to(self.applied.index);
-        }
-    }
-
-    fn write(&self, task: Task) -> Result<(), String> {
-        let writer = self.writer.as_ref().ok_or("the log is closed")?;
-        writer
-            .send(task)
-            .map_err(|_| "the thread that writes the log has ended".into())
+    fn off_thread<V: 'static>(
+        &self,
+        name: &str,
+        job: Job<V>,
+        done: impl FnOnce(std::io::Result<V>) -> Input<S::Output> + Send + 'static,
+    ) -> Result<JoinHandle<()>, End> {
+        let inputs = self.inputs.clone();
+        std::thread::Builder::new()
+            .name(name.into())
+            .spawn(move || drop(inputs.send(done(job()))))
+            .map_err(|error| End::Failed(format!("start a thread for a {name}: {error}")))
     }
 
     /// Ends: answers everybody, writes the last checkpoint if asked, closes the log.
-    fn finish(mut self, end: End<S::Output>, inbox: mpsc::Receiver<Request<S::Output>>) {
+    fn finish(mut self, end: End, inbox: mpsc::Receiver<Input<S::Output>>) {
         let (reason, last) = match end {
             End::Close { checkpoint, answer } => {
                 ("the store was closed".to_owned(), Some((checkpoint, answer)))
@@ -344,23 +187,13 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
                 tracing::error!(reason, "the log failed; no more writes are taken");
                 (reason, None)
             }
-            End::Gone(_) => ("the store was dropped".to_owned(), None),
+            End::Gone => ("the store was dropped".to_owned(), None),
         };
-        *self.shared.closed.lock() = Some(reason.clone());
-        self.shared.solo.store(false, Ordering::Release);
-        self.shared.leadership.send_replace(Leadership::default());
-        for (_, answer) in self.proposed.drain() {
-            answer.send(Err(Error::Closed(reason.clone()))).ok();
-        }
         if let Some(thread) = self.checkpointing.take() {
             thread.join().ok();
         }
-        let mut result = Ok(());
-        if let Some((true, _)) = last {
-            let job = self.machine.checkpoint(self.here());
-            result = job().map_err(|error| Error::Closed(format!("the last checkpoint failed: {error}")));
-        }
-        self.machine.closed(&reason);
+        let checkpoint = matches!(last, Some((true, _)));
+        let result = self.core.end(&reason, checkpoint);
         // The remaining waiters see their senders go, and then the reason. The log closes with `self`.
         drop(inbox);
         drop(self);
@@ -378,15 +211,4 @@ impl<S: StateMachine, T> Drop for Driver<S, T> {
             thread.join().ok();
         }
     }
-}
-
-/// An error with its causes, for a reason that outlives it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

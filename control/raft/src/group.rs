@@ -16,10 +16,13 @@ use raft::eraftpb::{ConfChangeV2, Message};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
+    core::Input,
+    disk::LogError,
     driver,
     files::FileHealth,
-    log::{Log, LogError},
+    log::Log,
     machine::StateMachine,
+    roster::{Members, Progress},
     transport::Transport,
 };
 
@@ -68,15 +71,16 @@ pub struct Config {
 }
 
 impl Config {
-    /// A group of one in `dir`: elections after 1 to 2 s, heartbeats each 200 ms.
+    /// A group of one in `dir`. With more members: elections after 0.7 to 1.4 s without the leader, heartbeats each
+    /// 100 ms.
     pub fn new(dir: impl Into<PathBuf>, member: u64) -> Self {
         Self {
             dir: dir.into(),
             member,
             first_start: FirstStart::Alone,
-            tick: Duration::from_millis(100),
+            tick: Duration::from_millis(50),
             heartbeat_ticks: 2,
-            election_ticks: 10,
+            election_ticks: 14,
             leader_wait: Duration::from_secs(3),
             answer_wait: Duration::from_secs(30),
         }
@@ -111,68 +115,110 @@ pub enum OpenError {
 /// A change of the members: `raft`'s own type, passed through.
 pub type MemberChange = ConfChangeV2;
 
-pub(crate) type Answer<T> = oneshot::Sender<Result<T, Error>>;
+/// Where the answer to a request goes.
+pub type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
-pub(crate) enum Request<O> {
+/// What callers of a member want from it.
+pub enum Request<O> {
+    /// Have an entry committed and applied.
     Propose {
+        /// The entry.
         data: Bytes,
+        /// What applying it here returned.
         answer: Answer<O>,
     },
+    /// Know that everything acknowledged before is applied here.
     Read {
+        /// Told then.
         answer: Answer<()>,
     },
+    /// Change the members.
     Change {
+        /// How.
         change: MemberChange,
+        /// Told when it is in force here.
         answer: Answer<()>,
     },
+    /// A message from another member.
     Message(Box<Message>),
+    /// Hand the leadership to a member.
     Transfer {
+        /// Its id.
         to: u64,
     },
+    /// The last message to a member did not get through.
     Unreachable {
+        /// Its id.
         member: u64,
     },
+    /// Sending a snapshot has ended.
     SnapshotSent {
+        /// Who it was for.
         member: u64,
+        /// Whether it is there.
         arrived: bool,
     },
+    /// End.
     Close {
+        /// Write a checkpoint first.
         checkpoint: bool,
+        /// Told when the log is closed.
         answer: Answer<()>,
     },
     /// The last handle was dropped.
     Gone,
-    Report(crate::writer::Report),
-    CheckpointDone {
-        at: crate::Position,
-        bytes: u64,
-        result: std::io::Result<()>,
-    },
-    SnapshotMade {
-        at: crate::Position,
-        result: std::io::Result<Vec<u8>>,
-    },
 }
 
-/// What a group shares with its handles.
-pub(crate) struct Shared {
+/// What a member publishes.
+pub struct Shared {
     /// The group has one voter, this member, and it leads and has applied everything of earlier terms.
-    pub solo: AtomicBool,
+    pub(crate) solo: AtomicBool,
     /// Why the group is closed, once it is.
-    pub closed: Mutex<Option<String>>,
+    pub(crate) closed: Mutex<Option<String>>,
     /// The log's disk is full.
-    pub full: AtomicBool,
-    pub applied: AtomicU64,
-    pub proposals: AtomicU64,
-    pub records: AtomicU64,
-    pub checkpoints: AtomicU64,
-    pub health: Arc<FileHealth>,
-    pub leadership: watch::Sender<Leadership>,
+    pub(crate) full: AtomicBool,
+    pub(crate) applied: AtomicU64,
+    pub(crate) proposals: AtomicU64,
+    pub(crate) records: AtomicU64,
+    pub(crate) checkpoints: AtomicU64,
+    pub(crate) health: Arc<FileHealth>,
+    pub(crate) leadership: watch::Sender<Leadership>,
+    pub(crate) members: watch::Sender<Members>,
+    /// How far everybody is, while this member leads.
+    pub(crate) progress: Mutex<Vec<Progress>>,
 }
 
 impl Shared {
-    pub fn closed(&self) -> Option<Error> {
+    /// Of a member that has not started.
+    pub fn new(health: Arc<FileHealth>) -> Self {
+        Self {
+            solo: AtomicBool::new(false),
+            closed: Mutex::new(None),
+            full: AtomicBool::new(false),
+            applied: AtomicU64::new(0),
+            proposals: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            checkpoints: AtomicU64::new(0),
+            health,
+            leadership: watch::Sender::new(Leadership::default()),
+            members: watch::Sender::default(),
+            progress: Mutex::default(),
+        }
+    }
+
+    /// Leadership as the member sees it now.
+    pub fn leadership(&self) -> Leadership {
+        self.leadership.borrow().clone()
+    }
+
+    pub(crate) fn closed(&self) -> Option<Error> {
         self.closed.lock().clone().map(Error::Closed)
+    }
+
+    /// The member has ended: it neither leads nor may answer reads alone.
+    pub(crate) fn end(&self) {
+        self.solo.store(false, Ordering::Release);
+        self.leadership.send_replace(Leadership::default());
     }
 }
 
@@ -205,11 +251,11 @@ pub struct Group<O> {
 }
 
 /// Where requests go in; with the last handle goes the door, and the group ends.
-struct Door<O>(mpsc::Sender<Request<O>>);
+struct Door<O>(mpsc::Sender<Input<O>>);
 
 impl<O> Drop for Door<O> {
     fn drop(&mut self) {
-        self.0.send(Request::Gone).ok();
+        self.0.send(Input::Request(Request::Gone)).ok();
     }
 }
 
@@ -239,17 +285,7 @@ impl<O: Send + 'static> Group<O> {
     {
         let health = Arc::new(FileHealth::default());
         let log = Arc::new(Log::open(&config.dir, health.clone())?);
-        let shared = Arc::new(Shared {
-            solo: AtomicBool::new(false),
-            closed: Mutex::new(None),
-            full: AtomicBool::new(false),
-            applied: AtomicU64::new(0),
-            proposals: AtomicU64::new(0),
-            records: AtomicU64::new(0),
-            checkpoints: AtomicU64::new(0),
-            health,
-            leadership: watch::Sender::new(Leadership::default()),
-        });
+        let shared = Arc::new(Shared::new(health));
         let requests = driver::start(&config, log, machine, transport, shared.clone())?;
         Ok(Self {
             requests: Arc::new(Door(requests)),
@@ -297,28 +333,37 @@ impl<O: Send + 'static> Group<O> {
 
     /// Takes in a message from another member.
     pub fn receive(&self, message: Message) {
-        // Raft tolerates lost messages, and a closed group answers none.
-        let _ = self.requests.0.send(Request::Message(Box::new(message)));
+        self.send(Request::Message(Box::new(message)));
     }
 
     /// Asks for leadership to be handed to a member.
     pub fn transfer_leadership(&self, to: u64) {
-        let _ = self.requests.0.send(Request::Transfer { to });
+        self.send(Request::Transfer { to });
     }
 
     /// Tells that the last message to a member did not get through.
     pub fn unreachable(&self, member: u64) {
-        let _ = self.requests.0.send(Request::Unreachable { member });
+        self.send(Request::Unreachable { member });
     }
 
     /// Tells how sending a snapshot to a member ended.
     pub fn snapshot_sent(&self, member: u64, arrived: bool) {
-        let _ = self.requests.0.send(Request::SnapshotSent { member, arrived });
+        self.send(Request::SnapshotSent { member, arrived });
     }
 
     /// Follows leadership as this member sees it.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.shared.leadership.subscribe()
+    }
+
+    /// Follows who the members are.
+    pub fn members(&self) -> watch::Receiver<Members> {
+        self.shared.members.subscribe()
+    }
+
+    /// How far everybody is (a tick old); empty on a member that does not lead.
+    pub fn progress(&self) -> Vec<Progress> {
+        self.shared.progress.lock().clone()
     }
 
     /// Why the group is closed, if it is.
@@ -353,6 +398,11 @@ impl<O: Send + 'static> Group<O> {
         self.ask(|answer| Request::Close { checkpoint, answer }).await
     }
 
+    /// Tells the group something that has no answer; a closed one hears nothing.
+    fn send(&self, request: Request<O>) {
+        self.requests.0.send(Input::Request(request)).ok();
+    }
+
     async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request<O>) -> Result<T, Error> {
         if let Some(error) = self.shared.closed() {
             return Err(error);
@@ -363,7 +413,10 @@ impl<O: Send + 'static> Group<O> {
                 .closed()
                 .unwrap_or_else(|| Error::Closed("the group has ended".into()))
         };
-        self.requests.0.send(request(answer)).map_err(|_| gone())?;
+        self.requests
+            .0
+            .send(Input::Request(request(answer)))
+            .map_err(|_| gone())?;
         answered.await.unwrap_or_else(|_| Err(gone()))
     }
 

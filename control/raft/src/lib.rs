@@ -2,28 +2,36 @@
 //!
 //! The way of a proposal, by file:
 //! ```text
-//! group.rs   Group::propose ── bytes ──► driver.rs (thread "raft", owns the RawNode)
+//! group.rs   Group::propose ── bytes ──► core.rs (owns the RawNode; driver.rs runs it on the thread "raft")
 //!                                           │ Ready: entries, hard state
 //!                                        writer.rs (thread "raft-log"): all that waits, one record, one fsync
-//!                                           │ persisted                       (log.rs on raft-engine, files.rs)
+//!                                           │ persisted              (disk.rs; log.rs on raft-engine, files.rs)
 //!            answer ◄── StateMachine::apply ◄┘ committed
 //! ```
 //! Nothing is acknowledged, and no vote or acknowledgement leaves, before it is on disk. A failed fsync closes the
 //! group (writes refused, reads of the state machine go on); a full disk makes it wait.
 
+pub mod core;
+mod disk;
 mod driver;
 mod files;
 mod group;
 mod log;
 mod logger;
 mod machine;
+mod replay;
+mod roster;
 mod storage;
 mod transport;
 mod writer;
 
+pub use disk::LogError;
 pub use files::FileHealth;
-pub use group::{Config, Error, FirstStart, Group, Leadership, MemberChange, OpenError, Stats};
-pub use log::LogError;
+pub use group::{
+    Answer, Config, Error, FirstStart, Group, Leadership, MemberChange, OpenError, Request, Shared, Stats,
+};
 pub use machine::{Job, Position, StateMachine};
 pub use raft::eraftpb;
-pub use transport::{Alone, Transport};
+pub use replay::{Replayed, replay};
+pub use roster::{Members, Progress};
+pub use transport::{Alone, Transport, decode, encode};

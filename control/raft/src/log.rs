@@ -12,6 +12,7 @@ use raft::eraftpb::{ConfState, Entry, HardState};
 use raft_engine::{Command, Engine, LogBatch, MessageExt, ReadableSize, RecoveryMode};
 
 use crate::{
+    disk::{LogDisk, LogError, Record},
     files::{FileHealth, LogFiles},
     machine::Position,
 };
@@ -22,34 +23,6 @@ const HARD: &[u8] = b"hard";
 const BASE: &[u8] = b"base";
 const OPENED: &[u8] = b"opened";
 
-/// Why the log could not do something.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// Opening or recovering the log.
-    #[error("open the log in {dir}")]
-    Open {
-        /// Its directory.
-        dir: String,
-        /// The cause.
-        source: raft_engine::Error,
-    },
-    /// Writing a record.
-    #[error("write to the log")]
-    Write(#[source] raft_engine::Error),
-    /// The disk is full; nothing was written, and the write may be tried again.
-    #[error("no space left for the log")]
-    NoSpace,
-    /// An fsync failed: nothing may be acknowledged from here on.
-    #[error("fsync of the log: {0}")]
-    Sync(String),
-    /// Reading entries.
-    #[error("read the log")]
-    Read(#[source] raft_engine::Error),
-    /// What is on disk contradicts itself.
-    #[error("the log is damaged: {0}")]
-    Damaged(String),
-}
-
 struct Entries;
 
 impl MessageExt for Entries {
@@ -58,13 +31,6 @@ impl MessageExt for Entries {
     fn index(entry: &Entry) -> u64 {
         entry.index
     }
-}
-
-/// One record to write.
-#[derive(Debug, Default)]
-pub(crate) struct Record {
-    pub entries: Vec<Entry>,
-    pub hard: Option<HardState>,
 }
 
 /// The log on disk. Writes come from one thread at a time, reads from any.
@@ -129,100 +95,6 @@ impl Log {
         Ok(log)
     }
 
-    /// Term, vote and commit as last written; `None` in a new log.
-    pub fn hard_state(&self) -> Result<Option<HardState>, LogError> {
-        self.engine.get_message(GROUP, HARD).map_err(LogError::Read)
-    }
-
-    /// The position the log begins after; `None` in a new log.
-    pub fn base(&self) -> Result<Option<Position>, LogError> {
-        let Some(bytes) = self.engine.get(GROUP, BASE) else {
-            return Ok(None);
-        };
-        if bytes.len() < 16 {
-            return Err(LogError::Damaged("the base record is too short".into()));
-        }
-        let number = |at: usize| {
-            let mut raw = [0; 8];
-            raw.copy_from_slice(&bytes[at..at + 8]);
-            u64::from_le_bytes(raw)
-        };
-        Ok(Some(Position {
-            index: number(0),
-            term: number(8),
-            members: bytes[16..].to_vec(),
-        }))
-    }
-
-    /// First and last index on disk; `None` when there are no entries.
-    pub fn span(&self) -> Option<(u64, u64)> {
-        Some((self.engine.first_index(GROUP)?, self.engine.last_index(GROUP)?))
-    }
-
-    /// The entries in `[low, high)`, at least one, and no more than `max_bytes` in all.
-    pub fn entries(&self, low: u64, high: u64, max_bytes: Option<u64>) -> Result<Vec<Entry>, LogError> {
-        let mut entries = Vec::new();
-        let max = max_bytes.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
-        self.engine
-            .fetch_entries_to::<Entries>(GROUP, low, high, max, &mut entries)
-            .map_err(LogError::Read)?;
-        Ok(entries)
-    }
-
-    /// The term of the entry at `index`.
-    pub fn term(&self, index: u64) -> Result<Option<u64>, LogError> {
-        let entry = self
-            .engine
-            .get_entry::<Entries>(GROUP, index)
-            .map_err(LogError::Read)?;
-        Ok(entry.map(|entry| entry.term))
-    }
-
-    /// Appends records (later entries replace what they overlap) as one, and returns when it is on disk.
-    pub fn append(&self, record: &Record) -> Result<(), LogError> {
-        self.commit(
-            |batch| {
-                batch.add_entries::<Entries>(GROUP, &record.entries)?;
-                if let Some(hard) = &record.hard {
-                    batch.put_message(GROUP, HARD.to_vec(), hard)?;
-                }
-                Ok(())
-            },
-            true,
-        )
-    }
-
-    /// Forgets everything and begins after `base`.
-    pub fn reset(&self, base: &Position, hard: &HardState) -> Result<(), LogError> {
-        self.commit(
-            |batch| {
-                batch.add_command(GROUP, Command::Clean);
-                batch.put(GROUP, BASE.to_vec(), encode(base))?;
-                batch.put_message(GROUP, HARD.to_vec(), hard)
-            },
-            true,
-        )
-    }
-
-    /// Drops the entries up to `base.index`, and files that hold nothing else. Needs no fsync: after a crash the
-    /// entries are merely there again.
-    pub fn compact(&self, base: &Position) -> Result<(), LogError> {
-        self.commit(
-            |batch| {
-                batch.add_command(
-                    GROUP,
-                    Command::Compact {
-                        index: base.index + 1,
-                    },
-                );
-                batch.put(GROUP, BASE.to_vec(), encode(base))
-            },
-            false,
-        )?;
-        self.engine.purge_expired_files().map_err(LogError::Write)?;
-        self.check()
-    }
-
     fn commit(
         &self,
         fill: impl FnOnce(&mut LogBatch) -> raft_engine::Result<()>,
@@ -250,6 +122,94 @@ impl Log {
     }
 }
 
+impl LogDisk for Log {
+    fn hard_state(&self) -> Result<Option<HardState>, LogError> {
+        self.engine.get_message(GROUP, HARD).map_err(LogError::Read)
+    }
+
+    fn base(&self) -> Result<Option<Position>, LogError> {
+        let Some(bytes) = self.engine.get(GROUP, BASE) else {
+            return Ok(None);
+        };
+        if bytes.len() < 16 {
+            return Err(LogError::Damaged("the base record is too short".into()));
+        }
+        let number = |at: usize| {
+            let mut raw = [0; 8];
+            raw.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(raw)
+        };
+        Ok(Some(Position {
+            index: number(0),
+            term: number(8),
+            members: bytes[16..].to_vec(),
+        }))
+    }
+
+    fn span(&self) -> Option<(u64, u64)> {
+        Some((self.engine.first_index(GROUP)?, self.engine.last_index(GROUP)?))
+    }
+
+    fn entries(&self, low: u64, high: u64, max_bytes: Option<u64>) -> Result<Vec<Entry>, LogError> {
+        let mut entries = Vec::new();
+        let max = max_bytes.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+        self.engine
+            .fetch_entries_to::<Entries>(GROUP, low, high, max, &mut entries)
+            .map_err(LogError::Read)?;
+        Ok(entries)
+    }
+
+    fn term(&self, index: u64) -> Result<Option<u64>, LogError> {
+        let entry = self
+            .engine
+            .get_entry::<Entries>(GROUP, index)
+            .map_err(LogError::Read)?;
+        Ok(entry.map(|entry| entry.term))
+    }
+
+    fn append(&self, record: &Record) -> Result<(), LogError> {
+        self.commit(
+            |batch| {
+                batch.add_entries::<Entries>(GROUP, &record.entries)?;
+                if let Some(hard) = &record.hard {
+                    batch.put_message(GROUP, HARD.to_vec(), hard)?;
+                }
+                Ok(())
+            },
+            true,
+        )
+    }
+
+    fn reset(&self, base: &Position, hard: &HardState) -> Result<(), LogError> {
+        self.commit(
+            |batch| {
+                batch.add_command(GROUP, Command::Clean);
+                batch.put(GROUP, BASE.to_vec(), encode(base))?;
+                batch.put_message(GROUP, HARD.to_vec(), hard)
+            },
+            true,
+        )
+    }
+
+    /// Files that hold nothing else go with the entries.
+    fn compact(&self, base: &Position) -> Result<(), LogError> {
+        self.commit(
+            |batch| {
+                batch.add_command(
+                    GROUP,
+                    Command::Compact {
+                        index: base.index + 1,
+                    },
+                );
+                batch.put(GROUP, BASE.to_vec(), encode(base))
+            },
+            false,
+        )?;
+        self.engine.purge_expired_files().map_err(LogError::Write)?;
+        self.check()
+    }
+}
+
 fn encode(base: &Position) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(16 + base.members.len());
     bytes.extend_from_slice(&base.index.to_le_bytes());
@@ -259,9 +219,17 @@ fn encode(base: &Position) -> Vec<u8> {
 }
 
 /// Members as [`Position`] keeps them.
-pub(crate) fn encode_members(members: &ConfState) -> Vec<u8> {
+pub fn encode_members(members: &ConfState) -> Vec<u8> {
     // Writing to memory can only fail on a message with required fields, and this one has none.
     members.write_to_bytes().unwrap_or_default()
+}
+
+/// The group of one, as [`Position`] keeps members.
+pub fn members_of_one(member: u64) -> Vec<u8> {
+    encode_members(&ConfState {
+        voters: vec![member],
+        ..Default::default()
+    })
 }
 
 /// The reverse of [`encode_members`].

@@ -17,6 +17,18 @@ impl slog::Drain for ToTracing {
     type Err = slog::Never;
 
     fn log(&self, record: &slog::Record<'_>, _: &slog::OwnedKVList) -> Result<(), slog::Never> {
+        // Nobody listens, most of the time, and putting a line together costs more than stepping Raft.
+        let heard = match record.level() {
+            slog::Level::Critical | slog::Level::Error => {
+                tracing::enabled!(target: "raft", tracing::Level::ERROR)
+            }
+            slog::Level::Warning => tracing::enabled!(target: "raft", tracing::Level::WARN),
+            slog::Level::Info => tracing::enabled!(target: "raft", tracing::Level::DEBUG),
+            _ => tracing::enabled!(target: "raft", tracing::Level::TRACE),
+        };
+        if !heard {
+            return Ok(());
+        }
         let mut line = Fields(record.msg().to_string());
         if slog::KV::serialize(&record.kv(), record, &mut line).is_err() {
             line.0.push_str(" (fields left out)");

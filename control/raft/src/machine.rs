@@ -47,11 +47,13 @@ pub trait StateMachine: Send + 'static {
     /// The present state for a member that is too far behind for the log. The same rules as for `checkpoint`.
     fn snapshot(&mut self, at: Position) -> Job<Vec<u8>>;
 
-    /// Replaces the state by a snapshot of another member; durable when it returns.
-    ///
-    /// # Errors
-    /// The snapshot is damaged or can't be written; the group closes.
-    fn restore(&mut self, at: Position, data: Bytes) -> io::Result<()>;
+    /// Takes in a snapshot of another member, in two steps, since the disk may take its time. This is the first: the
+    /// returned job, run on another thread, checks it and makes it durable in the place of the last checkpoint (unless
+    /// a later one is there). The present state stays as it is.
+    fn receive(&mut self, at: Position, data: Bytes) -> Job<()>;
+
+    /// The second step: what the job of [`receive`](Self::receive) made durable becomes the present state.
+    fn install(&mut self, at: &Position);
 
     /// The group has ended, for this reason; nothing will be applied any more.
     fn closed(&mut self, reason: &str);

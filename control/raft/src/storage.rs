@@ -16,7 +16,8 @@ use raft::{
 };
 
 use crate::{
-    log::{Log, LogError, decode_members},
+    disk::{LogDisk, LogError},
+    log::decode_members,
     machine::Position,
 };
 
@@ -34,8 +35,8 @@ pub(crate) enum SnapshotSlot {
     Ready(Snapshot),
 }
 
-pub(crate) struct LogStorage {
-    log: Arc<Log>,
+pub(crate) struct LogStorage<D> {
+    log: Arc<D>,
     /// The position the log begins after.
     base: Position,
     hard: HardState,
@@ -46,9 +47,9 @@ pub(crate) struct LogStorage {
     pub snapshot: RefCell<SnapshotSlot>,
 }
 
-impl LogStorage {
+impl<D: LogDisk> LogStorage<D> {
     /// What is on disk. `members` are those of the checkpoint the state machine starts from.
-    pub fn load(log: Arc<Log>, base: Position, members: ConfState, hard: HardState) -> Self {
+    pub fn load(log: Arc<D>, base: Position, members: ConfState, hard: HardState) -> Self {
         let last = log.span().map_or(base.index, |(_, last)| last.max(base.index));
         Self {
             log,
@@ -150,7 +151,7 @@ fn broken(error: LogError) -> raft::Error {
     raft::Error::Store(StorageError::Other(Box::new(error)))
 }
 
-impl Storage for LogStorage {
+impl<D: LogDisk> Storage for LogStorage<D> {
     fn initial_state(&self) -> raft::Result<RaftState> {
         Ok(RaftState::new(self.hard.clone(), self.members.clone()))
     }
@@ -248,8 +249,9 @@ pub(crate) struct Start {
 ///
 /// A checkpoint is durable before the log is compacted to it, and an entry is applied after it is on disk, so
 /// `base.index <= checkpoint.index <= last` holds after any crash. If the disk lost more than that (`last` below
-/// the checkpoint), the checkpoint is all there is, and the log begins anew after it.
-pub(crate) fn recover(log: &Log, checkpoint: Option<Position>) -> Result<Option<Start>, LogError> {
+/// the checkpoint), the checkpoint is all there is, and the log begins anew after it. The same when it holds another
+/// entry at the checkpoint's index.
+pub(crate) fn recover<D: LogDisk>(log: &D, checkpoint: Option<Position>) -> Result<Option<Start>, LogError> {
     let hard = log.hard_state()?;
     let base = log.base()?;
     let (base, mut hard) = match (base, hard, &checkpoint) {
@@ -281,15 +283,19 @@ pub(crate) fn recover(log: &Log, checkpoint: Option<Position>) -> Result<Option<
             base.index, applied.index
         )));
     }
-    check_entries(log, applied.index + 1, last)?;
+    check_entries(log, applied.index.max(base.index + 1), last)?;
     hard.commit = hard.commit.max(applied.index).min(last.max(applied.index));
     hard.term = hard.term.max(applied.term);
     let members = decode_members(&applied.members)?;
-    if last < applied.index {
+    // A crash after another member's snapshot was durable, and before the log began after it, leaves the old log: it may
+    // end earlier, or hold entries of a leader that lost, which must not stand behind a state they never led to.
+    let parts =
+        last >= applied.index && applied.index > base.index && log.term(applied.index)? != Some(applied.term);
+    if last < applied.index || parts {
         tracing::warn!(
             last,
             checkpoint = applied.index,
-            "the log ends before the checkpoint; it begins anew"
+            "the log does not lead to the checkpoint; it begins anew"
         );
         log.reset(&applied, &hard)?;
         return Ok(Some(Start {
@@ -309,7 +315,7 @@ pub(crate) fn recover(log: &Log, checkpoint: Option<Position>) -> Result<Option<
 
 /// Reads the entries once: recovery verifies the checksum of the last record only, and Raft panics on an entry that
 /// does not read.
-fn check_entries(log: &Log, first: u64, last: u64) -> Result<(), LogError> {
+fn check_entries<D: LogDisk>(log: &D, first: u64, last: u64) -> Result<(), LogError> {
     let mut next = first;
     while next <= last {
         let entries = log.entries(next, last + 1, Some(4 << 20))?;

@@ -1,6 +1,24 @@
 //! How messages reach the other members.
 
+use bytes::Bytes;
+use protobuf::{Message as _, ProtobufError};
 use raft::eraftpb::Message;
+
+/// Appends a message as it travels.
+///
+/// # Errors
+/// Never for a message that Raft made.
+pub fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), ProtobufError> {
+    message.write_to_vec(out)
+}
+
+/// The reverse of [`encode`]. Entries are slices of `bytes`.
+///
+/// # Errors
+/// When the bytes are no message.
+pub fn decode(bytes: &Bytes) -> Result<Message, ProtobufError> {
+    Message::parse_from_carllerche_bytes(bytes)
+}
 
 /// Carries Raft messages to other members. The other direction is [`Group::receive`](crate::Group::receive).
 ///

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    io,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -58,14 +57,23 @@ impl StateMachine for List {
         Box::new(move || Ok(items.join(&b'\n')))
     }
 
-    fn restore(&mut self, at: Position, data: Bytes) -> io::Result<()> {
-        let items: Vec<Bytes> = data
-            .split(|byte| *byte == b'\n')
-            .map(Bytes::copy_from_slice)
-            .collect();
+    fn receive(&mut self, at: Position, data: Bytes) -> Job<()> {
+        let disk = self.disk.clone();
+        Box::new(move || {
+            let items = data
+                .split(|byte| *byte == b'\n')
+                .map(Bytes::copy_from_slice)
+                .collect();
+            disk.lock().unwrap().checkpoint = Some((at, items));
+            Ok(())
+        })
+    }
+
+    fn install(&mut self, at: &Position) {
+        let disk = self.disk.lock().unwrap();
+        let (position, items) = disk.checkpoint.as_ref().unwrap();
+        assert_eq!(position, at);
         *self.items.lock().unwrap() = items.clone();
-        self.disk.lock().unwrap().checkpoint = Some((at, items));
-        Ok(())
     }
 
     fn closed(&mut self, _reason: &str) {}

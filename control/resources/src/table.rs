@@ -307,6 +307,14 @@ static TABLE: &[Resource] = &[
     .cluster()
     .verbs(CREATE),
     row(
+        ("networking.k8s.io", "v1"),
+        "NetworkPolicy",
+        "networkpolicies",
+        "networkpolicy",
+        &kinds::network_policy::NetworkPolicy,
+    )
+    .short(&["netpol"]),
+    row(
         ("policy", "v1"),
         "PodDisruptionBudget",
         "poddisruptionbudgets",

@@ -47,6 +47,11 @@ pub(super) fn read_or_make(
 /// # Errors
 /// `File`.
 pub fn write_private(path: &Path, text: &str) -> Result<(), PkiError> {
+    write_private_bytes(path, text.as_bytes())
+}
+
+/// As [`write_private`].
+pub(super) fn write_private_bytes(path: &Path, bytes: &[u8]) -> Result<(), PkiError> {
     let failed = |source| PkiError::File {
         operation: "write",
         path: path.into(),
@@ -60,7 +65,7 @@ pub fn write_private(path: &Path, text: &str) -> Result<(), PkiError> {
             .truncate(true)
             .mode(0o600)
             .open(&temporary)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&temporary, path)?;
         match path.parent() {

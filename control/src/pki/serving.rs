@@ -5,48 +5,69 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use parking_lot::RwLock;
 use rustls::{
-    RootCertStore, ServerConfig,
+    RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, pem::PemObject as _},
     server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
     sign::CertifiedKey,
 };
 
-use super::{Pki, PkiError, SERVER_LIFETIME};
+use super::{
+    Pki, PkiError, SERVER_LIFETIME,
+    renewable::{Renewable, certified},
+};
+
+/// The oldest TLS that clients may speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MinTls {
+    /// For clients that know nothing newer.
+    V1_2,
+    /// The default.
+    #[default]
+    V1_3,
+}
+
+impl MinTls {
+    fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+        static ALL: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
+        match self {
+            Self::V1_2 => &ALL,
+            Self::V1_3 => &ALL[..1],
+        }
+    }
+}
 
 /// The serving certificate, replaceable while connections are accepted.
 #[derive(Debug)]
 pub struct Serving {
-    current: RwLock<(Arc<CertifiedKey>, SystemTime)>,
+    current: Renewable,
     names: Vec<String>,
 }
 
 impl Serving {
-    /// Makes the first certificate for `names`, and the TLS configuration that serves it: TLS 1.2 and 1.3, h2 and
-    /// HTTP/1.1, client certificates of our CA taken but not demanded (tokens and anonymous exist).
+    /// Makes the first certificate for `names`, and the TLS configuration that serves it: h2 and HTTP/1.1, client
+    /// certificates of our CA taken but not demanded (tokens and anonymous exist).
     ///
     /// # Errors
     /// `Certificate`, `Tls`.
-    pub fn start(pki: &Pki, names: Vec<String>) -> Result<(Arc<Self>, Arc<ServerConfig>), PkiError> {
+    pub fn start(
+        pki: &Pki,
+        names: Vec<String>,
+        min: MinTls,
+        now: SystemTime,
+    ) -> Result<(Arc<Self>, Arc<ServerConfig>), PkiError> {
         let serving = Arc::new(Self {
-            current: RwLock::new(issue(pki, &names)?),
+            current: Renewable::new(issue(pki, &names, now)?, SERVER_LIFETIME, now),
             names,
         });
-        let ca = CertificateDer::from_pem_slice(pki.ca_pem().as_bytes()).map_err(|e| PkiError::Unusable {
-            path: pki.dir().join("ca.crt"),
-            reason: e.to_string(),
-        })?;
-        let mut roots = RootCertStore::empty();
-        roots.add(ca).map_err(PkiError::Tls)?;
         let provider = Arc::new(ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots(pki)?.into(), provider.clone())
             .allow_unauthenticated()
             .build()
             .map_err(|e| PkiError::Tls(rustls::Error::General(e.to_string())))?;
         let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(min.versions())
             .map_err(PkiError::Tls)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(serving.clone());
@@ -59,33 +80,30 @@ impl Serving {
     /// # Errors
     /// `Certificate`; the old one stays.
     pub fn renew_if_due(&self, pki: &Pki, now: SystemTime) -> Result<Duration, PkiError> {
-        let expires = self.current.read().1;
-        let left = expires.duration_since(now).unwrap_or_default();
-        if left < SERVER_LIFETIME / 3 {
-            *self.current.write() = issue(pki, &self.names)?;
-        }
-        Ok(SERVER_LIFETIME / 30)
+        self.current.renew_if_due(now, || issue(pki, &self.names, now))
     }
 }
 
 impl ResolvesServerCert for Serving {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.read().0.clone())
+        Some(self.current.get())
     }
 }
 
-fn issue(pki: &Pki, names: &[String]) -> Result<(Arc<CertifiedKey>, SystemTime), PkiError> {
-    let identity = pki.issue_server(names, SERVER_LIFETIME)?;
-    let tls = |e: rustls::pki_types::pem::Error| PkiError::Tls(rustls::Error::General(e.to_string()));
-    let leaf = CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes()).map_err(tls)?;
+/// The CA as who verifies wants it.
+pub(super) fn roots(pki: &Pki) -> Result<RootCertStore, PkiError> {
+    let ca = CertificateDer::from_pem_slice(pki.ca_pem().as_bytes()).map_err(|e| PkiError::Unusable {
+        path: pki.dir().join("ca.crt"),
+        reason: e.to_string(),
+    })?;
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).map_err(PkiError::Tls)?;
+    Ok(roots)
+}
+
+fn issue(pki: &Pki, names: &[String], now: SystemTime) -> Result<CertifiedKey, PkiError> {
     // The CA travels along, so that a joining node can find the one its token pins.
-    let ca = CertificateDer::from_pem_slice(pki.ca_pem().as_bytes()).map_err(tls)?;
-    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(tls)?;
-    let key = ring::sign::any_supported_type(&key).map_err(PkiError::Tls)?;
-    Ok((
-        Arc::new(CertifiedKey::new(vec![leaf, ca], key)),
-        SystemTime::now() + SERVER_LIFETIME,
-    ))
+    certified(&pki.issue_server(names, now)?, &[pki.ca_pem()])
 }
 
 #[cfg(test)]
@@ -96,8 +114,14 @@ mod tests {
     fn the_certificate_is_replaced_in_its_last_third_only() {
         let dir = tempfile::tempdir().unwrap();
         let pki = Pki::open(&dir.path().join("pki")).unwrap();
-        let (serving, _) = Serving::start(&pki, vec!["localhost".into()]).unwrap();
-        let certificate = |s: &Serving| s.current.read().0.cert[0].to_vec();
+        let (serving, _) = Serving::start(
+            &pki,
+            vec!["localhost".into()],
+            MinTls::default(),
+            SystemTime::now(),
+        )
+        .unwrap();
+        let certificate = |s: &Serving| s.current.get().cert[0].to_vec();
         let first = certificate(&serving);
         serving
             .renew_if_due(&pki, SystemTime::now() + SERVER_LIFETIME / 2)

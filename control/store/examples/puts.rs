@@ -1,72 +1,110 @@
-//! Durable puts per second of one member: 1 KiB values that do not compress, 1, 8 and 64 clients, each waiting for its answer.
+//! Durable puts per second: 1 KiB values that do not compress, 1, 8 and 64 clients, each waiting for its answer.
 //!
-//! `cargo run --release -p skiff-store --example puts -- [directory] [seconds per step]`; the directory should be on the
-//! disk in question, and is left with the data.
+//! ```text
+//! cargo run --release -p skiff-store --example puts -- one DIRECTORY [SECONDS]      a store of one member
+//! cargo run --release -p skiff-store --example puts -- three DIRECTORY [SECONDS]    of three, over TCP on loopback
+//! cargo run --release -p skiff-store --example puts -- etcd HOST:PORT [SECONDS]     an etcd, over its gRPC
+//! cargo run --release -p skiff-store --example puts -- fill DIRECTORY [OBJECTS]     2 KiB each, without a last checkpoint
+//! cargo run --release -p skiff-store --example puts -- open DIRECTORY               prints `open SECONDS RESIDENT_BYTES LIVE_BYTES`
+//! ```
+//! The directory should be on the disk in question, and is left with the data. One line per number of clients:
+//! `puts CLIENTS PER_SECOND P50_MS P99_MS`. `tests/bench/store` compares them.
+
+#[path = "puts/etcd.rs"]
+mod etcd;
+#[path = "puts/members.rs"]
+mod members;
+#[path = "puts/restart.rs"]
+mod restart;
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use bytes::Bytes;
-use skiff_store::{Config, Op, Store, Txn, Value};
+use skiff_store::{Op, Store, Txn, Value};
 
 const VALUE_BYTES: usize = 1024;
 const KEYS: usize = 10_000;
 
+/// Whoever takes puts.
+#[derive(Clone)]
+enum Target {
+    Store(Store),
+    Etcd(etcd::Client),
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let dir = arguments.next().unwrap_or_else(|| "puts-data".into());
-    let seconds = arguments
-        .next()
-        .map_or(Ok(5), |text| text.parse())
-        .context("seconds per step")?;
-    let opening = Instant::now();
-    let store = Store::open(Config::new(&dir)).await?;
-    println!(
-        "opened {dir} with {} keys in {:?}, {} KiB resident",
-        store.stats().keys,
-        opening.elapsed(),
-        resident()?
-    );
-    println!(
-        "{:>8} {:>10} {:>10} {:>10} {:>14}",
-        "clients", "puts/s", "p50 ms", "p99 ms", "puts per fsync"
-    );
-    for clients in [1, 8, 64] {
-        step(&store, clients, Duration::from_secs(seconds)).await?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [kind, place, rest @ ..] = &arguments[..] else {
+        bail!("give one, three or etcd, and a directory or an address");
+    };
+    let number = rest
+        .first()
+        .map(|text| text.parse())
+        .transpose()
+        .context("a number")?;
+    match &**kind {
+        "fill" => return restart::fill(place.as_ref(), number.unwrap_or(150_000)).await,
+        "open" => return restart::open(place.as_ref()).await,
+        _ => {}
     }
-    println!("{} KiB resident, {:?}", resident()?, store.stats());
-    store.close().await?;
+    let seconds = number.unwrap_or(5) as u64;
+    let stores = match &**kind {
+        "one" => members::open(place.as_ref(), 1).await?,
+        "three" => members::open(place.as_ref(), 3).await?,
+        _ => Vec::new(),
+    };
+    for clients in [1, 8, 64] {
+        let mut targets = Vec::new();
+        match stores.first() {
+            Some(leader) => targets.push(Target::Store(leader.clone())),
+            None => {
+                for _ in 0..clients.min(8) {
+                    targets.push(Target::Etcd(etcd::Client::connect(place).await?));
+                }
+            }
+        }
+        step(&targets, clients, Duration::from_secs(seconds)).await?;
+    }
+    for store in &stores {
+        store.close().await?;
+    }
     Ok(())
 }
 
-async fn step(store: &Store, clients: usize, length: Duration) -> anyhow::Result<()> {
-    let before = store.log_stats();
+async fn put(target: &Target, key: String, value: Bytes) -> anyhow::Result<()> {
+    match target {
+        Target::Store(store) => {
+            let value = Value {
+                bytes: value,
+                revision_at: Some(8),
+            };
+            let ops = vec![Op::Put(key.into(), value)];
+            store.commit(Txn { compare: vec![], ops }).await?;
+        }
+        Target::Etcd(client) => client.put(key.as_bytes(), &value).await?,
+    }
+    Ok(())
+}
+
+async fn step(targets: &[Target], clients: usize, length: Duration) -> anyhow::Result<()> {
     let started = Instant::now();
     let mut tasks = Vec::new();
     for client in 0..clients {
-        let store = store.clone();
+        let target = targets[client % targets.len()].clone();
         tasks.push(tokio::spawn(async move {
             let mut latencies = Vec::new();
             let mut number = client;
             let mut random = client as u64 + 1;
             while started.elapsed() < length {
-                let key = Bytes::from(format!("/registry/core/configmaps/bench/{:06}", number % KEYS));
-                let value = Value {
-                    bytes: noise(&mut random),
-                    revision_at: Some(8),
-                };
+                let key = format!("/registry/core/configmaps/bench/{:06}", number % KEYS);
                 number += clients;
                 let sent = Instant::now();
-                store
-                    .commit(Txn {
-                        compare: vec![],
-                        ops: vec![Op::Put(key, value)],
-                    })
-                    .await?;
+                put(&target, key, noise(&mut random, VALUE_BYTES)).await?;
                 latencies.push(sent.elapsed());
             }
-            Ok::<_, skiff_store::Error>(latencies)
+            anyhow::Ok(latencies)
         }));
     }
     let mut latencies = Vec::new();
@@ -76,35 +114,23 @@ async fn step(store: &Store, clients: usize, length: Duration) -> anyhow::Result
     let elapsed = started.elapsed().as_secs_f64();
     latencies.sort_unstable();
     let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
-    let after = store.log_stats();
     println!(
-        "{clients:>8} {:>10.0} {:>10.2} {:>10.2} {:>14.1}",
+        "puts {clients} {:.0} {:.3} {:.3}",
         latencies.len() as f64 / elapsed,
         at(0.5),
-        at(0.99),
-        (after.proposals - before.proposals) as f64 / (after.syncs - before.syncs).max(1) as f64,
+        at(0.99)
     );
     Ok(())
 }
 
 /// A value that does not compress (xorshift64).
-fn noise(random: &mut u64) -> Bytes {
-    let mut value = Vec::with_capacity(VALUE_BYTES);
-    while value.len() < VALUE_BYTES {
+fn noise(random: &mut u64, length: usize) -> Bytes {
+    let mut value = Vec::with_capacity(length);
+    while value.len() < length {
         *random ^= *random << 13;
         *random ^= *random >> 7;
         *random ^= *random << 17;
         value.extend_from_slice(&random.to_le_bytes());
     }
     value.into()
-}
-
-/// Resident memory of this process in KiB.
-fn resident() -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .context("no VmRSS")?;
-    Ok(line.split_whitespace().nth(1).context("no figure")?.parse()?)
 }

@@ -16,10 +16,10 @@
 use std::io::{self, Read, Write};
 
 use bytes::Bytes;
-use skiff_raft::Position;
+use skiff_raft::{Position, core::members_of_one};
 
 use crate::{
-    Event, Revision,
+    Entry, Event, Revision,
     codec::{self, DecodeError},
     history::History,
     map::Map,
@@ -55,7 +55,25 @@ impl Image {
         }
     }
 
-    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    /// The same state at the beginning of another group: one of `member` alone, with no history, and `ahead` revisions
+    /// later, so that nobody who saw more of the old group sees time go back.
+    pub fn of_new_group(mut self, member: u64, ahead: u64) -> Self {
+        self.at.members = members_of_one(member);
+        self.revision += ahead;
+        self.floor = self.revision;
+        self.events.clear();
+        self
+    }
+
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.map.iter()
+    }
+
+    pub fn write(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         out.write_all(MAGIC)?;
         out.write_all(&FORMAT.to_le_bytes())?;
         let mut block = Vec::new();
@@ -99,10 +117,14 @@ impl Image {
         let mut head = [0; 12];
         from.read_exact(&mut head)?;
         if head[..8] != *MAGIC {
-            return Err(invalid("it is no checkpoint"));
+            return Err(invalid("it is neither a checkpoint nor a snapshot"));
         }
-        if head[8..] != FORMAT.to_le_bytes() {
-            return Err(invalid("its format is not known to this version"));
+        let format = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
+        if format != FORMAT {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("its format is {format}; this version knows {FORMAT}"),
+            ));
         }
         let mut blocks = Blocks {
             from,
@@ -161,7 +183,7 @@ impl Image {
     }
 }
 
-fn flush(out: &mut impl Write, block: &mut Vec<u8>) -> io::Result<()> {
+fn flush(out: &mut (impl Write + ?Sized), block: &mut Vec<u8>) -> io::Result<()> {
     let length = u32::try_from(block.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
     out.write_all(&length.to_le_bytes())?;
     out.write_all(&crc32fast::hash(block).to_le_bytes())?;

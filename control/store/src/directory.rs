@@ -5,11 +5,13 @@
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
+    io::{self, BufReader, BufWriter, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+
+use crate::{checkpoint::Image, machine::Keeper};
 
 /// How long to wait for one who is just leaving: a store that was dropped, or a process that was killed.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
@@ -66,6 +68,12 @@ pub enum OpenError {
     /// The log opened, but what is in it could not be applied in time, or its disk takes no writes.
     #[error("the store could not start: {0}")]
     Start(#[source] crate::Error),
+    /// A snapshot is to be restored where there is something already.
+    #[error("the store in {dir} is not empty: a snapshot is restored into a new one")]
+    NotEmpty {
+        /// Its directory.
+        dir: PathBuf,
+    },
     /// The thread that opened it ended.
     #[error("opening the store failed")]
     Failed,
@@ -118,6 +126,27 @@ impl Directory {
         self.path.join("checkpoint")
     }
 
+    /// Whether anything was ever stored.
+    pub fn is_empty(&self) -> bool {
+        !self.checkpoint().exists()
+            && std::fs::read_dir(self.log()).is_ok_and(|mut files| files.next().is_none())
+    }
+
+    /// Reads the checkpoint, if there is one.
+    pub fn read_checkpoint(&self) -> Result<Option<Image>, OpenError> {
+        let path = self.checkpoint();
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed("open", &path)(source)),
+            Ok(file) => Image::read(&mut BufReader::with_capacity(64 << 10, file))
+                .map(Some)
+                .map_err(|error| OpenError::Damaged {
+                    path,
+                    reason: error.to_string(),
+                }),
+        }
+    }
+
     fn check_format(&self) -> Result<(), OpenError> {
         let path = self.path.join("FORMAT");
         let mut text = String::new();
@@ -142,7 +171,17 @@ impl Directory {
     }
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+impl Keeper for Directory {
+    fn replace(&self, write: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        replace(&self.checkpoint(), |file| {
+            let mut out = BufWriter::with_capacity(64 << 10, file);
+            write(&mut out)?;
+            out.flush()
+        })
+    }
+}
+
+pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { doing, path, source }
 }
@@ -176,5 +215,9 @@ pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<(
         return Err(error);
     }
     std::fs::rename(&temporary, path)?;
-    path.parent().map_or(Ok(()), sync_dir)
+    match path.parent() {
+        Some(here) if here.as_os_str().is_empty() => sync_dir(Path::new(".")),
+        Some(parent) => sync_dir(parent),
+        None => Ok(()),
+    }
 }

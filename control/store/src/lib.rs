@@ -17,12 +17,16 @@ mod directory;
 mod history;
 mod machine;
 mod map;
+mod replication;
+#[cfg(test)]
+mod simulation;
+pub mod snapshot;
 mod state;
 mod store;
 mod watch;
 
 pub use directory::OpenError;
-pub use skiff_raft::{Leadership, Stats as LogStats};
+pub use skiff_raft::{FirstStart, Leadership, Members, Progress, Stats as LogStats};
 pub use store::{Store, StoreStats};
 pub use watch::Watch;
 
@@ -184,6 +188,8 @@ pub struct Config {
     pub dir: PathBuf,
     /// This member's id in the Raft group, not 0.
     pub member: u64,
+    /// What an empty directory means: a group of one, or a member that a group will take in.
+    pub first_start: FirstStart,
     /// How long changes stay readable and watchable, in revisions.
     pub history_revisions: u64,
     /// The same in bytes; whichever is less.
@@ -201,6 +207,7 @@ impl Config {
         Self {
             dir: dir.into(),
             member: 1,
+            first_start: FirstStart::Alone,
             history_revisions: 100_000,
             history_bytes: 64 << 20,
             max_txn_bytes: 3 << 20,

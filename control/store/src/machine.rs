@@ -1,64 +1,83 @@
 //! The store as the state machine of its Raft group.
 
 use std::{
-    fs::File,
-    io::{self, BufReader, BufWriter},
+    io::{self, Write},
     sync::Arc,
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use skiff_raft::{Job, Position, StateMachine};
 
 use crate::{
     Committed, Config, Error,
     checkpoint::Image,
     codec::decode_txn,
-    directory::{Directory, OpenError, replace},
+    state::State,
     watch::{Topic, Watched, wake},
 };
+
+/// Where a member keeps its checkpoint.
+pub(crate) trait Keeper: Send + Sync + 'static {
+    /// Replaces the checkpoint: when it returns the new one is durable; after a crash it is the old one or the new
+    /// one, whole.
+    fn replace(&self, write: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()>;
+}
+
+/// The checkpoint on disk, shared with the jobs that replace it.
+struct Kept {
+    keeper: Arc<dyn Keeper>,
+    /// Index of the newest one. A job that comes late, after another member's snapshot, must not bring an older state
+    /// back: the log may begin after it already.
+    newest: Mutex<u64>,
+}
+
+impl Kept {
+    fn replace(&self, index: u64, write: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        let mut newest = self.newest.lock();
+        if index >= *newest {
+            self.keeper.replace(write)?;
+            *newest = index;
+        }
+        Ok(())
+    }
+}
 
 pub(crate) struct Machine {
     config: Config,
     watched: Arc<Watched>,
-    /// Locked for as long as anything of the group may write in it.
-    directory: Directory,
+    kept: Arc<Kept>,
     restored: Option<Position>,
+    /// Another member's snapshot that is durable and not the present state yet.
+    received: Arc<Mutex<Option<(Position, State)>>>,
     /// Topics changed in this batch.
     changed: Vec<Arc<Topic>>,
 }
 
 impl Machine {
-    /// Loads the checkpoint, if there is one, into `watched`.
-    pub fn load(config: Config, watched: Arc<Watched>, directory: Directory) -> Result<Self, OpenError> {
-        let checkpoint = directory.checkpoint();
-        let restored = match File::open(&checkpoint) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => {
-                return Err(OpenError::Io {
-                    doing: "open",
-                    path: checkpoint,
-                    source,
-                });
-            }
-            Ok(file) => {
-                let image = Image::read(&mut BufReader::with_capacity(64 << 10, file)).map_err(|error| {
-                    OpenError::Damaged {
-                        path: checkpoint.clone(),
-                        reason: error.to_string(),
-                    }
-                })?;
-                let (at, state) = image.into_state();
-                *watched.state.write() = state;
-                Some(at)
-            }
-        };
-        Ok(Self {
+    /// Starts from the checkpoint that `keeper` has, if there is one, and shows it in `watched`.
+    pub fn new(
+        config: Config,
+        watched: Arc<Watched>,
+        keeper: Arc<dyn Keeper>,
+        checkpoint: Option<Image>,
+    ) -> Self {
+        let restored = checkpoint.map(|image| {
+            let (at, state) = image.into_state();
+            *watched.state.write() = state;
+            at
+        });
+        Self {
             config,
             watched,
-            directory,
+            kept: Arc::new(Kept {
+                keeper,
+                newest: Mutex::new(restored.as_ref().map_or(0, |at| at.index)),
+            }),
             restored,
+            received: Arc::default(),
             changed: Vec::new(),
-        })
+        }
     }
 }
 
@@ -92,14 +111,10 @@ impl StateMachine for Machine {
     }
 
     fn checkpoint(&mut self, at: Position) -> Job<()> {
+        let index = at.index;
         let image = Image::of(&self.watched.state.read(), at);
-        let path = self.directory.checkpoint();
-        Box::new(move || {
-            replace(&path, |file| {
-                let mut out = BufWriter::with_capacity(64 << 10, file);
-                image.write(&mut out)
-            })
-        })
+        let kept = self.kept.clone();
+        Box::new(move || kept.replace(index, &|out| image.write(out)))
     }
 
     fn snapshot(&mut self, at: Position) -> Job<Vec<u8>> {
@@ -111,23 +126,32 @@ impl StateMachine for Machine {
         })
     }
 
-    fn restore(&mut self, at: Position, data: Bytes) -> io::Result<()> {
-        let image = Image::read(&mut data.as_ref())?;
-        let (position, state) = image.into_state();
-        if (position.index, position.term) != (at.index, at.term) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the snapshot is of another position",
-            ));
-        }
-        replace(&self.directory.checkpoint(), |file| {
-            io::Write::write_all(file, &data)
-        })?;
+    fn receive(&mut self, at: Position, data: Bytes) -> Job<()> {
+        let (kept, received) = (self.kept.clone(), self.received.clone());
+        Box::new(move || {
+            let (position, state) = Image::read(&mut data.as_ref())?.into_state();
+            if (position.index, position.term) != (at.index, at.term) {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the snapshot is of another position",
+                ));
+            }
+            kept.replace(at.index, &|out| out.write_all(&data))?;
+            *received.lock() = Some((at, state));
+            Ok(())
+        })
+    }
+
+    fn install(&mut self, at: &Position) {
+        let received = self.received.lock().take_if(|(position, _)| position == at);
+        let Some((_, state)) = received else {
+            // The job of `receive` has succeeded, or this is not called; and a later one is not installed as this one.
+            panic!("the snapshot at {} is not there", at.index);
+        };
         let (floor, revision) = (state.history.floor, state.revision);
         let mut current = self.watched.state.write();
         *current = state;
         self.changed = self.watched.topics.replaced(floor, revision);
-        Ok(())
     }
 
     fn closed(&mut self, reason: &str) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skiff_raft::{Alone, Group, Leadership, Stats};
+use skiff_raft::{Alone, Group, Leadership, Stats, Transport};
 use tokio::sync::watch;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     directory::Directory,
     machine::Machine,
     map::prefix_end,
+    snapshot::Snapshot,
     watch::{Watch, Watched},
 };
 
@@ -42,12 +43,27 @@ impl Store {
     /// # Errors
     /// See [`OpenError`]; none of them alters what is on disk.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
+        Self::open_with(config, Alone).await
+    }
+
+    /// As [`Store::open`], with a way to the other members. A member among others shows what it had applied at its
+    /// last checkpoint until it has heard from their leader: reads need a barrier.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_with<T: Transport>(config: Config, transport: T) -> Result<Self, OpenError> {
+        let member = config.member;
         let opened = tokio::task::spawn_blocking(move || {
             let directory = Directory::open(&config.dir)?;
             let log = directory.log();
             let watched = Arc::new(Watched::default());
-            let machine = Machine::load(config.clone(), watched.clone(), directory)?;
-            let group = Group::open(skiff_raft::Config::new(log, config.member), machine, Alone)?;
+            let checkpoint = directory.read_checkpoint()?;
+            let machine = Machine::new(config.clone(), watched.clone(), Arc::new(directory), checkpoint);
+            let raft = skiff_raft::Config {
+                first_start: config.first_start,
+                ..skiff_raft::Config::new(log, config.member)
+            };
+            let group = Group::open(raft, machine, transport)?;
             let inner = Inner {
                 watched,
                 group,
@@ -58,6 +74,9 @@ impl Store {
             })
         });
         let store = opened.await.map_err(|_| OpenError::Failed)??;
+        if !store.members().borrow().is_only(member) {
+            return Ok(store);
+        }
         // The log's tail is applied once this member leads, which on one member is at once. A store that shows less
         // than was acknowledged must not be opened.
         store
@@ -67,6 +86,10 @@ impl Store {
             .await
             .map_err(|error| OpenError::Start(error.into()))?;
         Ok(store)
+    }
+
+    pub(crate) fn group(&self) -> &Group<Result<Committed, Error>> {
+        &self.inner.group
     }
 
     /// Commits a transaction: returns when a majority has it on disk and this member has applied it.
@@ -139,6 +162,11 @@ impl Store {
     /// `Compacted` when `after` is older than the history, `Future` when it lies ahead, `Closed`.
     pub fn watch(&self, prefix: &[u8], after: Revision) -> Result<Watch, Error> {
         Watch::begin(&self.inner.watched, prefix, after)
+    }
+
+    /// The state as applied here, for a snapshot file: cheap to take, and written without holding up anything.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::of(&self.inner.watched.state.read())
     }
 
     /// Follows leadership of this member.

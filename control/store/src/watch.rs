@@ -222,7 +222,8 @@ impl Watch {
         self.topic.last.load(Ordering::Relaxed) <= self.position
     }
 
-    fn read(&mut self) -> Result<Vec<Event>, Error> {
+    /// What [`next`](Self::next) returns, without waiting: empty when there is nothing new.
+    pub(crate) fn read(&mut self) -> Result<Vec<Event>, Error> {
         let state = self.watched.state.read();
         let mut events: Vec<Event> = Vec::new();
         if self.nothing_new() {

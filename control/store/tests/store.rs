@@ -389,6 +389,68 @@ async fn checkpoints_bound_the_log_and_do_not_lose_what_comes_meanwhile() {
     assert_eq!((store.revision(), store.count(b"/")), (513, 10));
 }
 
+/// What the disk may hold beside three times the live data: the log between two checkpoints, and files that are not
+/// full yet (8 MiB each).
+fn disk_bound(live: usize, config: &Config) -> u64 {
+    3 * live as u64 + config.checkpoint_log_bytes + (24 << 20)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_disk_holds_three_times_the_live_data_and_the_log_window_whatever_was_written_and_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        checkpoint_log_bytes: 4 << 20,
+        history_bytes: 1 << 20,
+        ..Config::new(dir.path())
+    };
+    let store = soon(Store::open(config.clone())).await.unwrap();
+    let (mut most_live, mut most_used) = (0, 0);
+    // Grow to 16 MiB, churn, delete nearly all, churn what is left; 32 writes at a time.
+    let plan = [
+        (0..256, 256, false),
+        (256..640, 256, false),
+        (0..240, 256, true),
+        (640..1000, 16, false),
+    ];
+    for (numbers, keys, deletes) in plan {
+        for batch in numbers.collect::<Vec<u64>>().chunks(32) {
+            let writes = batch.iter().map(|number| {
+                let key = format!("/{:03}", number % keys + if keys == 16 { 240 } else { 0 });
+                let txn = if deletes {
+                    delete(&key)
+                } else {
+                    put(&key, &noise(*number, 64 << 10))
+                };
+                let store = store.clone();
+                async move { store.commit(txn).await.unwrap() }
+            });
+            soon(all_at_once(writes)).await;
+            most_live = most_live.max(store.stats().live_bytes);
+            let used = disk_usage(dir.path());
+            most_used = most_used.max(used);
+            let bound = disk_bound(most_live, &config);
+            assert!(used <= bound, "{used} bytes on disk for at most {most_live} live");
+        }
+    }
+    let live = store.stats().live_bytes;
+    assert!(live < 2 << 20 && most_live > 15 << 20, "{live} of {most_live}");
+    soon(store.close()).await.unwrap();
+    let used = disk_usage(dir.path());
+    assert!(
+        used <= disk_bound(live, &config),
+        "{used} bytes on disk for {live} live"
+    );
+    assert!(most_used > 3 << 20, "the test saw nothing");
+}
+
+/// Runs all at once.
+async fn all_at_once<F: Future<Output: Send + 'static> + Send + 'static>(work: impl Iterator<Item = F>) {
+    let tasks: Vec<_> = work.map(tokio::spawn).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
 fn disk_usage(dir: &std::path::Path) -> u64 {
     let mut sum = 0;
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {

@@ -117,6 +117,15 @@ impl Worker {
                 return give_up(&attempt);
             };
             let backend = held.load.address;
+            if !attempt
+                .port
+                .dialer
+                .allows(crate::Protocol::Tcp, attempt.from, backend)
+            {
+                // A policy is no fault of the backend's: the balancer learns nothing.
+                attempt.tried.push(backend);
+                continue;
+            }
             attempt.held = Some(held);
             if let Some(opener) = attempt.port.dialer.remote(backend.ip()) {
                 let mailbox = Arc::clone(self.mailbox());

@@ -15,6 +15,7 @@ mod netlink;
 mod nftables;
 mod node;
 mod pod;
+pub mod policy;
 mod tunnel;
 
 use std::{
@@ -102,6 +103,8 @@ pub struct PodNetwork {
     pods: RwLock<HashMap<Ipv4Addr, Arc<Namespace>>>,
     egress: tokio::sync::Mutex<Option<Egress>>,
     between: between::Between,
+    /// Shared with what relays outbound connections.
+    rules: policy::Shared,
 }
 
 impl PodNetwork {
@@ -129,7 +132,8 @@ impl PodNetwork {
         node.run(move || node::set_up(&for_node, node_address))
             .await
             .map_err(at("enter the node namespace"))??;
-        let egress = Egress::start(&config, &node, &host).await?;
+        let rules = policy::Shared::default();
+        let egress = Egress::start(&config, &node, &host, &rules).await?;
         let hopper = |name| Hopper::start(name, &node).map_err(at("start a thread for pods"));
         let (dialers, builders) = (hopper("pods")?, hopper("attach")?);
         Ok(Arc::new(Self {
@@ -142,6 +146,7 @@ impl PodNetwork {
             pods: RwLock::default(),
             egress: tokio::sync::Mutex::new(Some(egress)),
             between: between::Between::default(),
+            rules,
             config,
         }))
     }
@@ -233,6 +238,31 @@ impl PodNetwork {
             IpAddr::V4(address) => self.pods.read().get(&address).cloned(),
             IpAddr::V6(_) => None,
         }
+    }
+
+    /// Puts these rules in place of those before, for packets and for whoever asks [`PodNetwork::allows`]. Connections that
+    /// are there go on.
+    ///
+    /// # Errors
+    /// What the kernel refused; the rules before are in force then.
+    pub async fn set_rules(&self, rules: policy::Rules) -> Result<(), Error> {
+        let rules = Arc::new(rules);
+        let new = Arc::clone(&rules);
+        let applied = self.node.run(move || policy::apply(&new)).await;
+        applied.map_err(|source| Error::new("enter the node namespace", source))??;
+        *self.rules.write() = rules;
+        Ok(())
+    }
+
+    /// Whether a connection is allowed by the rules of either end that is a pod of this node. This node itself may
+    /// always reach its pods.
+    pub fn allows(&self, flow: policy::Flow) -> bool {
+        flow.from == self.node_address || policy::allows(&self.rules.read(), flow)
+    }
+
+    /// Whether an address is one of this node's range, of a pod or not.
+    pub fn has(&self, address: IpAddr) -> bool {
+        matches!(address.to_canonical(), IpAddr::V4(address) if self.config.pod_cidr.contains(&address))
     }
 
     /// Connects to a pod or service address from the node (probes); to any other address from the host.

@@ -18,6 +18,8 @@ const DELTABLE: u16 = 2;
 const NEWCHAIN: u16 = 3;
 const GETCHAIN: u16 = 4;
 const NEWRULE: u16 = 6;
+const NEWSET: u16 = 9;
+const NEWSETELEM: u16 = 12;
 const NLM_F_APPEND: u16 = 0x800;
 const NLM_F_DUMP: u16 = 0x300;
 
@@ -30,6 +32,31 @@ const OTHER_REGISTER: u32 = 2;
 
 const DROP: u32 = 0;
 const ACCEPT: u32 = 1;
+// Negative numbers, in the kernel's own words.
+const JUMP: u32 = -3_i32 as u32;
+const RETURN: u32 = -5_i32 as u32;
+
+/// How values are compared.
+const EQUAL: u32 = 0;
+const NOT_EQUAL: u32 = 1;
+const AT_MOST: u32 = 3;
+const AT_LEAST: u32 = 5;
+
+/// Established and related: answers, and errors about connections that are known.
+const CT_STATE_OF_ANSWERS: u32 = 0b110;
+
+/// Of sets: made of ranges; type and length of an IPv4 address.
+const SET_OF_RANGES: u32 = 4;
+const TYPE_IPV4: u32 = 7;
+const IPV4_BYTES: u32 = 4;
+/// An element that ends a range.
+const RANGE_END: u32 = 1;
+/// Elements in one message: the length of an attribute is 16 bits.
+const ELEMENTS: usize = 1000;
+
+/// Where addresses are in the IP header.
+const FROM: u32 = 12;
+const TO: u32 = 16;
 
 const META_MARK: u32 = 3;
 const META_OIFNAME: u32 = 7;
@@ -68,6 +95,8 @@ impl Attributes {
 pub(crate) enum Hook {
     /// Before routing: priority of `mangle`, type `filter`.
     Prerouting,
+    /// What is routed: priority and type of `filter`.
+    Forward,
     /// After routing: priority of `srcnat`, type `nat`.
     SourceNat,
 }
@@ -75,7 +104,7 @@ pub(crate) enum Hook {
 impl Hook {
     fn kind(self) -> &'static str {
         match self {
-            Self::Prerouting => "filter",
+            Self::Prerouting | Self::Forward => "filter",
             Self::SourceNat => "nat",
         }
     }
@@ -83,6 +112,7 @@ impl Hook {
     fn number(self) -> u32 {
         match self {
             Self::Prerouting => 0,
+            Self::Forward => 2,
             Self::SourceNat => 4,
         }
     }
@@ -90,6 +120,7 @@ impl Hook {
     fn priority(self) -> i32 {
         match self {
             Self::Prerouting => -150,
+            Self::Forward => 0,
             Self::SourceNat => 100,
         }
     }
@@ -110,42 +141,94 @@ impl Rule {
     }
 
     fn compare(self, value: &[u8]) -> Self {
+        self.compare_as(EQUAL, value)
+    }
+
+    fn compare_as(self, how: u32, value: &[u8]) -> Self {
         let data = Attributes::default().bytes(1, value);
         self.with(
             "cmp",
             Attributes::default()
                 .number(1, REGISTER)
-                .number(2, 0)
+                .number(2, how)
                 .nest(3, data),
         )
     }
 
-    /// Matches packets with the address at `offset` of the IP header in `range`.
-    fn address(self, offset: u32, range: Ipv4Net) -> Self {
+    /// Loads the address at `offset` of the IP header.
+    fn load_address(self, offset: u32) -> Self {
         let load = Attributes::default()
             .number(1, REGISTER)
             .number(2, 1)
             .number(3, offset)
-            .number(4, 4);
+            .number(4, IPV4_BYTES);
+        self.with("payload", load)
+    }
+
+    /// Matches packets with the address at `offset` of the IP header in `range`.
+    fn address(self, offset: u32, range: Ipv4Net) -> Self {
         let mask = Attributes::default().bytes(1, &range.netmask().octets());
         let flip = Attributes::default().bytes(1, &[0; 4]);
         let masked = Attributes::default()
             .number(1, REGISTER)
             .number(2, REGISTER)
             .number(3, 4);
-        self.with("payload", load)
+        self.load_address(offset)
             .with("bitwise", masked.nest(4, mask).nest(5, flip))
             .compare(&range.network().octets())
     }
 
     /// Matches packets to `range`.
     pub fn to(self, range: Ipv4Net) -> Self {
-        self.address(16, range)
+        self.address(TO, range)
     }
 
     /// Matches packets from `range`.
     pub fn from(self, range: Ipv4Net) -> Self {
-        self.address(12, range)
+        self.address(FROM, range)
+    }
+
+    fn in_set(self, offset: u32, set: &str) -> Self {
+        let lookup = Attributes::default().text(1, set).number(2, REGISTER);
+        self.load_address(offset).with("lookup", lookup)
+    }
+
+    /// Matches packets to an address of a set of the same table.
+    pub fn to_any_of(self, set: &str) -> Self {
+        self.in_set(TO, set)
+    }
+
+    /// Matches packets from an address of a set of the same table.
+    pub fn from_any_of(self, set: &str) -> Self {
+        self.in_set(FROM, set)
+    }
+
+    /// Matches packets to a port between these two, both included. Say which protocol before.
+    pub fn port_between(self, first: u16, last: u16) -> Self {
+        let load = Attributes::default()
+            .number(1, REGISTER)
+            .number(2, 2)
+            .number(3, 2)
+            .number(4, 2);
+        self.with("payload", load)
+            .compare_as(AT_LEAST, &first.to_be_bytes())
+            .compare_as(AT_MOST, &last.to_be_bytes())
+    }
+
+    /// Matches packets of connections that were let through before.
+    pub fn answers(self) -> Self {
+        let state = Attributes::default().number(1, REGISTER).number(2, 0);
+        let data = |bits: u32| Attributes::default().bytes(1, &bits.to_ne_bytes());
+        let masked = Attributes::default()
+            .number(1, REGISTER)
+            .number(2, REGISTER)
+            .number(3, 4);
+        self.with("ct", state)
+            .with(
+                "bitwise",
+                masked.nest(4, data(CT_STATE_OF_ANSWERS)).nest(5, data(0)),
+            )
+            .compare_as(NOT_EQUAL, &0_u32.to_ne_bytes())
     }
 
     /// Matches packets of a protocol (`libc::IPPROTO_TCP`).
@@ -205,6 +288,22 @@ impl Rule {
         )
     }
 
+    /// Goes on in another chain of the same table, made before, and comes back here if that says so.
+    pub fn jump(self, chain: &str) -> Self {
+        let verdict = Attributes::default().number(1, JUMP).text(2, chain);
+        self.with(
+            "immediate",
+            Attributes::default()
+                .number(1, VERDICT_REGISTER)
+                .nest(2, Attributes::default().nest(2, verdict)),
+        )
+    }
+
+    /// Goes on where this chain was jumped to from.
+    pub fn back(self) -> Self {
+        self.verdict(RETURN)
+    }
+
     /// Lets the packet pass.
     pub fn accept(self) -> Self {
         self.verdict(ACCEPT)
@@ -230,10 +329,35 @@ impl Rule {
     }
 }
 
-/// An IPv4 table with one chain per hook.
+/// A chain: at a hook, or to be jumped to.
+pub(crate) struct Chain {
+    pub name: String,
+    pub hook: Option<Hook>,
+    pub rules: Vec<Rule>,
+}
+
+impl Chain {
+    /// A chain at a hook.
+    pub fn at(hook: Hook, name: &str, rules: Vec<Rule>) -> Self {
+        Self {
+            name: name.into(),
+            hook: Some(hook),
+            rules,
+        }
+    }
+}
+
+/// A set of ranges of addresses, both ends included, ascending and apart from each other.
+pub(crate) struct Set {
+    pub name: String,
+    pub ranges: Vec<(Ipv4Addr, Ipv4Addr)>,
+}
+
+/// An IPv4 table; chains come after those they jump to.
 pub(crate) struct Table<'a> {
     pub name: &'a str,
-    pub chains: &'a [(&'a str, Hook, Vec<Rule>)],
+    pub sets: Vec<Set>,
+    pub chains: Vec<Chain>,
 }
 
 fn message(what: impl Into<String>, kind: u16, flags: u16, attributes: Attributes) -> Request {
@@ -291,32 +415,67 @@ pub(crate) fn replace(table: &Table<'_>) -> Result<(), Refused> {
         NLM_F_CREATE,
         made,
     ));
-    for (chain, hook, rules) in table.chains {
-        let place = Attributes::default()
-            .number(1, hook.number())
-            .bytes(2, &hook.priority().to_be_bytes());
-        let attributes = Attributes::default()
-            .text(1, name)
-            .text(3, chain)
-            .nest(4, place)
-            .number(5, ACCEPT)
-            .text(7, hook.kind());
+    for (number, set) in table.sets.iter().enumerate() {
+        changes.extend(set_requests(name, number, set));
+    }
+    for chain in &table.chains {
+        let mut attributes = Attributes::default().text(1, name).text(3, &chain.name);
+        if let Some(hook) = chain.hook {
+            let place = Attributes::default()
+                .number(1, hook.number())
+                .bytes(2, &hook.priority().to_be_bytes());
+            attributes = attributes.nest(4, place).number(5, ACCEPT).text(7, hook.kind());
+        }
         changes.push(message(
-            format!("make nftables chain {name} {chain}"),
+            format!("make nftables chain {name} {}", chain.name),
             NEWCHAIN,
             NLM_F_CREATE,
             attributes,
         ));
-        for (number, rule) in rules.iter().enumerate() {
+        for (number, rule) in chain.rules.iter().enumerate() {
             let attributes = Attributes::default()
                 .text(1, name)
-                .text(2, chain)
+                .text(2, &chain.name)
                 .nest(4, rule.attributes());
-            let what = format!("add rule {number} to nftables chain {name} {chain}");
+            let what = format!("add rule {number} to nftables chain {name} {}", chain.name);
             changes.push(message(what, NEWRULE, NLM_F_CREATE | NLM_F_APPEND, attributes));
         }
     }
     transact(changes)
+}
+
+fn set_requests(table: &str, number: usize, set: &Set) -> Vec<Request> {
+    let what = format!("make nftables set {table} {}", set.name);
+    // The id only has to be there.
+    let id = u32::try_from(number).unwrap_or(u32::MAX);
+    let made = Attributes::default()
+        .text(1, table)
+        .text(2, &set.name)
+        .number(3, SET_OF_RANGES)
+        .number(4, TYPE_IPV4)
+        .number(5, IPV4_BYTES)
+        .number(10, id);
+    let mut requests = vec![message(what.clone(), NEWSET, NLM_F_CREATE, made)];
+    let element = |address: Ipv4Addr, flags: u32| {
+        let key = Attributes::default().bytes(1, &address.octets());
+        Attributes::default().nest(1, key).number(3, flags)
+    };
+    for ranges in set.ranges.chunks(ELEMENTS) {
+        let mut elements = Attributes::default();
+        for (first, last) in ranges {
+            elements = elements.nest(1, element(*first, 0));
+            // The end is the first address beyond; there is none after the very last one.
+            if let Some(beyond) = u32::from(*last).checked_add(1) {
+                elements = elements.nest(1, element(Ipv4Addr::from(beyond), RANGE_END));
+            }
+        }
+        let list = Attributes::default()
+            .text(1, table)
+            .text(2, &set.name)
+            .nest(3, elements);
+        requests.push(message(what.clone(), NEWSETELEM, NLM_F_CREATE, list));
+    }
+    requests
 }
 
 /// Removes the table from the calling thread's namespace. Idempotent.

@@ -1,5 +1,7 @@
-//! Quality of service and the tree of cgroups: `kubepods/{burstable,besteffort}/pod<uid>/<container>`, guaranteed
+//! Quality of service and the tree of cgroups: `<node>/kubepods/{burstable,besteffort}/pod<uid>/<container>`, guaranteed
 //! pods directly below `kubepods`. Pure, apart from asking the runtime what there is.
+
+use std::path::Path;
 
 use k8s_openapi::{
     api::core::v1::{Container, Pod, ResourceRequirements},
@@ -83,13 +85,14 @@ fn amount(resources: Option<&ResourceRequirements>, limit: bool, name: &str) -> 
     value.filter(|value| *value > 0)
 }
 
-/// Cgroup of a pod, relative to the agent's.
-pub(crate) fn pod_path(pod: &Pod) -> String {
+/// Cgroup of a pod, relative to where ours start. Nodes on one machine have a tree each, named after the run directory.
+pub(crate) fn pod_path(run_dir: &Path, pod: &Pod) -> String {
+    let node = run_dir.to_string_lossy().trim_matches('/').replace('/', "-");
     let uid = pod.metadata.uid.as_deref().unwrap_or_default();
     match qos(pod) {
-        "Guaranteed" => format!("kubepods/pod{uid}"),
-        "Burstable" => format!("kubepods/burstable/pod{uid}"),
-        _ => format!("kubepods/besteffort/pod{uid}"),
+        "Guaranteed" => format!("{node}/kubepods/pod{uid}"),
+        "Burstable" => format!("{node}/kubepods/burstable/pod{uid}"),
+        _ => format!("{node}/kubepods/besteffort/pod{uid}"),
     }
 }
 
@@ -215,10 +218,14 @@ mod tests {
 
     #[test]
     fn cgroups_follow_the_quality_of_service() {
-        assert_eq!(pod_path(&pod(json!({}))), "kubepods/besteffort/podu");
+        let run = Path::new("/run/skiff/agent");
         assert_eq!(
-            pod_path(&pod(json!({"limits": {"cpu": "1", "memory": "1"}}))),
-            "kubepods/podu"
+            pod_path(run, &pod(json!({}))),
+            "run-skiff-agent/kubepods/besteffort/podu"
+        );
+        assert_eq!(
+            pod_path(run, &pod(json!({"limits": {"cpu": "1", "memory": "1"}}))),
+            "run-skiff-agent/kubepods/podu"
         );
     }
 

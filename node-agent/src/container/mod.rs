@@ -7,6 +7,7 @@ pub(crate) mod user;
 use std::{
     collections::BTreeMap,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -46,6 +47,8 @@ pub(crate) enum Failed {
         /// Text.
         message: String,
     },
+    /// The supervisor was gone before it could answer: no fault of the container's.
+    Lost,
 }
 
 /// What a container is made from.
@@ -142,8 +145,11 @@ pub(crate) async fn start(agent: &Agent, plan: Plan) -> Result<ContainerState, F
     let pid_of = target(&plan).await.map_err(config)?;
     let container = build(agent, &plan, &process, &given, pid_of)?;
     let id = container.id.clone();
-    let failed = |error: std::io::Error| Failed::Start {
-        message: image::chain(&error),
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => Failed::Lost,
+        _ => Failed::Start {
+            message: image::chain(&error),
+        },
     };
     plan.handle
         .call(move |supervisor| {
@@ -253,6 +259,13 @@ fn build(
     })?;
 
     if agent.entered.single_id {
+        if (user.uid, user.gid) != (0, 0) {
+            return Err(config(format!(
+                "container can't run as user {} and group {}: whoever runs this node has no range in /etc/subuid and /etc/subgid, \
+                 so its pods have no user and group but 0",
+                user.uid, user.gid
+            )));
+        }
         // No group but our own exists here, and the kernel refuses setgroups.
         user.groups.clear();
     }
@@ -361,10 +374,10 @@ fn build(
         log_files: LOG_FILES,
         stdin: container.stdin.unwrap_or(false),
         stdin_once: container.stdin_once.unwrap_or(false),
-        cgroup: agent
-            .cgroups
-            .any
-            .then(|| format!("{}/{}-{}", cgroup::pod_path(pod), container.name, plan.attempt)),
+        cgroup: agent.cgroups.any.then(|| {
+            let pod = cgroup::pod_path(&agent.config.run_dir, pod);
+            format!("{pod}/{}-{}", container.name, plan.attempt)
+        }),
         labels: BTreeMap::from([
             ("name".to_owned(), container.name.clone()),
             ("attempt".to_owned(), plan.attempt.to_string()),

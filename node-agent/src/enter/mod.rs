@@ -226,7 +226,8 @@ struct SupervisorState {
     start_time: u64,
 }
 
-fn supervisor_pid(pod_dir: &Path) -> Option<u32> {
+/// The pid of the supervisor of the pod with this run directory, while it lives.
+pub(crate) fn supervisor_pid(pod_dir: &Path) -> Option<u32> {
     let text = fs::read(pod_dir.join("state.json")).ok()?;
     let state: SupervisorState = serde_json::from_slice(&text).ok()?;
     (ids::start_time(state.pid)? == state.start_time).then_some(state.pid)

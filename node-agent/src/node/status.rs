@@ -22,12 +22,18 @@ pub(crate) const KUBERNETES: &str = "v1.37.0";
 pub(crate) struct State {
     /// The network, or why there is none.
     pub network: Result<(), String>,
+    /// The ways to other nodes, in words; none while there is no other node.
+    pub tunnel: Option<Result<String, String>>,
+    /// The host's address, when it has changed.
+    pub address: Option<IpAddr>,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self {
             network: Err("pod network is not up yet".into()),
+            tunnel: None,
+            address: None,
         }
     }
 }
@@ -186,8 +192,13 @@ pub(super) fn status(
             Err(message) => Observed::new("Ready", false, "NodeNotReady", message),
         },
     ];
+    let tunnel = state.tunnel.as_ref().map(|tunnel| match tunnel {
+        Ok(text) => Observed::new("NodeTunnel", true, "TunnelOpen", text),
+        Err(text) => Observed::new("NodeTunnel", false, "TunnelFailed", text),
+    });
     let conditions = observed
         .into_iter()
+        .chain(tunnel)
         .map(|observed| {
             let status = if observed.is { "True" } else { "False" };
             let before = old
@@ -207,7 +218,7 @@ pub(super) fn status(
         })
         .collect();
     NodeStatus {
-        addresses: Some(addresses(agent.host_ip, &agent.config.node_name)),
+        addresses: Some(addresses(agent.host_ip(), &agent.config.node_name)),
         capacity: Some(resources.clone()),
         allocatable: Some(resources),
         conditions: Some(conditions),

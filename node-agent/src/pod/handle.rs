@@ -12,6 +12,20 @@ use tracing::warn;
 
 use super::worker::Msg;
 
+/// Runs what blocks on a thread of its own.
+///
+/// While the agent ends, such work is put off for good. Then this never returns: taken for a failure, it would be noted, and the
+/// next agent would believe it.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_cancelled() => std::future::pending().await,
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
 /// A supervisor.
 #[derive(Debug)]
 pub(crate) struct Handle {
@@ -60,7 +74,7 @@ impl Handle {
                             if error.kind() != io::ErrorKind::UnexpectedEof {
                                 warn!(%error, "read events of a supervisor");
                             }
-                            let _ = worker.send(Msg::SupervisorGone);
+                            let _ = worker.send(Msg::SupervisorGone(handle.pid()));
                             return;
                         }
                     }
@@ -85,9 +99,12 @@ impl Handle {
         work: impl FnOnce(&supervisor::Pod) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let this = Arc::clone(self);
-        tokio::task::spawn_blocking(move || work(&this.pod))
-            .await
-            .map_err(io::Error::other)?
+        blocking(move || work(&this.pod)).await
+    }
+
+    /// The supervisor's process id.
+    pub fn pid(&self) -> u32 {
+        self.pod.pid()
     }
 
     /// The pod's network namespace.

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read as _, Seek as _, SeekFrom},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -14,11 +15,11 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::{
-    handle::Handle,
+    handle::{Handle, blocking},
     model::{self, Ended, State, View},
     worker::Msg,
 };
-use crate::container::Places;
+use crate::{container::Places, enter};
 
 /// Name of the file in the pod's run directory.
 pub(crate) const FILE: &str = "pod.json";
@@ -97,22 +98,22 @@ pub(crate) async fn restore(places: &Places, sender: &mpsc::UnboundedSender<Msg>
         .and_then(|name| name.to_str())
         .unwrap_or_default()
         .to_owned();
-    let dir = places.run.clone();
-    let adopted = tokio::task::spawn_blocking(move || supervisor::Pod::adopt(&dir)).await;
-    let handle = adopted
-        .ok()
-        .and_then(Result::ok)
-        .and_then(|pod| Handle::new(pod, sender.clone()).ok());
     let mut messages = Vec::new();
-    let listed = match &handle {
-        Some(handle) => handle.call(supervisor::Pod::list).await.unwrap_or_else(|error| {
-            warn!(%error, "list the containers of an adopted pod");
-            Vec::new()
-        }),
-        None => Vec::new(),
+    let (handle, listed) = match adopt(places, sender).await {
+        Some((handle, listed)) => (Some(handle), listed),
+        None => (None, Vec::new()),
     };
     for state in &listed {
         take_over(&mut view, state, &mut messages);
+    }
+    // An instance before the one that counts must not go on beside it: it would hold its ports.
+    for state in listed.iter().filter(|state| is_superseded(&view, state)) {
+        let id = state.id.clone();
+        if let Some(handle) = &handle
+            && let Err(error) = handle.call(move |pod| pod.remove(&id)).await
+        {
+            warn!(%error, container = state.id, "remove an instance that another has followed");
+        }
     }
     for (name, instance) in &mut view.containers {
         let id = model::instance_id(name, instance.attempt);
@@ -133,6 +134,53 @@ pub(crate) async fn restore(places: &Places, sender: &mpsc::UnboundedSender<Msg>
     }
 }
 
+/// The supervisor of a pod and its containers; `None` when there is none. One that lives is never given up: taken for dead, its
+/// containers would be started a second time beside the first.
+async fn adopt(
+    places: &Places,
+    sender: &mpsc::UnboundedSender<Msg>,
+) -> Option<(Arc<Handle>, Vec<ContainerState>)> {
+    let mut pause = Duration::from_millis(10);
+    loop {
+        let dir = places.run.clone();
+        let adopted = blocking(move || {
+            let pod = supervisor::Pod::adopt(&dir)?;
+            let listed = pod.list()?;
+            Ok((pod, listed))
+        });
+        let taken = adopted
+            .await
+            .and_then(|(pod, listed)| Ok((Handle::new(pod, sender.clone())?, listed)));
+        match taken {
+            Ok(taken) => return Some(taken),
+            Err(error) => {
+                if enter::supervisor_pid(&places.run).is_none() {
+                    return None;
+                }
+                warn!(%error, "adopt a pod whose supervisor lives");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+        }
+    }
+}
+
+/// Whether an instance was followed by another.
+fn is_superseded(view: &View, state: &ContainerState) -> bool {
+    let (Some(name), Some(attempt)) = (
+        state.labels.get("name"),
+        state
+            .labels
+            .get("attempt")
+            .and_then(|text| text.parse::<u32>().ok()),
+    ) else {
+        return false;
+    };
+    view.containers
+        .get(name)
+        .is_some_and(|instance| attempt < instance.attempt)
+}
+
 /// What a supervisor knows counts more than a note that may be older.
 fn take_over(view: &mut View, state: &ContainerState, messages: &mut Vec<Msg>) {
     let (Some(name), Some(attempt)) = (
@@ -150,12 +198,13 @@ fn take_over(view: &mut View, state: &ContainerState, messages: &mut Vec<Msg>) {
         instance.attempt = attempt;
         instance.state = State::Creating;
     }
-    if state.started_at == 0 && state.exit.is_none() {
+    if state.started_at == 0 {
         // Created and never started; creating it again removes it first.
         instance.state = State::Waiting;
         return;
     }
-    if instance.state.ended().is_none() {
+    // What runs, runs, even if an earlier agent had lost sight of it.
+    if state.exit.is_none() || instance.state.ended().is_none() {
         instance.state = State::Running {
             started_at: timestamp(state.started_at),
         };
@@ -281,6 +330,38 @@ mod tests {
         let instance = &view.containers["a"];
         assert_eq!(instance.attempt, 3);
         assert!(matches!(instance.state, State::Running { .. }));
+        assert!(messages.is_empty());
+    }
+
+    #[test]
+    fn what_runs_was_not_lost_and_what_was_followed_is_not_needed() {
+        let mut view = View::default();
+        let mut messages = Vec::new();
+        take_over(&mut view, &state(1, None), &mut messages);
+        let lost = lost(None, "a".into());
+        view.containers.get_mut("a").expect("just made").state = State::Exited(lost);
+        take_over(&mut view, &state(1, None), &mut messages);
+        assert!(matches!(view.containers["a"].state, State::Running { .. }));
+        assert!(is_superseded(&view, &state(0, None)));
+        assert!(!is_superseded(&view, &state(1, None)));
+    }
+
+    #[test]
+    fn an_instance_that_never_ran_is_made_again() {
+        let mut view = View::default();
+        let mut messages = Vec::new();
+        let exit = Exit {
+            code: 1,
+            signal: None,
+            oom_killed: false,
+            finished_at: 2_000_000_000,
+        };
+        let failed = ContainerState {
+            started_at: 0,
+            ..state(0, Some(exit))
+        };
+        take_over(&mut view, &failed, &mut messages);
+        assert_eq!(view.containers["a"].state, State::Waiting);
         assert!(messages.is_empty());
     }
 

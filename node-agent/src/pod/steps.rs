@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, warn};
 
 use super::{
-    handle::Handle,
+    handle::{Handle, blocking},
     model::{self, uid},
     worker::Msg,
 };
@@ -82,14 +82,26 @@ async fn make(
         sysctls: sysctls
             .map(|sysctl| (sysctl.name.clone(), sysctl.value.clone()))
             .collect(),
-        cgroup: agent.cgroups.any.then(|| cgroup::pod_path(pod)),
+        cgroup: agent
+            .cgroups
+            .any
+            .then(|| cgroup::pod_path(&agent.config.run_dir, pod)),
         resources: agent.cgroups.any.then(|| cgroup::pod_resources(pod)),
     };
     let owner = Arc::clone(agent);
-    let supervisor = tokio::task::spawn_blocking(move || owner.spawner.create_pod(&sandbox))
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| format!("start the supervisor: {error}"))?;
+    let supervisor = blocking(move || match owner.spawner.create_pod(&sandbox) {
+        // An agent that ended just now had it made, and nobody knew of it yet.
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let found = supervisor::Pod::adopt(&sandbox.dir)?;
+            for container in found.list()? {
+                found.remove(&container.id)?;
+            }
+            Ok(found)
+        }
+        made => made,
+    })
+    .await
+    .map_err(|error| format!("start the supervisor: {error}"))?;
     let handle = Handle::new(supervisor, sender.clone()).map_err(|error| error.to_string())?;
     match connect(agent, pod, &handle).await {
         Ok(ip) => Ok((handle, ip)),
@@ -211,13 +223,13 @@ pub(crate) fn teardown(
             let removed = places.clone();
             loop {
                 let places = removed.clone();
-                match tokio::task::spawn_blocking(move || volume::remove(&places)).await {
-                    Ok(Err(error)) => {
+                match blocking(move || volume::remove(&places)).await {
+                    Err(error) => {
                         warn!(%error, "remove the data of a pod");
                         tokio::time::sleep(delay).await;
                         delay = (delay * 2).min(Duration::from_secs(30));
                     }
-                    _ => break,
+                    Ok(()) => break,
                 }
             }
             let _ = sender.send(Msg::TornDown);

@@ -53,8 +53,8 @@ pub(crate) enum Msg {
     Hooked(String, u32, Result<(), String>),
     /// A container's process has ended.
     Exited(ContainerState),
-    /// The supervisor is gone without having been told to go.
-    SupervisorGone,
+    /// The supervisor with this process id is gone without having been told to go.
+    SupervisorGone(u32),
     /// A probe has a new opinion.
     Probed(String, u32, probe::Verdict),
     /// It takes more of the disk than it may: why.
@@ -306,7 +306,9 @@ impl Worker {
             Msg::Started(name, attempt, result) => self.started(&name, attempt, result),
             Msg::Hooked(name, attempt, result) => self.hooked(&name, attempt, result),
             Msg::Exited(state) => self.exited(&state),
-            Msg::SupervisorGone => self.supervisor_gone(),
+            // Of the one before nobody wants to know any more.
+            Msg::SupervisorGone(pid) if self.handle.as_ref().is_some_and(|handle| handle.pid() != pid) => {}
+            Msg::SupervisorGone(_) => self.supervisor_gone(),
             Msg::Probed(name, attempt, verdict) => self.probed(&name, attempt, verdict),
             Msg::Evicted(message) => {
                 if self.view.failure.is_none() {
@@ -351,7 +353,7 @@ impl Worker {
         let status = {
             let wanted = self.publisher.borrow();
             let sent = wanted.status.as_ref().map(|(_, status)| status);
-            status::status(&self.pod, sent, &self.view, plan, self.agent.host_ip, now)
+            status::status(&self.pod, sent, &self.view, plan, self.agent.host_ip(), now)
         };
         let finalize = plan.actions.contains(&Action::Finalize);
         let overruled = publish::is_overruled(&self.pod, &status)
@@ -400,7 +402,7 @@ impl Worker {
     fn ip(&self) -> IpAddr {
         match self.view.sandbox {
             Sandbox::Ready(Some(ip)) => IpAddr::V4(ip),
-            _ => self.agent.host_ip,
+            _ => self.agent.host_ip(),
         }
     }
 

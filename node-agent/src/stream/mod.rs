@@ -2,16 +2,14 @@
 
 mod session;
 
-use std::{fs, io, sync::Arc};
+use std::{fs, io, net::SocketAddr, sync::Arc};
 
-use anyhow::Context as _;
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use skiff_runtime::supervisor::{self, Exec};
 use skiff_streaming::{Duplex, ExecRequest, LogFiles, Node, NodeError, Session};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
 use self::session::{Control, Fd};
 use crate::{
@@ -24,6 +22,7 @@ use crate::{
         model::{self, Instance, State},
         worker::Shared,
     },
+    servers::TlsSource,
 };
 
 /// What the streams need.
@@ -385,34 +384,18 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// Keeps the tunnel to the API server until `stop`.
-pub(crate) async fn tunnel(api: kube::Config, streams: Arc<Streams>, node: String, stop: CancellationToken) {
-    match tunnel_config(&api, node) {
-        Ok(config) => skiff_streaming::tunnel::run(config, streams, stop).await,
-        Err(error) => error!(
-            error = format!("{error:#}"),
-            "no tunnel to the API server: logs and exec do not work"
-        ),
-    }
-}
-
-fn tunnel_config(api: &kube::Config, node: String) -> anyhow::Result<skiff_streaming::tunnel::Config> {
-    use kube::client::ConfigExt as _;
-    let host = api
-        .cluster_url
-        .host()
-        .context("the API server's address has no host")?;
-    let host = host.trim_matches(['[', ']']);
-    let port = api.cluster_url.port_u16().unwrap_or(443);
-    let name = api.tls_server_name.clone().unwrap_or_else(|| host.to_owned());
-    Ok(skiff_streaming::tunnel::Config {
-        server: if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        },
-        server_name: rustls::pki_types::ServerName::try_from(name).context("name of the API server")?,
-        tls: Arc::new(api.rustls_client_config().context("TLS of the kubeconfig")?),
+/// Keeps the tunnel to the API server until `stop`; `server` is where to connect, and with what.
+pub(crate) async fn tunnel(
+    (server, tls): (SocketAddr, TlsSource),
+    streams: Arc<Streams>,
+    node: String,
+    stop: CancellationToken,
+) {
+    let config = skiff_streaming::tunnel::Config {
+        server: server.to_string(),
+        server_name: rustls::pki_types::ServerName::IpAddress(server.ip().into()),
+        tls: Arc::new(move || tls.get()),
         node,
-    })
+    };
+    skiff_streaming::tunnel::run(config, streams, stop).await;
 }

@@ -31,8 +31,9 @@ pub struct Config {
     pub server: String,
     /// The name its certificate must have.
     pub server_name: ServerName<'static>,
-    /// TLS with the node's client certificate; ALPN is set here.
-    pub tls: Arc<ClientConfig>,
+    /// TLS with the node's client certificate, asked for at each connection since certificates are renewed; ALPN is set
+    /// here.
+    pub tls: Arc<dyn Fn() -> Arc<ClientConfig> + Send + Sync>,
     /// This node's name.
     pub node: String,
 }
@@ -112,7 +113,7 @@ async fn connect(config: &Config) -> Result<impl crate::Duplex, TunnelError> {
         let tcp = TcpStream::connect(&config.server).await?;
         tcp.set_nodelay(true)?;
         keep_alive(&tcp)?;
-        let mut tls = (*config.tls).clone();
+        let mut tls = (*(config.tls)()).clone();
         // The tunnel begins as an upgrade, which HTTP/2 does not have.
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         TlsConnector::from(Arc::new(tls))

@@ -3,10 +3,16 @@
 //! Directories, membership and removal are done here (they need birth in a cgroup and waiting without sleeping);
 //! `libcgroups` translates OCI resources into what the files of v1 and v2 want.
 
+mod devices;
+mod freeze;
 pub(crate) mod hierarchy;
+mod oom;
 mod remove;
+pub(crate) mod stats;
+mod systemd;
 
 use std::{
+    collections::HashMap,
     fs, io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -14,7 +20,7 @@ use std::{
 };
 
 use libcgroups::common::{CgroupManager, ControllerOpt};
-use oci_spec::runtime::LinuxResources;
+use oci_spec::runtime::{LinuxRdma, LinuxResources, Spec};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +34,10 @@ const TOP: &str = "skiff";
 /// no processes.
 const OWN: &str = "skiff-agent";
 
-/// Controllers of v1 that containers are put into; the rest cost time at each start and limit nothing here.
+/// Controllers of v1 that containers are put into; the rest (perf_event, named hierarchies) limit nothing.
 const V1: &[&str] = &[
-    "cpu", "cpuacct", "cpuset", "memory", "pids", "freezer", "devices", "blkio", "hugetlb",
+    "cpu", "cpuacct", "cpuset", "memory", "pids", "freezer", "devices", "blkio", "hugetlb", "net_cls",
+    "net_prio", "rdma",
 ];
 
 /// Kind of control groups in use.
@@ -262,6 +269,9 @@ pub(crate) struct Cgroup {
     path: PathBuf,
     /// How many components of `path`, from the left, are not ours to remove.
     keep: usize,
+    /// systemd makes it.
+    #[serde(default)]
+    unit: Option<systemd::Unit>,
 }
 
 impl Cgroup {
@@ -270,89 +280,178 @@ impl Cgroup {
     /// # Errors
     /// `Unsupported` when no cgroup may be used, with the reason.
     pub fn create(relative: &str) -> io::Result<Self> {
-        Self::make(relative, false)
+        let cgroup = Self::plan(relative, false)?;
+        cgroup.make()?;
+        Ok(cgroup)
     }
 
-    /// Makes the cgroup `path`, which starts at the top of the hierarchies where we may write there, and otherwise
-    /// where ours start. Parents are not ours to remove.
+    /// The cgroup at `path`, which need not exist: with a leading slash from the top of the hierarchies where we may write
+    /// there (parents are not ours to remove then), and otherwise where ours start.
     ///
     /// # Errors
     /// As [`Cgroup::create`].
-    pub fn create_from_top(path: &str) -> io::Result<Self> {
-        Self::make(path, true)
+    pub fn at(path: &str) -> io::Result<Self> {
+        Self::plan(path, path.starts_with('/'))
     }
 
-    fn make(relative: &str, from_top: bool) -> io::Result<Self> {
+    /// The cgroup that a configuration asks for, made by systemd or by us, or one of that `name`.
+    ///
+    /// # Errors
+    /// As [`Cgroup::create`].
+    pub fn of(id: &str, spec: &Spec, name: &str, by_systemd: bool) -> io::Result<Self> {
+        let path = spec.linux().as_ref().and_then(|l| l.cgroups_path().as_ref());
+        let path = path.map(|path| path.to_string_lossy()).unwrap_or_default();
+        match &*path {
+            path if by_systemd => Self::of_systemd(path, id),
+            // At the top, with no parent that would have to be made and removed each time.
+            "" => Self::at(&format!("/{name}")),
+            path => Self::at(path),
+        }
+    }
+
+    /// Limits can only be set when it has a process.
+    pub fn needs_process(&self) -> bool {
+        self.unit.is_some()
+    }
+
+    fn plan(relative: &str, from_top: bool) -> io::Result<Self> {
+        let relative = Path::new(relative.trim_start_matches('/'));
+        // The empty path would be the hierarchy itself, and with it everything on this machine.
+        if relative.as_os_str().is_empty()
+            || relative
+                .components()
+                .any(|c| !matches!(c, std::path::Component::Normal(_)))
+        {
+            return Err(invalid(format!("cgroup path {relative:?}")));
+        }
+        if from_top && let Some(cgroup) = Self::delegated(relative)? {
+            return Ok(cgroup);
+        }
         let base = base();
-        if base.places.is_empty() {
+        let Some(first) = base.places.first() else {
             let reason = base
                 .available
                 .reason
                 .clone()
                 .unwrap_or_else(|| "no cgroups".into());
             return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
-        }
-        let relative = Path::new(relative.trim_start_matches('/'));
-        if relative
-            .components()
-            .any(|c| !matches!(c, std::path::Component::Normal(_)))
-        {
-            return Err(invalid(format!("cgroup path {relative:?}")));
-        }
-        let mut directories = Vec::new();
-        let mut places = base.places.clone();
-        if from_top {
-            places
-                .iter_mut()
-                .filter(|p| p.prefix == Path::new(TOP))
-                .for_each(|p| p.prefix = PathBuf::new());
-        }
-        for place in &places {
-            let mut dir = place.mount.join(&place.prefix);
-            // Our top cgroup goes with the last pod; a delegated one is not ours to make.
-            let ours = place.prefix == Path::new(TOP);
-            if ours {
-                make_below(&place.mount, &place.prefix, place)?;
-            }
-            // A parent may vanish between two steps, removed with the last pod in it: begin again.
-            let mut tries = 0;
-            loop {
-                match make_below(&dir, relative, place) {
-                    Err(e) if e.kind() == io::ErrorKind::NotFound && tries < 100 => {
-                        tries += 1;
-                        if ours {
-                            make_below(&place.mount, &place.prefix, place)?;
-                        }
-                    }
-                    done => break done?,
-                }
-            }
-            dir.push(relative);
-            directories.push((place.controller.clone(), dir));
-        }
-        let prefix = &places[0].prefix;
+        };
+        // Where only a subtree is ours, a path from the top starts there all the same.
+        let ours = first.prefix == Path::new(TOP);
+        let prefix = if from_top && ours {
+            Path::new("")
+        } else {
+            first.prefix.as_path()
+        };
         let path = prefix.join(relative);
         let keep = if from_top {
-            path.components().count() - 1
-        } else if prefix == Path::new(TOP) {
+            path.components().count().saturating_sub(1)
+        } else if ours {
             0
         } else {
             prefix.components().count()
         };
+        let directories = base
+            .places
+            .iter()
+            .map(|place| (place.controller.clone(), place.mount.join(&path)))
+            .collect();
         Ok(Cgroup {
             version: base.available.version,
             directories,
             path,
             keep,
+            unit: None,
         })
+    }
+
+    /// In v2, a path from the top whose nearest existing parent the user may write to, though not the top itself: part of
+    /// a subtree that was delegated to the user.
+    fn delegated(path: &Path) -> io::Result<Option<Self>> {
+        let top = Path::new("/sys/fs/cgroup");
+        if !top.join("cgroup.controllers").exists() || writable(top) {
+            return Ok(None);
+        }
+        let dir = top.join(path);
+        let parent = dir.ancestors().skip(1).find(|parent| parent.exists());
+        if path.as_os_str().is_empty() || !parent.is_some_and(|p| p.starts_with(top) && writable(p)) {
+            return Ok(None);
+        }
+        Ok(Some(Cgroup {
+            version: Version::V2,
+            directories: vec![(String::new(), dir)],
+            path: path.to_owned(),
+            keep: path.components().count() - 1,
+            unit: None,
+        }))
+    }
+
+    /// Makes its directories and what is missing above them.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn make(&self) -> io::Result<()> {
+        if self.unit.is_some() {
+            return Ok(());
+        }
+        for (controller, dir) in &self.directories {
+            let mount = self.mount_of(dir);
+            // A parent may vanish between two steps, removed with the last container in it: begin again.
+            let mut tries = 0;
+            loop {
+                match make_below(mount, &self.path, controller) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound && tries < 100 => tries += 1,
+                    done => break done?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The mount point of the hierarchy that one of its directories is in.
+    fn mount_of<'a>(&self, dir: &'a Path) -> &'a Path {
+        let depth = self.path.components().count();
+        dir.ancestors().nth(depth).unwrap_or(dir)
+    }
+
+    /// A cgroup below this one: `path` in every hierarchy, or `controller[,controller…]:path` in some of v1.
+    pub fn below(&self, text: &str) -> io::Result<Self> {
+        let (controllers, path) = match text.split_once(':') {
+            Some((controllers, path)) => (Some(controllers), path),
+            None => (None, text),
+        };
+        let relative = Path::new(path.trim_start_matches('/'));
+        if relative
+            .components()
+            .any(|c| !matches!(c, std::path::Component::Normal(_)))
+        {
+            return Err(invalid(format!("{text:?} is not a sub cgroup path")));
+        }
+        let mut below = self.clone();
+        for (controller, dir) in &mut below.directories {
+            let chosen = controllers.is_none_or(|all| {
+                all.split(',')
+                    .any(|c| self.directory(c) == Some(dir.as_path()) || c == controller)
+            });
+            if chosen {
+                dir.push(relative);
+                if !dir.is_dir() {
+                    return Err(io::Error::new(
+                        io::ErrorKind::NotFound,
+                        format!("sub cgroup {dir:?} does not exist"),
+                    ));
+                }
+            }
+        }
+        Ok(below)
     }
 
     /// A descriptor to be born into (v2).
     pub fn birthplace(&self) -> io::Result<Option<OwnedFd>> {
-        if self.version != Version::V2 {
+        let dir = &self.directories[0].1;
+        if self.version != Version::V2 || (self.unit.is_some() && !dir.exists()) {
             return Ok(None);
         }
-        let dir = &self.directories[0].1;
         let fd = rustix::fs::open(
             dir,
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -364,6 +463,9 @@ impl Cgroup {
 
     /// Moves a process in.
     pub fn attach(&self, pid: u32) -> io::Result<()> {
+        if let Some(unit) = &self.unit {
+            return unit.attach(pid);
+        }
         for (_, dir) in &self.directories {
             fs::write(dir.join("cgroup.procs"), pid.to_string())
                 .context(|| format!("move process {pid} into cgroup {dir:?}"))?;
@@ -371,21 +473,36 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Sets limits. Inner cgroups of v2 (pods) hand their controllers down too when `inner`.
-    pub fn apply(&self, resources: &LinuxResources, inner: bool) -> io::Result<()> {
+    /// Sets limits; returns what could not be done as asked. Inner cgroups of v2 (pods) hand their controllers down too
+    /// when `inner`.
+    pub fn apply(&self, resources: &LinuxResources, inner: bool) -> io::Result<Vec<String>> {
         if inner && self.version == Version::V2 {
             enable(&self.directories[0].1);
         }
-        let mut resources = resources.clone();
-        // The device filter of v2 is a BPF program, which most of our users may not load.
-        if self.version == Version::V2 || !base().available.has("devices") {
-            resources.set_devices(None);
+        if self.version == Version::V1 && resources.unified().as_ref().is_some_and(|u| !u.is_empty()) {
+            return Err(invalid("invalid configuration: cannot use unified on cgroup v1"));
         }
-        if resources == LinuxResources::default() {
-            return Ok(());
+        let mut resources = resources.clone();
+        let devices = resources.devices().clone();
+        resources.set_devices(None);
+        let rdma = resources.rdma().clone();
+        resources.set_rdma(None);
+        if resources != LinuxResources::default() {
+            self.limit(&resources)?;
+        }
+        if let Some(rdma) = rdma {
+            self.limit_rdma(&rdma)?;
+        }
+        let note = devices.map_or(Ok(None), |devices| self.limit_devices(&devices))?;
+        Ok(note.into_iter().collect())
+    }
+
+    fn limit(&self, resources: &LinuxResources) -> io::Result<()> {
+        if let Some(unit) = &self.unit {
+            return unit.limit(resources);
         }
         let opt = ControllerOpt {
-            resources: &resources,
+            resources,
             disable_oom_killer: resources
                 .memory()
                 .and_then(|m| m.disable_oom_killer())
@@ -399,13 +516,35 @@ impl Cgroup {
                 .and_then(|m| m.apply(&opt))
                 .map_err(|e| e.to_string()),
             Version::V2 => {
-                let mount = base().places[0].mount.clone();
+                let mount = self.mount_of(&self.directories[0].1).to_owned();
                 libcgroups::v2::manager::Manager::new(mount, self.path.clone())
                     .and_then(|m| m.apply(&opt))
                     .map_err(|e| e.to_string())
             }
         };
         done.map_err(|e| io::Error::other(format!("set limits of cgroup {}: {e}", self.path.display())))
+    }
+
+    /// `libcgroups` does not know this controller.
+    fn limit_rdma(&self, limits: &HashMap<String, LinuxRdma>) -> io::Result<()> {
+        for (device, limit) in limits {
+            let path = self
+                .directory("rdma")
+                .map(|dir| dir.join("rdma.max"))
+                .filter(|path| path.exists())
+                .ok_or_else(|| io::Error::other("the rdma controller is not available"))?;
+            let mut line = device.clone();
+            for (key, value) in [
+                ("hca_handle", limit.hca_handles()),
+                ("hca_object", limit.hca_objects()),
+            ] {
+                if let Some(value) = value {
+                    line.push_str(&format!(" {key}={value}"));
+                }
+            }
+            fs::write(&path, &line).context(|| format!("write {line:?} to {path:?}"))?;
+        }
+        Ok(())
     }
 
     /// The directory for one controller.
@@ -454,23 +593,23 @@ fn collect_pids(dir: &Path, pids: &mut Vec<u32>) {
     }
 }
 
-/// Makes each component of `relative` below `dir`; inner ones hand controllers down.
-fn make_below(dir: &Path, relative: &Path, place: &Place) -> io::Result<()> {
+/// Makes each component of `relative` below `dir`; inner ones of v2 hand controllers down.
+fn make_below(dir: &Path, relative: &Path, controller: &str) -> io::Result<()> {
     let mut at = dir.to_owned();
     for part in relative {
-        if place.controller.is_empty() {
+        if controller.is_empty() {
             enable(&at);
         }
         at.push(part);
         make(&at)?;
-        inherit_cpuset(place, &at)?;
+        inherit_cpuset(controller, &at)?;
     }
     Ok(())
 }
 
 /// A new v1 cpuset is empty and takes no process until it has processors and memory nodes.
-fn inherit_cpuset(place: &Place, dir: &Path) -> io::Result<()> {
-    if place.controller != "cpuset" {
+fn inherit_cpuset(controller: &str, dir: &Path) -> io::Result<()> {
+    if controller != "cpuset" {
         return Ok(());
     }
     for file in ["cpuset.cpus", "cpuset.mems"] {

@@ -71,6 +71,9 @@ impl Cgroup {
             reap();
         }
         self.remove_empty_parents();
+        if let Some(unit) = &self.unit {
+            unit.stop();
+        }
         Ok(())
     }
 

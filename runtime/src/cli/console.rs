@@ -1,42 +1,15 @@
 //! Handing a terminal over, and using our own.
 
-use std::{
-    io::{self, IoSlice},
-    mem::MaybeUninit,
-    os::fd::{AsFd, OwnedFd},
-    path::Path,
-};
+use std::{io, os::fd::OwnedFd, path::Path};
 
-use rustix::{
-    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags},
-    termios::{self, OptionalActions, Termios},
-};
+use rustix::termios::{self, OptionalActions, Termios};
 
 use crate::error::Context;
 
 /// Sends the controlling end of a terminal to who listens at `socket`, with a name as runc does.
 pub(super) fn send(socket: &Path, console: &OwnedFd) -> io::Result<()> {
-    let address =
-        rustix::net::SocketAddrUnix::new(socket).context(|| format!("console socket {socket:?}"))?;
-    let stream = rustix::net::socket(
-        rustix::net::AddressFamily::UNIX,
-        rustix::net::SocketType::STREAM,
-        None,
-    )?;
-    rustix::net::connect(&stream, &address)
-        .context(|| format!("connect to the console socket {socket:?}"))?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let fds = [console.as_fd()];
-    control.push(SendAncillaryMessage::ScmRights(&fds));
-    rustix::net::sendmsg(
-        &stream,
-        &[IoSlice::new(b"/dev/ptmx")],
-        &mut control,
-        SendFlags::NOSIGNAL,
-    )
-    .context(|| "send the terminal".into())?;
-    Ok(())
+    crate::container::send_descriptor(socket, b"/dev/ptmx", console)
+        .context(|| format!("send the terminal to the console socket {socket:?}"))
 }
 
 /// Our own terminal in raw mode; as it was when this is dropped.

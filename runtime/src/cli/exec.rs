@@ -1,28 +1,43 @@
 //! exec.
 
-use std::{fs, io};
+use std::io;
 
 use oci_spec::runtime::{Process, User};
 
-use super::{args, console, foreground::Watch, store::Store};
+use super::{
+    args::{self, Args},
+    config, console,
+    create::stdio,
+    foreground::Watch,
+    store::Store,
+};
 use crate::{
     container::{
-        Stdio,
+        Agent,
         exec::{self, Request},
+        hooks,
     },
     error::{Context, invalid},
     seccomp::Filter,
 };
 
-pub(super) fn exec(store: &Store, args: &args::Exec) -> io::Result<i32> {
+pub(super) fn exec(store: &Store, args: &args::Exec, all: &Args) -> io::Result<i32> {
     let (entry, saved) = store.get(&args.id)?;
     match entry.status(&saved) {
         "running" => (),
+        "paused" if args.ignore_paused => (),
+        "paused" => {
+            return Err(invalid(
+                "cannot exec in a paused container (use --ignore-paused to override)",
+            ));
+        }
         "stopped" => return Err(invalid("cannot exec in a stopped container")),
         status => return Err(invalid(format!("cannot exec in a container that is {status}"))),
     }
     let spec = entry.spec()?;
-    let process = process(args, spec.process().as_ref())?;
+    let mut told = Vec::new();
+    let process = process(args, spec.process().as_ref(), &mut told)?;
+    config::process(Some(&process))?;
     let terminal = process.terminal().unwrap_or(false);
     if terminal && args.detach && args.console_socket.is_none() {
         return Err(invalid(
@@ -33,25 +48,38 @@ pub(super) fn exec(store: &Store, args: &args::Exec) -> io::Result<i32> {
     let seccomp = profile
         .map(|profile| Filter::compile(profile, None))
         .transpose()?;
+    if !terminal && args.console_socket.is_some() {
+        return Err(invalid(
+            "cannot use console socket if runc will not detach or allocate tty",
+        ));
+    }
+    let state = hooks::state(
+        &saved.id,
+        "running",
+        Some(saved.pid),
+        &saved.bundle,
+        spec.annotations(),
+    );
+    let mut cgroup = saved.cgroup.clone();
+    for path in &args.cgroup {
+        let whole = cgroup.ok_or_else(|| invalid("--cgroup: the container has no cgroup"))?;
+        cgroup = Some(whole.below(path)?);
+    }
     let watch = if args.detach { None } else { Some(Watch::new()?) };
-    let stdio = if terminal {
-        let size = process
-            .console_size()
-            .map(|s| (s.width() as u16, s.height() as u16));
-        Stdio::Terminal {
-            size: size.filter(|s| *s != (0, 0)),
-        }
-    } else {
-        Stdio::Inherit
-    };
     let running = exec::exec(Request {
         target: saved.pid,
+        stdio: stdio(Some(&process)),
         process,
-        cgroup: saved.cgroup.clone(),
+        cgroup,
         seccomp,
-        stdio,
         die_with_parent: false,
-    })?;
+        keyring: Some(saved.id.clone()),
+        preserve_fds: args.preserve_fds,
+        agent: Agent::of(&spec, state),
+    })
+    .context(|| "exec failed: unable to start container process".into())?;
+    told.extend(running.notes);
+    super::notes(all, &told);
     if let Some(path) = &args.pid_file {
         crate::state::replace(path, running.child.pid.to_string().as_bytes())?;
     }
@@ -62,15 +90,14 @@ pub(super) fn exec(store: &Store, args: &args::Exec) -> io::Result<i32> {
             }
             Ok(0)
         }
-        Some(watch) => watch.wait(&running.child, running.console),
+        Some(watch) => watch.wait(&running.child, running.console, None),
     }
 }
 
 /// The process to run: from a file, or the container's own with other arguments.
-fn process(args: &args::Exec, own: Option<&Process>) -> io::Result<Process> {
+fn process(args: &args::Exec, own: Option<&Process>, told: &mut Vec<String>) -> io::Result<Process> {
     if let Some(path) = &args.process {
-        return serde_json::from_slice(&fs::read(path).context(|| format!("read {path:?}"))?)
-            .context(|| format!("read {path:?}"));
+        return config::read_process(path, told);
     }
     if args.command.is_empty() {
         return Err(invalid("process args cannot be empty"));
@@ -83,7 +110,12 @@ fn process(args: &args::Exec, own: Option<&Process>) -> io::Result<Process> {
         process.set_cwd(cwd.clone());
     }
     let mut env = process.env().clone().unwrap_or_default();
-    env.extend(args.env.iter().cloned());
+    for pair in &args.env {
+        // A variable named twice has the value it had first.
+        let name = pair.split_once('=').map_or(pair.as_str(), |(name, _)| name);
+        env.retain(|old| old.split_once('=').is_none_or(|(old, _)| old != name));
+        env.push(pair.clone());
+    }
     process.set_env(Some(env));
     if let Some(user) = &args.user {
         process.set_user(parse_user(user, process.user())?);
@@ -92,6 +124,12 @@ fn process(args: &args::Exec, own: Option<&Process>) -> io::Result<Process> {
         let mut user = process.user().clone();
         user.set_additional_gids(Some(args.additional_gids.clone()));
         process.set_user(user);
+    }
+    if let Some(profile) = &args.apparmor {
+        process.set_apparmor_profile(Some(profile.clone()));
+    }
+    if let Some(label) = &args.process_label {
+        process.set_selinux_label(Some(label.clone()));
     }
     if args.no_new_privs {
         process.set_no_new_privileges(Some(true));
@@ -104,6 +142,7 @@ fn process(args: &args::Exec, own: Option<&Process>) -> io::Result<Process> {
             names.extend(args.cap.iter().cloned());
             capabilities[set] = names.into();
         }
+        config::drop_unknown(&mut capabilities, told);
         process.set_capabilities(serde_json::from_value(capabilities).context(|| "read --cap".into())?);
     }
     Ok(process)

@@ -15,7 +15,10 @@ use rustix::{
 };
 use skiff_sys::process::{Child, pidfd_signal};
 
-use super::console::{self, Raw};
+use super::{
+    console::{self, Raw},
+    readiness::Relay,
+};
 use crate::error::Context;
 
 /// From its making on signals are kept for the process to come.
@@ -45,13 +48,14 @@ impl Watch {
         })
     }
 
-    /// Waits for `child`; returns its exit code, 128 and the signal when it was killed.
-    pub fn wait(&self, child: &Child, console: Option<OwnedFd>) -> io::Result<i32> {
+    /// Waits for `child`, telling of its readiness by `relay`; returns its exit code, 128 and the signal when it was
+    /// killed.
+    pub fn wait(&self, child: &Child, console: Option<OwnedFd>, relay: Option<Relay>) -> io::Result<i32> {
         let raw = console.as_ref().map(|_| Raw::new());
         if let Some(console) = &console {
             console::copy_size(console);
         }
-        let status = self.relay(child, console.as_ref())?;
+        let status = self.relay(child, console.as_ref(), relay)?;
         // What the terminal still has.
         if let Some(console) = &console {
             rustix::io::ioctl_fionbio(console, true)?;
@@ -64,7 +68,12 @@ impl Watch {
             .unwrap_or(255))
     }
 
-    fn relay(&self, child: &Child, console: Option<&OwnedFd>) -> io::Result<WaitStatus> {
+    fn relay(
+        &self,
+        child: &Child,
+        console: Option<&OwnedFd>,
+        mut readiness: Option<Relay>,
+    ) -> io::Result<WaitStatus> {
         let stdin = io::stdin();
         let (mut input, mut output) = (console.is_some(), console.is_some());
         loop {
@@ -76,6 +85,10 @@ impl Watch {
             let stdin_at = polled.len();
             if input {
                 polled.push(PollFd::new(&stdin, PollFlags::IN));
+            }
+            let readiness_at = polled.len();
+            if let Some(relay) = &readiness {
+                polled.push(PollFd::from_borrowed_fd(relay.as_fd(), PollFlags::IN));
             }
             match poll(&mut polled, None) {
                 Err(rustix::io::Errno::INTR) => continue,
@@ -89,6 +102,12 @@ impl Watch {
                 if input && ready[stdin_at] && copy(&stdin, console) == Copied::End {
                     input = false;
                 }
+            }
+            if ready.get(readiness_at) == Some(&true)
+                && let Some(relay) = &readiness
+                && relay.pass_on()?
+            {
+                readiness = None;
             }
             if ready[0]
                 && let Some(status) = self.signals(child, console)?

@@ -1,329 +1,124 @@
-//! create, start, run, kill, delete.
+//! start, kill, delete.
 
 use std::{
-    fs, io,
+    io,
     os::fd::{AsFd, OwnedFd},
     path::Path,
+    time::Duration,
 };
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use rustix::{
-    event::{PollFd, PollFlags, poll},
-    fs::{Mode, OFlags},
+    event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags},
 };
-use skiff_sys::process::{Child, pidfd_signal};
+use skiff_sys::{pattern::Pattern, process::pidfd_signal};
 
 use super::{
-    args::{Args, Create, Kill, Run},
-    console, foreground,
+    args::{Delete, Kill},
+    readiness::{Readiness, Relay},
     store::{Entry, Saved, Store},
 };
 use crate::{
     cgroup::Cgroup,
-    container::{self, Join, Plan, Stdio, create as creation, exec, hooks},
+    container::{self, Agent, exec, hooks},
     error::{Context, invalid},
-    seccomp::Filter,
-    supervisor::RootFs,
 };
 
-/// A container that waits for its start.
-struct Made {
-    entry: Entry,
-    saved: Saved,
-    spec: Spec,
-    child: Child,
-    console: Option<OwnedFd>,
-}
+/// How long a killed process usually takes to end.
+const PROMPT: Duration = Duration::from_millis(200);
 
-pub(super) fn create(store: &Store, args: &Create, all: &Args) -> io::Result<i32> {
-    let made = make(store, args, all, true)?;
-    drop(made.console);
-    Ok(0)
-}
-
-/// Creates a container. Detached, its terminal goes to the console socket.
-fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<Made> {
-    if args.preserve_fds != 0 {
-        return Err(invalid("--preserve-fds is not supported"));
-    }
-    let bundle = args
-        .bundle
-        .canonicalize()
-        .context(|| format!("open the bundle {:?}", args.bundle))?;
-    let config = bundle.join("config.json");
-    let spec: Spec = serde_json::from_slice(&fs::read(&config).context(|| format!("read {config:?}"))?)
-        .context(|| format!("read {config:?}"))?;
-    check(&spec)?;
-    let entry = store.make(&args.id)?;
-    let mut cgroup = None;
-    let made = make_in(&entry, &bundle, spec, args, all, detached, &mut cgroup);
-    if made.is_err() {
-        if let Some(cgroup) = cgroup {
-            let _ = cgroup.remove(|| ());
-        }
-        let _ = entry.remove();
-    }
-    made
-}
-
-fn check(spec: &Spec) -> io::Result<()> {
-    let version = spec.version();
-    if !version.starts_with("1.") {
-        return Err(invalid(format!("ociVersion {version:?} is not supported")));
-    }
-    if spec.root().is_none() {
-        return Err(invalid("the configuration has no root"));
-    }
-    let process = spec
-        .process()
-        .as_ref()
-        .ok_or_else(|| invalid("the configuration has no process"))?;
-    if !process.cwd().is_absolute() {
-        return Err(invalid(format!(
-            "cwd {:?} must be an absolute path",
-            process.cwd()
-        )));
-    }
-    Ok(())
-}
-
-fn make_in(
-    entry: &Entry,
-    bundle: &Path,
-    spec: Spec,
-    args: &Create,
-    all: &Args,
-    detached: bool,
-    cgroup: &mut Option<Cgroup>,
-) -> io::Result<Made> {
-    let terminal = spec
-        .process()
-        .as_ref()
-        .is_some_and(|p| p.terminal().unwrap_or(false));
-    if terminal && detached && args.console_socket.is_none() {
-        return Err(invalid(
-            "cannot allocate tty if runc will detach without setting console socket",
-        ));
-    }
-    if !terminal && args.console_socket.is_some() {
-        return Err(invalid(
-            "cannot use console socket if runc will not detach or allocate tty",
-        ));
-    }
-    let linux = spec.linux().clone().unwrap_or_default();
-    let mut told = Vec::new();
-    *cgroup = make_cgroup(&entry.id, &linux, &mut told)?;
-    let rootfs = bundle.join(spec.root().as_ref().map(|r| r.path().clone()).unwrap_or_default());
-    let rootfs = rootfs
-        .canonicalize()
-        .context(|| format!("open the root file system {rootfs:?}"))?;
-    let (new, join) = namespaces(&linux)?;
-    let stdio = if terminal {
-        let size = spec.process().as_ref().and_then(|p| p.console_size());
-        Stdio::Terminal {
-            size: size.map(|s| (s.width() as u16, s.height() as u16)),
-        }
-    } else {
-        Stdio::Inherit
-    };
-    let seccomp = linux
-        .seccomp()
-        .as_ref()
-        .map(|profile| Filter::compile(profile, None))
-        .transpose()?;
-    let plan = Plan {
-        id: entry.id.clone(),
-        spec: spec.clone(),
-        bundle: bundle.to_owned(),
-        rootfs: RootFs::Dir(rootfs.clone()),
-        mountpoint: rootfs.clone(),
-        new,
-        join,
-        cgroup: cgroup.clone(),
-        seccomp,
-        stdio,
-        die_with_parent: false,
-        no_pivot: args.no_pivot,
-        gate: Some(entry.make_gate()?),
-    };
-    let created = creation::create(plan)?;
-    told.extend(created.notes);
-    super::notes(all, &told);
-    let finish = || -> io::Result<Saved> {
-        let saved = Saved {
-            oci_version: crate::OCI_VERSION.to_owned(),
-            id: entry.id.clone(),
-            pid: created.child.pid,
-            start_time: exec::start_time(created.child.pid)?,
-            bundle: bundle.to_owned(),
-            rootfs,
-            created: jiff::Timestamp::now().to_string(),
-            owner: rustix::process::geteuid().as_raw(),
-            cgroup: cgroup.clone(),
-        };
-        entry.save(&saved, &spec)?;
-        if let (Some(socket), Some(console)) = (&args.console_socket, &created.console) {
-            console::send(socket, console)?;
-        }
-        if let Some(path) = &args.pid_file {
-            crate::state::replace(path, created.child.pid.to_string().as_bytes())?;
-        }
-        Ok(saved)
-    };
-    match finish() {
-        Ok(saved) => Ok(Made {
-            entry: entry.clone(),
-            saved,
-            spec,
-            child: created.child,
-            console: created.console,
-        }),
-        Err(e) => {
-            creation::put_down(&created.child);
-            Err(e)
-        }
-    }
-}
-
-/// The container's cgroup, where there is one to be had.
-fn make_cgroup(
-    id: &str,
-    linux: &oci_spec::runtime::Linux,
-    told: &mut Vec<String>,
-) -> io::Result<Option<Cgroup>> {
-    let path = linux
-        .cgroups_path()
-        .as_ref()
-        .map(|p| p.to_string_lossy().into_owned())
-        .filter(|p| !p.is_empty());
-    let made = match &path {
-        Some(path) if path.starts_with('/') => Cgroup::create_from_top(path),
-        Some(path) => Cgroup::create(path),
-        None => Cgroup::create(id),
-    };
-    match made {
-        Ok(cgroup) => {
-            if let Some(resources) = linux.resources()
-                && let Err(e) = cgroup.apply(resources, false)
-            {
-                let _ = cgroup.remove(|| ());
-                return Err(e);
-            }
-            Ok(Some(cgroup))
-        }
-        Err(e) if e.kind() == io::ErrorKind::Unsupported => {
-            told.push(e.to_string());
-            Ok(None)
-        }
-        Err(e) => Err(e),
-    }
-}
-
-fn namespaces(linux: &oci_spec::runtime::Linux) -> io::Result<(u64, Vec<Join>)> {
-    let mut new = 0;
-    let mut join = Vec::new();
-    let mut seen = Vec::new();
-    for namespace in linux.namespaces().iter().flatten() {
-        let kind = namespace.typ();
-        if seen.contains(&kind) {
-            return Err(invalid(format!("the {kind} namespace is listed twice")));
-        }
-        seen.push(kind);
-        match namespace.path() {
-            Some(path) => {
-                let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-                    .context(|| format!("open the {kind} namespace {path:?}"))?;
-                join.push(Join { kind, fd });
-            }
-            // The process makes these two itself: their content depends on where it is then.
-            None if matches!(kind, LinuxNamespaceType::Cgroup | LinuxNamespaceType::Time) => (),
-            // The numbers of the enum are the kernel's flags.
-            None => new |= kind as u64,
-        }
-    }
-    if !seen.contains(&LinuxNamespaceType::Mount) {
-        return Err(invalid("a container needs a mount namespace"));
-    }
-    Ok((new, join))
-}
+/// How long it may take in the end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn start(store: &Store, id: &str) -> io::Result<i32> {
     let (entry, saved) = store.get(id)?;
     match entry.status(&saved) {
         "created" => (),
         "stopped" => return Err(invalid("cannot start a container that has stopped")),
-        _ => return Err(invalid("cannot start an already running container")),
+        "running" => return Err(invalid("cannot start an already running container")),
+        status => {
+            return Err(invalid(format!("cannot start a container in the {status} state")));
+        }
     }
-    begin(&entry, &saved, &entry.spec()?)?;
+    if let Some(relay) = begin(&entry, &saved, &entry.spec()?)? {
+        relay.wait(open(&saved)?)?;
+    }
     Ok(0)
 }
 
-fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()> {
-    let gate = entry.open_gate()?;
-    container::start(&gate)?;
-    if let Some(all) = spec.hooks() {
-        let state = hooks::state(
-            &saved.id,
-            "running",
-            Some(saved.pid),
-            &saved.bundle,
-            spec.annotations(),
-        );
-        hooks::run("poststart", all.poststart(), &state)?;
-    }
-    Ok(())
-}
-
-pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
-    if !args.detach && args.create.console_socket.is_some() {
-        return Err(invalid(
-            "cannot use console socket if runc will not detach or allocate tty",
-        ));
-    }
-    let mut made = make(store, &args.create, all, args.detach)?;
-    // Signals from here on are the container's.
-    let watch = if args.detach {
-        None
-    } else {
-        Some(foreground::Watch::new()?)
+/// Lets a created container run. With a service manager to tell of its readiness, who waits for that gets a relay.
+pub(super) fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<Option<Relay>> {
+    let relay = match Readiness::wanted(entry.dir()).map(|readiness| readiness.listen(saved.pid)) {
+        // Created without one.
+        Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => None,
+        done => done.transpose()?,
     };
-    if let Err(e) = begin(&made.entry, &made.saved, &made.spec) {
-        creation::put_down(&made.child);
-        let _ = clear(&made.entry, &made.saved, &made.spec);
+    let gate = entry.open_gate()?;
+    let annotations = spec.annotations();
+    let state = |status| hooks::state(&saved.id, status, Some(saved.pid), &saved.bundle, annotations);
+    let agent = Agent::of(spec, state("created"));
+    container::start(&gate, agent.as_ref().map(|agent| (agent, saved.pid)))?;
+    if let Some(all) = spec.hooks()
+        && let Err(e) = hooks::run("poststart", all.poststart(), &state("running"))
+    {
+        // As with runc: the container does not go on without what the hook was to do.
+        let _ = send(saved, libc::SIGKILL);
         return Err(e);
     }
-    let Some(watch) = watch else { return Ok(0) };
-    let code = watch.wait(&made.child, made.console.take());
-    if !args.keep {
-        clear(&made.entry, &made.saved, &made.spec)?;
-    }
-    code
+    Ok(relay)
 }
 
 pub(super) fn kill(store: &Store, args: &Kill) -> io::Result<i32> {
     let signal = parse_signal(&args.signal)?;
     let (entry, saved) = store.get(&args.id)?;
-    if args.all
-        && let Some(cgroup) = &saved.cgroup
-    {
+    let status = entry.status(&saved);
+    // Without a PID namespace of its own, processes may outlive the first one.
+    let all = args.all || (signal == libc::SIGKILL && status != "stopped" && !own_pids(&entry.spec()?));
+    if all && let Some(cgroup) = &saved.cgroup {
         cgroup.signal(signal);
+        wake(cgroup, signal);
         return Ok(0);
     }
-    if entry.status(&saved) == "stopped" {
+    if status == "stopped" {
         return Err(io::Error::new(io::ErrorKind::NotFound, "container not running"));
     }
     send(&saved, signal)?;
+    if let Some(cgroup) = &saved.cgroup {
+        wake(cgroup, signal);
+    }
     Ok(0)
 }
 
-fn send(saved: &Saved, signal: i32) -> io::Result<OwnedFd> {
+fn own_pids(spec: &Spec) -> bool {
+    let namespaces = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
+    namespaces
+        .into_iter()
+        .flatten()
+        .any(|n| n.typ() == LinuxNamespaceType::Pid && n.path().is_none())
+}
+
+/// A frozen process of cgroup v1 ends only when it is thawed.
+fn wake(cgroup: &Cgroup, signal: i32) {
+    if signal == libc::SIGKILL && cgroup.frozen() {
+        let _ = cgroup.freeze(false);
+    }
+}
+
+/// A container's first process; `NotFound` when it has ended.
+fn open(saved: &Saved) -> io::Result<OwnedFd> {
     let pid = Pid::from_raw(saved.pid as i32).ok_or_else(|| invalid("no process"))?;
     let fd =
         rustix::process::pidfd_open(pid, PidfdFlags::empty()).context(|| "container not running".into())?;
+    // Looked at once the descriptor holds the number.
     if !exec::alive(saved.pid, saved.start_time) {
         return Err(io::Error::new(io::ErrorKind::NotFound, "container not running"));
     }
+    Ok(fd)
+}
+
+fn send(saved: &Saved, signal: i32) -> io::Result<OwnedFd> {
+    let fd = open(saved)?;
     pidfd_signal(fd.as_fd(), signal).context(|| format!("send signal {signal}"))?;
     Ok(fd)
 }
@@ -354,40 +149,118 @@ pub(super) fn parse_signal(text: &str) -> io::Result<i32> {
         .map_err(|_| invalid(format!("unknown signal {text:?}")))
 }
 
-pub(super) fn delete(store: &Store, id: &str, force: bool) -> io::Result<i32> {
-    let (entry, saved) = match store.get(id) {
-        Err(e) if force && e.kind() == io::ErrorKind::NotFound => return Ok(0),
-        done => done?,
-    };
-    let status = entry.status(&saved);
-    if status == "running" && !force {
-        return Err(invalid(format!(
-            "cannot delete container {id} that is not stopped: {status}"
-        )));
+pub(super) fn delete(store: &Store, args: &Delete, by_systemd: bool) -> io::Result<i32> {
+    if !args.regex {
+        match store.get(&args.id) {
+            // Never created, or its state is lost: what is left of it goes.
+            Err(_) if args.force => recover(store, &args.id, by_systemd)?,
+            found => {
+                let (entry, saved) = found?;
+                delete_one(&entry, &saved, args.force)?;
+            }
+        }
+        return Ok(0);
     }
-    if status != "stopped"
-        && let Ok(fd) = send(&saved, libc::SIGKILL)
+    let pattern = Pattern::new(&args.id)?;
+    for (entry, saved) in store
+        .all()?
+        .iter()
+        .filter(|(entry, _)| pattern.matches(&entry.id))
     {
-        // It becomes readable when the process has ended.
-        poll(&mut [PollFd::new(&fd, PollFlags::IN)], None).context(|| "wait for the container".into())?;
+        delete_one(entry, saved, args.force)?;
     }
-    clear(&entry, &saved, &entry.spec()?)?;
     Ok(0)
 }
 
-fn clear(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()> {
+fn delete_one(entry: &Entry, saved: &Saved, force: bool) -> io::Result<()> {
+    let status = entry.status(saved);
+    if matches!(status, "running" | "paused") && !force {
+        return Err(invalid(format!(
+            "cannot delete container {} that is not stopped: {status}",
+            entry.id
+        )));
+    }
+    if status != "stopped"
+        && let Ok(fd) = send(saved, libc::SIGKILL)
+    {
+        if let Some(cgroup) = &saved.cgroup {
+            wake(cgroup, libc::SIGKILL);
+        }
+        end(saved, &fd)?;
+    }
+    match entry.spec() {
+        Ok(spec) => clear(entry, saved, &spec),
+        // Torn: the hooks are not known any more.
+        Err(_) if force => {
+            if let Some(cgroup) = &saved.cgroup {
+                cgroup.remove(|| ())?;
+            }
+            entry.remove()
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Waits for a killed process to end.
+fn end(saved: &Saved, pidfd: &OwnedFd) -> io::Result<()> {
+    if ended_within(pidfd, PROMPT)? {
+        return Ok(());
+    }
+    // Moved into a frozen cgroup (v1), where even killed processes stay: in its own, which is not frozen, it goes on.
+    if let Some(cgroup) = &saved.cgroup {
+        cgroup.attach(saved.pid)?;
+    }
+    if ended_within(pidfd, PATIENCE)? {
+        return Ok(());
+    }
+    let text = format!("process {} is killed and does not end", saved.pid);
+    Err(io::Error::new(io::ErrorKind::TimedOut, text))
+}
+
+/// The process behind a pidfd ends within `limit`.
+fn ended_within(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
+    let timeout = Timespec {
+        tv_sec: limit.as_secs() as i64,
+        tv_nsec: limit.subsec_nanos().into(),
+    };
+    // It becomes readable then.
+    let ready = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout));
+    Ok(ready.context(|| "wait for the container".into())? > 0)
+}
+
+/// Removes what a creation that was cut short, or one whose state file is damaged, has left: the configuration is
+/// written before anything else is made, and names the cgroup.
+fn recover(store: &Store, id: &str, by_systemd: bool) -> io::Result<()> {
+    let entry = store.entry(id)?;
+    if let Ok(spec) = entry.spec() {
+        match Cgroup::of(id, &spec, &store.cgroup_name(id), by_systemd) {
+            Ok(cgroup) => cgroup.remove(|| ())?,
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => (),
+            Err(e) => return Err(e),
+        }
+    }
+    entry.remove()
+}
+
+/// Removes a container whose process has ended.
+pub(super) fn clear(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()> {
     if let Some(cgroup) = &saved.cgroup {
         cgroup.remove(|| ())?;
     }
     entry.remove()?;
-    if let Some(all) = spec.hooks() {
-        let state = hooks::state(&saved.id, "stopped", None, &saved.bundle, spec.annotations());
-        // Source: runtime-spec, "poststop": a failure is told and changes nothing.
-        if let Err(e) = hooks::run("poststop", all.poststop(), &state) {
+    poststop(&saved.id, &saved.bundle, spec);
+    Ok(())
+}
+
+/// Runs the poststop hooks, each of them. Source: runtime-spec, "Lifecycle": a failure is told and changes nothing.
+pub(super) fn poststop(id: &str, bundle: &Path, spec: &Spec) {
+    let Some(all) = spec.hooks() else { return };
+    let state = hooks::state(id, "stopped", None, bundle, spec.annotations());
+    for hook in all.poststop().iter().flatten() {
+        if let Err(e) = hooks::run("poststop", &Some(vec![hook.clone()]), &state) {
             eprintln!("warning: {e}");
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

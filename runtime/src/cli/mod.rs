@@ -4,13 +4,21 @@
 //! connects to it, and learns over the same connection why the program could not be executed.
 
 mod args;
+mod config;
 mod console;
+mod create;
+mod events;
 mod exec;
+mod features;
 mod foreground;
 mod lifecycle;
+mod pause;
 mod query;
+mod readiness;
 mod spec;
 mod store;
+mod sysctl;
+mod update;
 
 use std::{ffi::OsString, io, io::Write, path::Path};
 
@@ -22,18 +30,35 @@ use self::args::{Args, Command};
 /// Must be called before any thread is started.
 pub fn main(args: &[OsString]) -> i32 {
     let name = OsString::from("skiff oci");
+    // Alone or after a global option.
+    if args.len() <= 3
+        && args
+            .first()
+            .is_some_and(|first| first.as_encoded_bytes().starts_with(b"-"))
+        && args
+            .last()
+            .is_some_and(|last| last == "--version" || last == "-v")
+    {
+        features::version();
+        return 0;
+    }
     let args = match Args::try_parse_from(std::iter::once(&name).chain(args)) {
         Ok(args) => args,
         Err(e) => {
             let _ = e.print();
-            return e.exit_code();
+            return e.exit_code().min(1);
         }
     };
     match run(&args) {
         Ok(code) => code,
         Err(e) => {
             report(&args, &e);
-            1
+            // As with runc, so that callers can tell it from the process's own failure.
+            if matches!(args.command, Command::Exec(_)) {
+                255
+            } else {
+                1
+            }
         }
     }
 }
@@ -42,23 +67,35 @@ fn run(args: &Args) -> io::Result<i32> {
     let store = store::Store::new(args.root.as_deref())?;
     match &args.command {
         Command::Spec(spec) => spec::write(spec),
-        Command::Create(create) => lifecycle::create(&store, create, args),
+        Command::Create(create) => create::create(&store, create, args),
         Command::Start { id } => lifecycle::start(&store, id),
-        Command::Run(run) => lifecycle::run(&store, run, args),
+        Command::Run(run) => create::run(&store, run, args),
         Command::State { id } => query::state(&store, id),
         Command::Kill(kill) => lifecycle::kill(&store, kill),
-        Command::Delete { force, id } => lifecycle::delete(&store, id, *force),
-        Command::Exec(exec) => exec::exec(&store, exec),
+        Command::Delete(delete) => lifecycle::delete(&store, delete, args.by_systemd()),
+        Command::Pause { id } => pause::pause(&store, id),
+        Command::Resume { id } => pause::resume(&store, id),
+        Command::Update(update) => update::update(&store, update, args),
+        Command::Events(events) => events::events(&store, events),
+        Command::Checkpoint(_) | Command::Restore(_) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "checkpoint and restore are not supported",
+        )),
+        Command::Exec(exec) => exec::exec(&store, exec, args),
         Command::List(list) => query::list(&store, list),
-        Command::Ps { id, .. } => query::ps(&store, id),
-        Command::Features => query::features(),
+        Command::Ps { id, format, rest } => query::ps(&store, id, format, rest),
+        Command::Features => features::features(),
     }
 }
 
 /// Tells an error where runc tells it: on stderr, and in the log file, which is where callers look.
 fn report(args: &Args, error: &io::Error) {
     message(args.log.as_deref(), &args.log_format, "error", &error.to_string());
-    eprintln!("{error}");
+    if args.log.is_none() && args.log_format == "json" {
+        eprintln!("{}", line(&args.log_format, "error", &error.to_string()));
+    } else {
+        eprintln!("{error}");
+    }
 }
 
 /// Tells what was done differently than the configuration asks.
@@ -76,11 +113,14 @@ fn message(log: Option<&Path>, format: &str, level: &str, text: &str) {
     let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(path) else {
         return;
     };
-    let time = jiff::Timestamp::now().to_string();
-    let line = if format == "json" {
+    let _ = writeln!(file, "{}", line(format, level, text));
+}
+
+fn line(format: &str, level: &str, text: &str) -> String {
+    let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    if format == "json" {
         serde_json::json!({"level": level, "msg": text, "time": time}).to_string()
     } else {
         format!("time={time:?} level={level} msg={text:?}")
-    };
-    let _ = writeln!(file, "{line}");
+    }
 }

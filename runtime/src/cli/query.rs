@@ -1,6 +1,6 @@
-//! state, list, ps, features.
+//! state, list, ps.
 
-use std::{fs, io};
+use std::{fs, io, process::Command};
 
 use serde_json::{Value, json};
 
@@ -62,14 +62,15 @@ pub(super) fn list(store: &Store, args: &List) -> io::Result<i32> {
         all.iter()
             .map(|one| columns.map(|c| one[c].as_str().map_or(one[c].to_string(), str::to_owned))),
     );
+    // At least 12 wide, 3 apart.
     let widths: Vec<usize> = (0..columns.len())
-        .map(|c| rows.iter().map(|r| r[c].len()).max().unwrap_or(0).max(11))
+        .map(|c| (rows.iter().map(|r| r[c].len()).max().unwrap_or(0) + 3).max(12))
         .collect();
     for row in rows {
         let line: String = row
             .iter()
             .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$} "))
+            .map(|(cell, width)| format!("{cell:width$}"))
             .collect();
         println!("{}", line.trim_end());
     }
@@ -77,7 +78,7 @@ pub(super) fn list(store: &Store, args: &List) -> io::Result<i32> {
 }
 
 /// The processes that share the container's PID namespace or cgroup.
-pub(super) fn ps(store: &Store, id: &str) -> io::Result<i32> {
+pub(super) fn ps(store: &Store, id: &str, format: &str, rest: &[String]) -> io::Result<i32> {
     let (entry, saved) = store.get(id)?;
     let mut pids = Vec::new();
     if let Some(cgroup) = &saved.cgroup {
@@ -93,6 +94,39 @@ pub(super) fn ps(store: &Store, id: &str) -> io::Result<i32> {
         }
     }
     pids.sort_unstable();
+    if format == "json" {
+        println!("{}", serde_json::to_string(&pids)?);
+        return Ok(0);
+    }
+    let default = ["-ef".to_owned()];
+    let rest = if rest.is_empty() { &default[..] } else { rest };
+    let all = match Command::new("ps").args(rest).output() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return without_ps(&pids),
+        done => done?,
+    };
+    let text = String::from_utf8_lossy(&all.stdout);
+    if !all.status.success() {
+        let why = String::from_utf8_lossy(&all.stderr);
+        return Err(io::Error::other(format!("{}: {text}{why}", all.status)));
+    }
+    let mut lines = text.lines();
+    let titles = lines.next().unwrap_or_default();
+    let column = titles
+        .split_whitespace()
+        .position(|title| title == "PID")
+        .ok_or_else(|| io::Error::other("couldn't find PID field in ps output"))?;
+    println!("{titles}");
+    for line in lines {
+        let pid = line.split_whitespace().nth(column).and_then(|p| p.parse().ok());
+        if pid.is_some_and(|pid: u32| pids.contains(&pid)) {
+            println!("{line}");
+        }
+    }
+    Ok(0)
+}
+
+/// A host need not have the program.
+fn without_ps(pids: &[u32]) -> io::Result<i32> {
     println!("{:>7} CMD", "PID");
     for pid in pids {
         let command = fs::read_to_string(format!("/proc/{pid}/cmdline"))
@@ -100,42 +134,5 @@ pub(super) fn ps(store: &Store, id: &str) -> io::Result<i32> {
             .replace('\0', " ");
         println!("{pid:>7} {}", command.trim_end());
     }
-    Ok(0)
-}
-
-pub(super) fn features() -> io::Result<i32> {
-    let capabilities: Vec<String> = {
-        let mut all: Vec<_> = caps::all().into_iter().map(|c| c.to_string()).collect();
-        all.sort_unstable();
-        all
-    };
-    let available = crate::cgroups_available();
-    let value = json!({
-        "ociVersionMin": "1.0.0",
-        "ociVersionMax": crate::OCI_VERSION,
-        "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
-        "mountOptions": crate::rootfs::options::KNOWN,
-        "linux": {
-            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
-            "capabilities": capabilities,
-            "cgroup": {
-                "v1": available.version == crate::Version::V1,
-                "v2": available.version == crate::Version::V2,
-                "systemd": false, "systemdUser": false, "rdma": false,
-            },
-            "seccomp": {
-                "enabled": true,
-                "actions": ["SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
-                            "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"],
-                "operators": ["SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT",
-                              "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE"],
-                "knownFlags": ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"],
-            },
-            "apparmor": {"enabled": true},
-            "selinux": {"enabled": true},
-            "mountExtensions": {"idmap": {"enabled": false}},
-        },
-    });
-    println!("{}", serde_json::to_string_pretty(&value)?);
     Ok(0)
 }

@@ -24,6 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Store {
     root: PathBuf,
+    /// Not where containers are kept unless said otherwise.
+    elsewhere: bool,
 }
 
 /// What is known of a container.
@@ -53,6 +55,7 @@ pub(super) struct Entry {
 impl Store {
     /// The default is private to the user.
     pub fn new(root: Option<&Path>) -> io::Result<Self> {
+        let elsewhere = root.is_some();
         let root = match root {
             Some(root) => root.to_owned(),
             None => match std::env::var_os("XDG_RUNTIME_DIR") {
@@ -63,7 +66,25 @@ impl Store {
         };
         Ok(Store {
             root: std::path::absolute(root)?,
+            elsewhere,
         })
+    }
+
+    /// Name of the cgroup of a container that asks for none: containers of one id in two places have two.
+    pub fn cgroup_name(&self, id: &str) -> String {
+        if !self.elsewhere {
+            return format!("skiff-{id}");
+        }
+        // FNV-1a: short, and the same in every version.
+        let hash = self
+            .root
+            .as_os_str()
+            .as_encoded_bytes()
+            .iter()
+            .fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+            });
+        format!("skiff-{hash:08x}-{id}")
     }
 
     /// Makes the directory of a new container.
@@ -84,18 +105,18 @@ impl Store {
             ));
         }
         match builder.recursive(false).create(&entry.dir) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(io::Error::new(
-                e.kind(),
-                format!("container with id exists: {id}"),
-            )),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                Err(io::Error::new(e.kind(), "container with given ID already exists"))
+            }
             done => done.context(|| format!("make {:?}", entry.dir)).map(|()| entry),
         }
     }
 
-    fn entry(&self, id: &str) -> io::Result<Entry> {
+    /// The place of a container, whether it exists or not.
+    pub fn entry(&self, id: &str) -> io::Result<Entry> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '.');
         if id.is_empty() || matches!(id, "." | "..") || !id.chars().all(fits) {
-            return Err(invalid(format!("invalid container ID format: {id}")));
+            return Err(invalid("invalid container ID format"));
         }
         Ok(Entry {
             id: id.to_owned(),
@@ -109,10 +130,7 @@ impl Store {
         let path = entry.dir.join("state.json");
         let text = match fs::read(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(io::Error::new(
-                    e.kind(),
-                    format!("container {id:?} does not exist"),
-                ));
+                return Err(io::Error::new(e.kind(), "container does not exist"));
             }
             done => done.context(|| format!("read {path:?}"))?,
         };
@@ -138,10 +156,14 @@ impl Store {
 }
 
 impl Entry {
-    /// Writes both files.
-    pub fn save(&self, saved: &Saved, spec: &Spec) -> io::Result<()> {
-        crate::state::replace(&self.dir.join("config.json"), &serde_json::to_vec(spec)?)?;
-        crate::state::replace(&self.dir.join("state.json"), &serde_json::to_vec(saved)?)
+    /// Writes the configuration.
+    pub fn save_config(&self, spec: &Spec) -> io::Result<()> {
+        crate::state::replace(&self.dir.join("config.json"), &serde_json::to_vec(spec)?)
+    }
+
+    /// Writes the state, with which the container exists.
+    pub fn save(&self, saved: &Saved) -> io::Result<()> {
+        crate::state::replace_durably(&self.dir.join("state.json"), &serde_json::to_vec(saved)?)
     }
 
     /// The configuration at the time of creation.
@@ -157,6 +179,11 @@ impl Entry {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             done => done.context(|| format!("remove {:?}", self.dir)),
         }
+    }
+
+    /// Where everything is kept.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     fn gate_path(&self) -> PathBuf {
@@ -196,6 +223,8 @@ impl Entry {
             "stopped"
         } else if self.gate_path().exists() {
             "created"
+        } else if saved.cgroup.as_ref().is_some_and(Cgroup::frozen) {
+            "paused"
         } else {
             "running"
         }
@@ -225,11 +254,11 @@ mod tests {
         store.make("a_b+c-1.2").unwrap();
         assert_eq!(
             store.make("a_b+c-1.2").unwrap_err().to_string(),
-            "container with id exists: a_b+c-1.2"
+            "container with given ID already exists"
         );
         assert_eq!(
             store.get("nope").unwrap_err().to_string(),
-            "container \"nope\" does not exist"
+            "container does not exist"
         );
         assert!(store.all().unwrap().is_empty());
     }

@@ -12,8 +12,8 @@ use skiff_sys::{
     process::{Child, Forked, clone3},
 };
 
-use super::{FromChild, Plan, ToChild, fork::fork_after, hooks, init};
-use crate::{error::Context, wire};
+use super::{Agent, FromChild, Plan, ToChild, fork::fork_after, hooks, init};
+use crate::{error::Context, rootfs, wire};
 
 /// How long a new process may take to become ready (a bind mount's file server may not answer).
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,7 +35,8 @@ pub(crate) struct Created {
 ///
 /// # Errors
 /// What failed, in the creator or in the new process; nothing of it is left then but the cgroup.
-pub(crate) fn create(plan: Plan) -> io::Result<Created> {
+pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
+    plan.prepared_mounts = rootfs::prepared::mounts(&plan.spec, &plan.bundle)?;
     let (ours, theirs) = wire::pair()?;
     let birthplace = plan
         .cgroup
@@ -70,6 +71,11 @@ pub(crate) fn create(plan: Plan) -> io::Result<Created> {
             Err(e)
         }
     }
+}
+
+/// Tells a process with a gate of its own that it need not end with its creator any more: somebody else can find it.
+pub(crate) fn keep(created: &Created) -> io::Result<()> {
+    wire::send(&created.gate, &ToChild::Kept, &[])
 }
 
 /// Kills and reaps a child that is not wanted any more.
@@ -112,13 +118,20 @@ fn prepare(
         let gids = ranges(linux.and_then(|l| l.gid_mappings().as_deref()));
         write_id_maps(child.pid, &uids, &gids)
             .context(|| "write the id maps of the user namespace".into())?;
+        tell(socket, &ToChild::Mapped)?;
     }
+    // The first move into a cgroup after a while waits for all processors: the child makes its mounts meanwhile.
     if let Some(cgroup) = &plan.cgroup
         && !born_in_cgroup
+        && let Err(e) = cgroup.attach(child.pid)
     {
-        cgroup.attach(child.pid)?;
+        return Err(reason(socket).unwrap_or(e));
     }
-    wire::send(socket, &ToChild::Go, &[])?;
+    let mut late = Vec::new();
+    if let (Some(cgroup), Some(resources)) = (&plan.cgroup, &plan.late_resources) {
+        late = cgroup.apply(resources, false)?;
+    }
+    tell(socket, &ToChild::Go)?;
     let mut console = None;
     loop {
         let (message, fds) = wire::receive::<FromChild>(socket).map_err(|e| match e.kind() {
@@ -134,27 +147,58 @@ fn prepare(
         match message {
             FromChild::NeedHooks => {
                 if let Some(all) = plan.spec.hooks() {
-                    let state = hooks::state(
-                        &plan.id,
-                        "creating",
-                        Some(child.pid),
-                        &plan.bundle,
-                        plan.spec.annotations(),
-                    );
+                    let state = creating(plan, child);
                     #[allow(deprecated, reason = "prestart hooks must still run")]
                     hooks::run("prestart", all.prestart(), &state)?;
                     hooks::run("createRuntime", all.create_runtime(), &state)?;
                 }
                 wire::send(socket, &ToChild::HooksDone, &[])?;
             }
+            FromChild::Listener => {
+                let agent = Agent::of(&plan.spec, creating(plan, child));
+                super::hand_over(agent.as_ref().map(|agent| (agent, child.pid)), &fds)?;
+            }
             FromChild::Console => console = fds.into_iter().next(),
-            FromChild::Ready(notes) => return Ok((console, notes)),
+            FromChild::Ready(mut notes) => {
+                notes.append(&mut late);
+                return Ok((console, notes));
+            }
             FromChild::Failed(failure) => return Err(failure.into()),
         }
     }
 }
 
-fn ranges(mappings: Option<&[LinuxIdMapping]>) -> Vec<IdRange> {
+/// Why the child has failed, if that is why it could not be moved: it makes its mounts meanwhile, and may be gone.
+fn reason(socket: &OwnedFd) -> Option<io::Error> {
+    let soon = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 100_000_000,
+    };
+    let flags = rustix::event::PollFlags::IN;
+    rustix::event::poll(&mut [rustix::event::PollFd::new(socket, flags)], Some(&soon))
+        .ok()
+        .filter(|ready| *ready > 0)?;
+    match wire::receive::<FromChild>(socket) {
+        Ok((FromChild::Failed(failure), _)) => Some(failure.into()),
+        _ => None,
+    }
+}
+
+fn creating(plan: &Plan, child: &Child) -> serde_json::Value {
+    let annotations = plan.spec.annotations();
+    hooks::state(&plan.id, "creating", Some(child.pid), &plan.bundle, annotations)
+}
+
+/// Sends a message to the child. One that has failed and gone has left its reason in the socket, which is read next.
+fn tell(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
+    match wire::send(socket, message, &[]) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Mappings as the kernel takes them.
+pub(crate) fn ranges(mappings: Option<&[LinuxIdMapping]>) -> Vec<IdRange> {
     mappings
         .unwrap_or_default()
         .iter()

@@ -13,7 +13,13 @@ use rustix::{
 };
 use skiff_sys::process::{Child, Forked, clone3};
 
-use super::{FromChild, Stdio, ToChild, create::put_down, fork::fork_after, init, process};
+use super::{
+    Agent, FromChild, Stdio, ToChild,
+    create::put_down,
+    fork::fork_after,
+    init, process,
+    schedule::{self, When},
+};
 use crate::{
     cgroup::Cgroup,
     error::{Context, Failure},
@@ -36,6 +42,12 @@ pub(crate) struct Request {
     pub stdio: Stdio,
     /// The process dies with its creator.
     pub die_with_parent: bool,
+    /// Name of its session keyring; `None`: it keeps ours.
+    pub keyring: Option<String>,
+    /// How many descriptors of ours, from 3 on, it keeps.
+    pub preserve_fds: u32,
+    /// Who decides on its system calls, when the filter asks somebody.
+    pub agent: Option<Agent>,
 }
 
 /// A process that has been executed in the container.
@@ -152,18 +164,23 @@ fn prepare(
     socket: &OwnedFd,
     born_in_cgroup: bool,
 ) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
+    let affinity = request.process.exec_cpu_affinity().as_ref();
+    schedule::affinity(affinity, When::Initial, child.pid)?;
     if let Some(cgroup) = &request.cgroup
         && !born_in_cgroup
     {
         cgroup.attach(child.pid)?;
     }
+    schedule::affinity(affinity, When::Final, child.pid)?;
     wire::send(socket, &ToChild::Go, &[])?;
     let mut console = None;
+    let agent = request.agent.as_ref().map(|agent| (agent, child.pid));
     loop {
         match wire::receive::<FromChild>(socket)? {
             (FromChild::Console, fds) => console = fds.into_iter().next(),
+            (FromChild::Listener, fds) => super::hand_over(agent, &fds)?,
             (FromChild::Ready(notes), _) => {
-                super::start(socket)?;
+                super::start(socket, agent)?;
                 return Ok((console, notes));
             }
             (FromChild::Failed(failure), _) => return Err(failure.into()),
@@ -214,6 +231,9 @@ fn become_process(
         init::become_root()?;
     }
     let _ = rustix::process::setsid();
+    if let Some(name) = &request.keyring {
+        process::keyring(name, &mut notes)?;
+    }
     let console = match &request.stdio {
         Stdio::Terminal { size } => {
             let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
@@ -224,15 +244,17 @@ fn become_process(
         _ => None,
     };
     process::streams(request.stdio, console.as_ref())?;
-    let program = process::prepare(
-        &request.process,
-        request.seccomp.as_ref(),
-        request.die_with_parent,
-        &mut notes,
-    )?;
+    let setting = process::Setting {
+        seccomp: request.seccomp.as_ref(),
+        die_with_parent: request.die_with_parent,
+        preserve_fds: request.preserve_fds,
+        keep_groups: false,
+        creator: socket.as_fd(),
+    };
+    let program = process::prepare(&request.process, &setting, &mut notes)?;
     wire::send(socket, &FromChild::Ready(notes), &[])?;
     match wire::receive::<ToChild>(socket)? {
-        (ToChild::Start, _) => Err(program.execute()),
+        (ToChild::Start, _) => Err(program.execute(socket.as_fd())),
         (other, _) => Err(io::Error::other(format!("unexpected message {other:?}"))),
     }
 }

@@ -53,11 +53,10 @@ fn one(hook: &Hook, state: &Value) -> io::Result<()> {
             command.arg0(first).args(rest);
         }
     }
-    command.env_clear();
-    for pair in hook.env().iter().flatten() {
-        if let Some((key, value)) = pair.split_once('=') {
-            command.env(key, value);
-        }
+    // Without a word about it a hook has the environment of the runtime, as with runc and crun.
+    if let Some(env) = hook.env() {
+        command.env_clear();
+        command.envs(env.iter().filter_map(|pair| pair.split_once('=')));
     }
     let mut child = command
         .stdin(Stdio::piped())

@@ -1,7 +1,8 @@
 //! The container's first process, from its birth to the exec.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::Path,
 };
@@ -9,11 +10,11 @@ use std::{
 use nix::sched::CloneFlags;
 use oci_spec::runtime::LinuxNamespaceType;
 
-use super::{FromChild, Plan, Stdio, ToChild, hooks, process};
+use super::{FromChild, Plan, Stdio, ToChild, hooks, process, schedule};
 use crate::{
     cgroup::hierarchy,
     error::{Context, Failure, invalid},
-    rootfs::{Root, options::Options},
+    rootfs::{Cgroups, Membership, Root},
     wire,
 };
 
@@ -29,6 +30,10 @@ pub(super) fn run(mut plan: Plan, socket: OwnedFd) -> ! {
             let starter = match gate {
                 None => socket,
                 Some(gate) => {
+                    // Not before somebody who comes later can find us: until then we end with the creator.
+                    if !matches!(wire::receive::<ToChild>(&socket), Ok((ToChild::Kept, _))) {
+                        skiff_sys::process::exit(1);
+                    }
                     drop(socket);
                     match accept(&gate) {
                         Ok(starter) => starter,
@@ -80,7 +85,7 @@ fn begin(plan: &Plan, program: process::Program, starter: &OwnedFd, by_creator: 
             return e;
         }
     }
-    program.execute()
+    program.execute(starter.as_fd())
 }
 
 fn expect(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
@@ -93,7 +98,9 @@ fn expect(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
 }
 
 fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
-    expect(socket, &ToChild::Go)?;
+    if plan.new & libc::CLONE_NEWUSER as u64 != 0 {
+        expect(socket, &ToChild::Mapped)?;
+    }
     enter_namespaces(plan)?;
     let _ = rustix::process::setsid();
     let process = plan
@@ -104,14 +111,10 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
     let linux = plan.spec.linux().clone().unwrap_or_default();
     let mut notes = Vec::new();
     process::early(&process, &mut notes)?;
-
-    // Our cgroups as the host names them, before a cgroup namespace makes this one the root.
-    let cgroups = hierarchy::own().unwrap_or_default();
-    // Not made at birth: its root would be the creator's cgroup.
-    let own_cgroup_namespace = plan.wants(LinuxNamespaceType::Cgroup);
-    if own_cgroup_namespace {
-        nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).context(|| "unshare the cgroup namespace".into())?;
+    if plan.keyring {
+        process::keyring(&plan.id, &mut notes)?;
     }
+
     if plan.wants(LinuxNamespaceType::Time) {
         time_namespace(&linux)?;
     }
@@ -133,10 +136,32 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
 
     let propagation = linux.rootfs_propagation().as_deref();
     let mut root = Root::mount(&plan.rootfs, &plan.mountpoint, propagation)?;
-    root.show_cgroups(cgroups, own_cgroup_namespace);
-    root.mounts(plan.spec.mounts().as_deref().unwrap_or_default(), &plan.bundle)?;
+    let (own_cgroup_namespace, joined) = (plan.wants(LinuxNamespaceType::Cgroup), socket.try_clone()?);
+    root.show_cgroups(Membership::new(move || {
+        expect(&joined, &ToChild::Go)?;
+        // As the host names them, before a cgroup namespace makes ours the root.
+        let hierarchies = hierarchy::own().unwrap_or_default();
+        // Not made at birth: its root would be the creator's cgroup.
+        if own_cgroup_namespace {
+            nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)
+                .context(|| "unshare the cgroup namespace".into())?;
+        }
+        Ok(Cgroups {
+            hierarchies,
+            own_namespace: own_cgroup_namespace,
+        })
+    }));
+    let prepared = std::mem::take(&mut plan.prepared_mounts);
+    root.mounts(
+        plan.spec.mounts().as_deref().unwrap_or_default(),
+        &plan.bundle,
+        linux.mount_label().as_deref(),
+        prepared,
+    )?;
     root.devices(linux.devices().as_deref().unwrap_or_default())?;
     root.make_directory(process.cwd());
+    // Nothing of the container's own may run before.
+    root.join_cgroup()?;
     if let Some(all) = plan.spec.hooks() {
         wire::send(socket, &FromChild::NeedHooks, &[])?;
         expect(socket, &ToChild::HooksDone)?;
@@ -156,15 +181,8 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
             let (ours, theirs) = process::terminal(root.as_fd(), *size, process.user().uid())?;
             wire::send(socket, &FromChild::Console, &[ours.as_fd()])?;
             let path = format!("/proc/self/fd/{}", theirs.as_raw_fd());
-            root.bind_into(
-                Path::new(&path),
-                Path::new("/dev/console"),
-                &Options {
-                    bind: true,
-                    ..Default::default()
-                },
-            )
-            .context(|| "bind the terminal to /dev/console".into())?;
+            root.console(Path::new(&path))
+                .context(|| "bind the terminal to /dev/console".into())?;
             Some(theirs)
         }
         _ => None,
@@ -190,7 +208,17 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
         };
         skiff_sys::process::set_personality(domain).context(|| "set the personality".into())?;
     }
-    let program = process::prepare(&process, plan.seccomp.as_ref(), plan.die_with_parent, &mut notes)?;
+    if let Some(policy) = linux.memory_policy() {
+        schedule::memory_policy(policy)?;
+    }
+    let setting = process::Setting {
+        seccomp: plan.seccomp.as_ref(),
+        die_with_parent: plan.die_with_parent,
+        preserve_fds: plan.preserve_fds,
+        keep_groups: plan.keeps_groups(),
+        creator: socket.as_fd(),
+    };
+    let program = process::prepare(&process, &setting, &mut notes)?;
     wire::send(socket, &FromChild::Ready(notes), &[])?;
     Ok(program)
 }
@@ -203,6 +231,14 @@ impl Plan {
             .into_iter()
             .flatten()
             .any(|n| n.typ() == kind && n.path().is_none())
+    }
+
+    /// An annotation of crun's, by which engines let a container reach files of the caller's groups.
+    fn keeps_groups(&self) -> bool {
+        let annotations = self.spec.annotations().as_ref();
+        annotations
+            .and_then(|all| all.get("run.oci.keep_original_groups"))
+            .is_some_and(|value| value != "0")
     }
 
     fn owns_uts(&self) -> bool {
@@ -259,11 +295,17 @@ fn time_namespace(linux: &oci_spec::runtime::Linux) -> io::Result<()> {
 
 /// Sets one sysctl of the current namespaces; `key` with dots or slashes.
 pub(crate) fn set_sysctl(key: &str, value: &str) -> io::Result<()> {
-    // With a slash in the key, dots are literal (net/ipv4/conf/eth0.1/…).
-    let path = if key.contains('/') {
-        key.to_owned()
-    } else {
-        key.replace('.', "/")
+    // The first of both is the separator, and the other stands for it (net/ipv4/conf/eth0.1/…, net.ipv4.conf.eth0/1.…).
+    let path: String = match key.find(['.', '/']) {
+        Some(at) if key.as_bytes()[at] == b'.' => key
+            .chars()
+            .map(|c| match c {
+                '.' => '/',
+                '/' => '.',
+                c => c,
+            })
+            .collect(),
+        _ => key.to_owned(),
     };
     if Path::new(&path)
         .components()
@@ -271,5 +313,15 @@ pub(crate) fn set_sysctl(key: &str, value: &str) -> io::Result<()> {
     {
         return Err(invalid(format!("sysctl {key:?}")));
     }
-    fs::write(Path::new("/proc/sys").join(path), value).context(|| format!("set sysctl {key} to {value:?}"))
+    write_sysctl(&Path::new("/proc/sys").join(path), value)
+        .context(|| format!("set sysctl {key} to {value:?}"))
+}
+
+/// Writes only to the kernel's own file, whatever may be mounted where it should be.
+fn write_sysctl(path: &Path, value: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    if !crate::rootfs::procfs::is_procfs(&file)? {
+        return Err(invalid(format!("{path:?} is not procfs")));
+    }
+    file.write_all(value.as_bytes())
 }

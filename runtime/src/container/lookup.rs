@@ -1,8 +1,8 @@
 //! Finding the program to execute, with the words people know from runc.
 
 use std::{
-    ffi::CString,
-    io,
+    ffi::{CString, OsStr},
+    io::{self, Read},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
@@ -60,9 +60,7 @@ fn check(path: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     // Our own program, reached over /proc/self/exe, would leave a descriptor of the host's file in the container.
-    if let (Ok(own), Ok(found)) = (rustix::fs::stat("/proc/self/exe"), rustix::fs::stat(path))
-        && (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino)
-    {
+    if leads_to_ourselves(path) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     // Effective ids: the user has been changed already.
@@ -73,6 +71,39 @@ fn check(path: &Path) -> io::Result<()> {
         rustix::fs::AtFlags::EACCESS,
     )?;
     Ok(())
+}
+
+/// Executing `path` would execute our own program file: it is that file, or a script whose interpreter is.
+fn leads_to_ourselves(path: &Path) -> bool {
+    let Ok(own) = rustix::fs::stat("/proc/self/exe") else {
+        return false;
+    };
+    let mut path = path.to_owned();
+    // The kernel follows a few interpreters that are scripts themselves, and then gives up.
+    for _ in 0..8 {
+        match rustix::fs::stat(&path) {
+            Ok(found) if (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino) => return true,
+            Ok(found) if rustix::fs::FileType::from_raw_mode(found.st_mode).is_file() => (),
+            _ => return false,
+        }
+        match interpreter(&path) {
+            Some(next) => path = next,
+            None => return false,
+        }
+    }
+    true
+}
+
+/// What a script names in its first line. Source: Linux, fs/binfmt_script.c.
+fn interpreter(script: &Path) -> Option<PathBuf> {
+    let mut start = [0; 256];
+    let length = std::fs::File::open(script).ok()?.read(&mut start).ok()?;
+    let line = start[..length].strip_prefix(b"#!")?;
+    let line = line.split(|b| *b == b'\n').next()?;
+    let name = line
+        .split(|b| matches!(b, b' ' | b'\t' | 0))
+        .find(|word| !word.is_empty())?;
+    Some(PathBuf::from(OsStr::from_bytes(name)))
 }
 
 /// A path as the exec call takes it.
@@ -119,7 +150,19 @@ mod tests {
 
     #[test]
     fn our_own_program_is_refused() {
-        let e = executable("/proc/self/exe", &[], Path::new("/")).unwrap_err();
-        assert_eq!(e.kind(), io::ErrorKind::PermissionDenied);
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (script, second) = (dir.path().join("script"), dir.path().join("second"));
+        std::fs::write(&script, "#! \t/proc/self/exe x\n").unwrap();
+        std::fs::write(&second, format!("#!{}\n", script.display())).unwrap();
+        for path in [&script, &second] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        for path in [Path::new("/proc/self/exe"), &script, &second] {
+            let e = executable(path.to_str().unwrap(), &[], Path::new("/")).unwrap_err();
+            assert_eq!(e.kind(), io::ErrorKind::PermissionDenied, "{path:?}");
+        }
+        std::fs::write(&second, "#!/bin/sh\n").unwrap();
+        executable(second.to_str().unwrap(), &[], Path::new("/")).unwrap();
     }
 }

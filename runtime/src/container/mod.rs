@@ -3,11 +3,13 @@
 //! ```text
 //! creator (supervisor or `skiff oci create`)            init (the container's first process)
 //!   create::create ── clone3(all namespaces at once) ──►  init::run
-//!   id maps, cgroup ──────────── Go ───────────────────►  mounts, devices, masks
+//!   id maps ────────────────── Mapped ─────────────────►  namespaces, mounts
+//!   cgroup, meanwhile ─────────── Go ──────────────────►  cgroup namespace and mount, devices
 //!   prestart, createRuntime hooks ◄── NeedHooks ────────
 //!   ───────────────────────── HooksDone ───────────────►  createContainer hooks, pivot_root, terminal,
 //!                              ◄── Console (descriptor)   user, capabilities, rlimits
-//!                              ◄── Ready or Failed ─────  waits at the gate
+//!                              ◄── Ready or Failed ─────
+//!   state is written ───────────── Kept ───────────────►  waits at its gate (`skiff oci`)
 //!   start ─────────────────────── Start ───────────────►  startContainer hooks, seccomp, execve
 //!        ◄── end of file (it runs) or Failed ───────────
 //! ```
@@ -18,18 +20,24 @@ mod fork;
 pub(crate) mod hooks;
 mod init;
 mod lookup;
+mod notify;
 mod privileges;
 mod process;
+mod schedule;
 
-pub(crate) use self::init::set_sysctl;
+pub(crate) use self::{
+    init::set_sysctl,
+    notify::{Agent, send_descriptor},
+};
 
 use std::{
+    collections::HashMap,
     io,
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
 };
 
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Spec};
 use serde::{Deserialize, Serialize};
 
 use crate::{cgroup::Cgroup, error::Failure, seccomp::Filter, supervisor::RootFs};
@@ -53,6 +61,8 @@ pub(crate) struct Plan {
     pub join: Vec<Join>,
     /// Its cgroup.
     pub cgroup: Option<Cgroup>,
+    /// Limits that are set when the process is in it.
+    pub late_resources: Option<LinuxResources>,
     /// Compiled system call filter.
     pub seccomp: Option<Filter>,
     /// Streams of the process.
@@ -61,6 +71,12 @@ pub(crate) struct Plan {
     pub die_with_parent: bool,
     /// Move the root instead of pivoting.
     pub no_pivot: bool,
+    /// Give the process a session keyring of its own.
+    pub keyring: bool,
+    /// How many descriptors of the creator, from 3 on, the process keeps.
+    pub preserve_fds: u32,
+    /// Mounts by their place in the mount list that only the creator may be able to make.
+    pub prepared_mounts: HashMap<usize, OwnedFd>,
     /// Where the process waits for its start; `None`: on the creator's socket.
     pub gate: Option<OwnedFd>,
 }
@@ -102,6 +118,8 @@ enum FromChild {
     NeedHooks,
     /// The controlling end of the terminal is attached.
     Console,
+    /// The listener of the system call filter is attached.
+    Listener,
     /// Everything up to the exec is done; what was done differently than asked.
     Ready(Vec<String>),
     /// It ends.
@@ -111,25 +129,43 @@ enum FromChild {
 /// What the creator tells the new process.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum ToChild {
-    /// Id maps are written and the cgroup is joined.
+    /// The id maps of its user namespace are written.
+    Mapped,
+    /// It is in its cgroup.
     Go,
     HooksDone,
+    /// The creator has written down what it takes to remove this process: it may wait at its own gate now.
+    Kept,
     Start,
 }
 
-/// Lets a process that waits at its gate run; returns when it has been executed.
+/// Lets a process that waits at its gate run; returns when it has been executed. `agent` hears of the system calls of
+/// that process (its id).
 ///
 /// # Errors
 /// Why it could not be executed; it has ended then.
-pub(crate) fn start(gate: impl AsFd) -> io::Result<()> {
+pub(crate) fn start(gate: impl AsFd, agent: Option<(&Agent, u32)>) -> io::Result<()> {
     crate::wire::send(&gate, &ToChild::Start, &[])?;
-    match crate::wire::receive::<FromChild>(&gate) {
-        // The socket is close-on-exec: its end is the exec.
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
-        Err(e) => Err(e),
-        Ok((FromChild::Failed(failure), _)) => Err(failure.into()),
-        Ok((other, _)) => Err(io::Error::other(format!(
-            "unexpected message {other:?} from the container"
-        ))),
+    loop {
+        match crate::wire::receive::<FromChild>(&gate) {
+            // The socket is close-on-exec: its end is the exec.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(e) => return Err(e),
+            Ok((FromChild::Failed(failure), _)) => return Err(failure.into()),
+            Ok((FromChild::Listener, fds)) => hand_over(agent, &fds)?,
+            Ok((other, _)) => {
+                return Err(io::Error::other(format!(
+                    "unexpected message {other:?} from the container"
+                )));
+            }
+        }
+    }
+}
+
+/// Gives the listener of a filter to the agent.
+fn hand_over(agent: Option<(&Agent, u32)>, fds: &[OwnedFd]) -> io::Result<()> {
+    match (agent, fds) {
+        (Some((agent, pid)), [listener, ..]) => agent.tell(pid, listener),
+        _ => Err(io::Error::other("there is no seccomp agent")),
     }
 }

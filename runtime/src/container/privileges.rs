@@ -55,8 +55,9 @@ fn resource(typ: PosixRlimitType) -> u32 {
     nix_resource(typ) as u32
 }
 
-/// Changes to the user: groups, group, user. Capabilities are kept for [`capabilities`].
-pub(super) fn user(user: &User) -> io::Result<()> {
+/// Changes to the user: groups (unless the creator's are kept), group, user. Capabilities are kept for
+/// [`capabilities`].
+pub(super) fn user(user: &User, keep_groups: bool) -> io::Result<()> {
     use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
     let extra: Vec<Gid> = user
         .additional_gids()
@@ -64,7 +65,7 @@ pub(super) fn user(user: &User) -> io::Result<()> {
         .flatten()
         .map(|g| Gid::from_raw(*g))
         .collect();
-    match setgroups(&extra) {
+    match if keep_groups { Ok(()) } else { setgroups(&extra) } {
         // A user namespace made without privilege may not set groups at all.
         Err(nix::errno::Errno::EPERM) if extra.is_empty() => (),
         done => done.context(|| {

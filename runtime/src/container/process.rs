@@ -11,10 +11,12 @@ use std::{
 use oci_spec::runtime::Process;
 use rustix::fs::{Mode, OFlags};
 
-use super::{Stdio, lookup, privileges};
+use super::{FromChild, Stdio, lookup, privileges, schedule};
 use crate::{
     error::{Context, invalid},
+    lsm,
     seccomp::Filter,
+    wire,
 };
 
 /// What does not need the container's own view any more but only the host's `/proc`. Call before the root changes.
@@ -45,8 +47,7 @@ pub(super) fn early(process: &Process, notes: &mut Vec<String>) -> io::Result<()
 }
 
 fn label_next_exec(path: &str, value: &str, module: &str, notes: &mut Vec<String>) -> io::Result<()> {
-    let enabled = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-    if !enabled.split(',').any(|m| m.trim().eq_ignore_ascii_case(module)) {
+    if !lsm::active(&module.to_lowercase()) {
         notes.push(format!("{module} is not active: {value:?} is ignored"));
         return Ok(());
     }
@@ -107,26 +108,52 @@ pub(super) struct Program {
     args: Vec<CString>,
     env: Vec<CString>,
     late_seccomp: Option<Filter>,
+    preserve_fds: u32,
+}
+
+/// Gives this process a session keyring of its own, named after the container: keys of the host's session stay out.
+pub(super) fn keyring(id: &str, notes: &mut Vec<String>) -> io::Result<()> {
+    match skiff_sys::keyring::join_session(&lookup::c_string(format!("_ses.{id}"))?) {
+        // No keyrings in this kernel, or the user has too many: the session's is kept.
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EDQUOT)) => {
+            notes.push(format!("the process has no session keyring of its own: {e}"));
+            Ok(())
+        }
+        done => done.context(|| "unable to join session keyring".into()),
+    }
+}
+
+/// What [`prepare`] needs beside the process itself.
+#[derive(Debug)]
+pub(super) struct Setting<'a> {
+    /// System call filter.
+    pub seccomp: Option<&'a Filter>,
+    /// The process dies with its creator.
+    pub die_with_parent: bool,
+    /// How many descriptors from 3 on it keeps.
+    pub preserve_fds: u32,
+    /// It keeps the additional groups of the creator.
+    pub keep_groups: bool,
+    /// The creator, who is given the filter's listener.
+    pub creator: BorrowedFd<'a>,
+}
+
+/// Loads a filter; a listener goes to who is at the other end of `socket`.
+fn load(filter: &Filter, socket: BorrowedFd<'_>) -> io::Result<()> {
+    match filter.load()? {
+        Some(listener) => wire::send(socket, &FromChild::Listener, &[listener.as_fd()]),
+        None => Ok(()),
+    }
 }
 
 /// Sets limits, user, capabilities and directory, and finds the program.
 pub(super) fn prepare(
     process: &Process,
-    seccomp: Option<&Filter>,
-    die_with_parent: bool,
+    setting: &Setting<'_>,
     notes: &mut Vec<String>,
 ) -> io::Result<Program> {
     privileges::rlimits(process.rlimits().as_deref().unwrap_or_default(), notes)?;
-    if let Some(priority) = process.io_priority() {
-        use oci_spec::runtime::IOPriorityClass as Class;
-        let class = match priority.class() {
-            Class::IoprioClassRt => 1,
-            Class::IoprioClassBe => 2,
-            Class::IoprioClassIdle => 3,
-        };
-        skiff_sys::process::set_io_priority(class, priority.priority() as u32)
-            .context(|| "set the I/O priority".into())?;
-    }
+    schedule::process(process)?;
     let user = process.user();
     let no_new_privs = process.no_new_privileges().unwrap_or(false);
     if no_new_privs {
@@ -139,15 +166,15 @@ pub(super) fn prepare(
         process.cwd().as_path()
     };
     let early_cwd = rustix::process::chdir(cwd);
-    let mut late_seccomp = seccomp.cloned();
+    let mut late_seccomp = setting.seccomp.cloned();
     // Without no_new_privs only a privileged process may load a filter.
     if !no_new_privs && let Some(filter) = late_seccomp.take() {
-        filter.load()?;
+        load(&filter, setting.creator)?;
     }
     privileges::bounding(process.capabilities().as_ref())?;
-    privileges::user(user)?;
+    privileges::user(user, setting.keep_groups)?;
     privileges::capabilities(process.capabilities().as_ref(), notes)?;
-    if die_with_parent {
+    if setting.die_with_parent {
         // The kernel forgets this when the user changes, so it comes after.
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     }
@@ -175,6 +202,7 @@ pub(super) fn prepare(
         args: args.iter().map(lookup::c_string).collect::<io::Result<_>>()?,
         env: env.iter().map(lookup::c_string).collect::<io::Result<_>>()?,
         late_seccomp,
+        preserve_fds: setting.preserve_fds,
     })
 }
 
@@ -192,14 +220,14 @@ fn home(uid: u32) -> String {
 }
 
 impl Program {
-    /// Becomes the program. Returns only when that fails.
-    pub fn execute(self) -> io::Error {
-        if let Err(e) = skiff_sys::process::cloexec_from(3) {
+    /// Becomes the program. Returns only when that fails. `starter` is who let it run.
+    pub fn execute(self, starter: BorrowedFd<'_>) -> io::Error {
+        if let Err(e) = skiff_sys::process::cloexec_from(3 + self.preserve_fds) {
             return e;
         }
         skiff_sys::process::reset_signals();
         if let Some(filter) = &self.late_seccomp
-            && let Err(e) = filter.load()
+            && let Err(e) = load(filter, starter)
         {
             return e;
         }
@@ -216,6 +244,9 @@ impl Program {
     }
 }
 
+/// Source: Linux, uapi/linux/magic.h.
+const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
+
 /// A terminal made in the devpts at `/dev/pts` below `root`: its controlling end and the process's.
 pub(super) fn terminal(
     root: BorrowedFd<'_>,
@@ -229,6 +260,9 @@ pub(super) fn terminal(
         Mode::empty(),
     )
     .context(|| "open /dev/pts/ptmx in the container".into())?;
+    if rustix::fs::fstatfs(&ours)?.f_type as i64 != DEVPTS_SUPER_MAGIC {
+        return Err(invalid("/dev/pts of the container is no devpts"));
+    }
     let theirs = skiff_sys::pty::open_peer(ours.as_fd()).context(|| "open the terminal".into())?;
     if let Some((columns, rows)) = size {
         let size = rustix::termios::Winsize {

@@ -4,13 +4,17 @@ use std::{io, os::fd::AsFd, path::Path};
 
 use skiff_sys::mount::{MOUNT_ATTR_RDONLY, MountAttr, mount_setattr};
 
-use super::{Root, mounts, options::Options};
+use super::{Cgroups, Root, mounts, options::Options};
 use crate::error::Context;
 
 impl Root {
     /// Mounts what a mount of type `cgroup` stands for on this host.
     pub(super) fn cgroup(&mut self, destination: &Path, options: &Options) -> io::Result<()> {
-        let own = std::mem::take(&mut self.cgroups);
+        let known = match &mut self.membership {
+            Some(membership) => membership.known()?.clone(),
+            None => Cgroups::default(),
+        };
+        let own = known.hierarchies;
         let bind = Options {
             bind: true,
             set: options.set,
@@ -22,7 +26,7 @@ impl Root {
             .find(|h| h.is_v2() && h.mount == Path::new("/sys/fs/cgroup"))
         {
             // A new cgroup2 mount shows the root of our cgroup namespace, so without one of our own it shows the host's.
-            let new = if self.own_cgroup_namespace {
+            let new = if known.own_namespace {
                 mounts::new_file_system("cgroup2", Some(Path::new("cgroup")), options)
             } else {
                 Err(io::ErrorKind::Unsupported.into())

@@ -99,11 +99,15 @@ impl Root {
         };
         let parent = make_in_root(self.fd.as_fd(), parent, Kind::Directory)?;
         let number = rustix::fs::makedev(device.major, device.minor);
-        if let Some(found) = self.existing(device.path)?
-            && found.st_rdev == number
-            && FileType::from_raw_mode(found.st_mode) == device.kind
-        {
-            return Ok(());
+        if let Some(found) = self.existing(device.path)? {
+            let kind = FileType::from_raw_mode(found.st_mode);
+            if kind == device.kind && (found.st_rdev == number || kind == FileType::Fifo) {
+                return Ok(());
+            }
+            // Source: config-linux.md, "devices". An empty file may be what an earlier container bound the device to.
+            if device.owner.is_some() && (kind != FileType::RegularFile || found.st_size > 0) {
+                return Err(invalid("there is another file at its path already"));
+            }
         }
         match rustix::fs::mknodat(
             &parent,
@@ -113,7 +117,7 @@ impl Root {
             number,
         ) {
             Ok(()) => {
-                if usable(&parent, name, device.kind) {
+                if self.own_devices || usable(&parent, name, device.kind) {
                     let node = open_in_root(
                         parent.as_fd(),
                         Path::new(name),
@@ -174,8 +178,9 @@ fn usable(parent: &OwnedFd, name: &std::ffi::OsStr, kind: FileType) -> bool {
 
 fn host_device(device: &Device<'_>) -> io::Result<PathBuf> {
     let number = rustix::fs::makedev(device.major, device.minor);
+    // Itself, not a link to it: /dev/stdin may be any device.
     let matches = |path: &Path| {
-        rustix::fs::stat(path)
+        rustix::fs::lstat(path)
             .is_ok_and(|s| s.st_rdev == number && FileType::from_raw_mode(s.st_mode) == device.kind)
     };
     if matches(device.path) {

@@ -8,13 +8,20 @@ use skiff_sys::{
     path::open_in_root,
 };
 
-use super::{Root, attach, mounts, open_tree, options::Options};
-use crate::error::Context;
+use super::{Root, attach, fd_path, mounts, open_tree, options::Options};
+use crate::error::{Context, invalid};
 
 impl Root {
     /// Hides `masked` behind nothing and makes `readonly` read-only. Missing paths are no error.
     pub fn hide(&mut self, masked: &[String], readonly: &[String]) -> io::Result<()> {
         let null = mounts::host("/dev/null")?;
+        // Of the host, where no container can have exchanged it; looked at all the same, for who uses a container's.
+        let found = rustix::fs::fstat(&null)?;
+        if FileType::from_raw_mode(found.st_mode) != FileType::CharacterDevice
+            || found.st_rdev != rustix::fs::makedev(1, 3)
+        {
+            return Err(invalid("/dev/null is not the null device"));
+        }
         for path in readonly {
             self.make_read_only(path)
                 .context(|| format!("make {path:?} read-only"))?;
@@ -84,8 +91,4 @@ impl Root {
             Err(e) => Err(e).context(|| format!("open {path:?} in the container")),
         }
     }
-}
-
-fn fd_path(fd: &std::os::fd::OwnedFd) -> std::path::PathBuf {
-    format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd)).into()
 }

@@ -9,6 +9,8 @@ mod devices;
 mod hide;
 mod mounts;
 pub(crate) mod options;
+pub(crate) mod prepared;
+pub(crate) mod procfs;
 
 use std::{
     io,
@@ -33,12 +35,52 @@ const LONGEST_OPTIONS: usize = 4000;
 pub(crate) struct Root {
     /// Its directory, on top of everything mounted there so far.
     fd: OwnedFd,
-    /// The cgroups this process is in, as the host names them.
-    cgroups: Vec<Hierarchy>,
-    /// This process is the root of a cgroup namespace.
-    own_cgroup_namespace: bool,
+    /// How to find out about our cgroups, until somebody had to know.
+    membership: Option<Membership>,
+    /// Device nodes that this process makes can be used (not so in a user namespace).
+    own_devices: bool,
     /// What could not be done as asked and was done differently.
     pub notes: Vec<String>,
+}
+
+/// Our cgroups, known only after the creator has moved us there: it takes milliseconds, in which the other mounts are made.
+pub(crate) struct Membership {
+    join: Option<Box<dyn FnOnce() -> io::Result<Cgroups>>>,
+    known: Cgroups,
+}
+
+/// The cgroups this process is in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cgroups {
+    /// As the host names them.
+    pub hierarchies: Vec<Hierarchy>,
+    /// This process is the root of a cgroup namespace.
+    pub own_namespace: bool,
+}
+
+impl Membership {
+    /// `join` waits for the move and looks.
+    pub fn new(join: impl FnOnce() -> io::Result<Cgroups> + 'static) -> Self {
+        Membership {
+            join: Some(Box::new(join)),
+            known: Cgroups::default(),
+        }
+    }
+
+    fn known(&mut self) -> io::Result<&Cgroups> {
+        if let Some(join) = self.join.take() {
+            self.known = join()?;
+        }
+        Ok(&self.known)
+    }
+}
+
+impl std::fmt::Debug for Membership {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Membership")
+            .field("known", &self.known)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Root {
@@ -51,6 +93,15 @@ impl Root {
             },
             Some(word) => Propagation::parse(word)
                 .ok_or_else(|| crate::error::invalid(format!("rootfsPropagation {word:?} is not known")))?,
+        };
+        // What is unbindable can't be copied either: the new root is made so when it is in place.
+        let first = if first.kind == libc::MS_UNBINDABLE {
+            Propagation {
+                kind: libc::MS_PRIVATE,
+                ..first
+            }
+        } else {
+            first
         };
         rustix::mount::mount_change("/", first.flags()).context(|| "set the propagation of /".into())?;
         let path = match rootfs {
@@ -75,19 +126,22 @@ impl Root {
                 mount_overlay(at, lower, upper, work, *userxattr)?;
             }
         }
-        let (cgroups, own_cgroup_namespace) = (Vec::new(), false);
         Ok(Root {
             fd: open_path(&path)?,
-            cgroups,
-            own_cgroup_namespace,
+            membership: None,
+            own_devices: skiff_sys::idmap::in_first_namespace(),
             notes: Vec::new(),
         })
     }
 
-    /// Tells which cgroups a mount of type `cgroup` shows.
-    pub fn show_cgroups(&mut self, cgroups: Vec<Hierarchy>, own_namespace: bool) {
-        self.cgroups = cgroups;
-        self.own_cgroup_namespace = own_namespace;
+    /// Tells how to find out which cgroups a mount of type `cgroup` shows.
+    pub fn show_cgroups(&mut self, membership: Membership) {
+        self.membership = Some(membership);
+    }
+
+    /// Waits until this process is in its cgroup, unless a mount has done so.
+    pub fn join_cgroup(&mut self) -> io::Result<()> {
+        self.membership.as_mut().map_or(Ok(()), |m| m.known().map(drop))
     }
 
     /// The root's directory.
@@ -100,26 +154,35 @@ impl Root {
         let _ = skiff_sys::path::make_in_root(self.fd.as_fd(), path, skiff_sys::path::Kind::Directory);
     }
 
-    /// Binds a path of the host into the container.
-    pub fn bind_into(
-        &mut self,
-        source: &Path,
-        destination: &Path,
-        options: &options::Options,
-    ) -> io::Result<()> {
-        self.bind(source, destination, options)
+    /// Binds the terminal at `source` to `/dev/console`, which must not be a link: it could lead into `/proc`.
+    pub fn console(&mut self, source: &Path) -> io::Result<()> {
+        let destination = Path::new("/dev/console");
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        if let Ok(found) = skiff_sys::path::open_in_root(self.fd.as_fd(), destination, flags, Mode::empty())
+            && rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode).is_symlink()
+        {
+            return Err(crate::error::invalid("/dev/console is a link"));
+        }
+        let options = options::Options {
+            bind: true,
+            ..Default::default()
+        };
+        self.bind(source, destination, &options)
     }
 
     /// Makes the root the calling process's `/` and lets go of everything else.
     pub fn enter(self, readonly: bool, propagation: Option<&str>, no_pivot: bool) -> io::Result<Vec<String>> {
+        let old = open_path(Path::new("/"))?;
         rustix::process::fchdir(&self.fd).context(|| "enter the root file system".into())?;
         if no_pivot {
             // On an initramfs there is nothing that pivot_root could put away.
             rustix::mount::mount_move(".", "/").context(|| "move the root file system to /".into())?;
             rustix::process::chroot(".").context(|| "chroot".into())?;
         } else {
-            // With "." twice the old root lands on top of the new one, and is the one that "." then unmounts.
+            // With "." twice the old root lands on top of the new one. It must be the one that is made a slave, so that
+            // unmounting it is seen nowhere else, and that is unmounted.
             rustix::process::pivot_root(".", ".").context(|| "pivot_root".into())?;
+            rustix::process::fchdir(&old).context(|| "enter the old root".into())?;
             rustix::mount::mount_change(
                 ".",
                 MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
@@ -145,6 +208,11 @@ impl Root {
 
 fn open_path(path: &Path) -> io::Result<OwnedFd> {
     rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).context(|| format!("open {path:?}"))
+}
+
+/// An open file as a path of the host's `/proc`.
+fn fd_path(fd: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
 }
 
 /// A detached copy of the mount at `source`.

@@ -1,6 +1,7 @@
 //! The mounts of an OCI configuration.
 
 use std::{
+    collections::HashMap,
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::{Path, PathBuf},
@@ -17,16 +18,31 @@ use skiff_sys::{
 };
 
 use super::{Root, attach, open_path, open_tree, options::Options};
-use crate::error::{Context, invalid};
+use crate::{
+    error::{Context, invalid},
+    lsm,
+};
 
 /// Words that are flags of the file system and not of one mount of it.
 const SUPERBLOCK_FLAGS: &[&str] = &["sync", "dirsync", "lazytime", "mand"];
 
 impl Root {
-    /// Carries out the mount list. Relative sources of bind mounts start at `bundle`.
-    pub fn mounts(&mut self, mounts: &[Mount], bundle: &Path) -> io::Result<()> {
-        for mount in mounts {
-            self.one(mount, bundle).context(|| {
+    /// Carries out the mount list. Relative sources of bind mounts start at `bundle`; those in `prepared` (by place in
+    /// the list) are mounts already that have only to be attached. New file systems get the SELinux `label`.
+    pub fn mounts(
+        &mut self,
+        mounts: &[Mount],
+        bundle: &Path,
+        label: Option<&str>,
+        mut prepared: HashMap<usize, OwnedFd>,
+    ) -> io::Result<()> {
+        let label = label.filter(|label| !label.is_empty() && lsm::active("selinux"));
+        for (at, mount) in mounts.iter().enumerate() {
+            let done = match prepared.remove(&at) {
+                Some(tree) => self.prepared(&tree, mount),
+                None => self.one(mount, bundle, label),
+            };
+            done.context(|| {
                 let source = mount.source().as_deref().unwrap_or(Path::new(""));
                 format!("mount {source:?} at {:?} in the container", mount.destination())
             })?;
@@ -34,13 +50,10 @@ impl Root {
         Ok(())
     }
 
-    fn one(&mut self, mount: &Mount, bundle: &Path) -> io::Result<()> {
-        let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+    fn one(&mut self, mount: &Mount, bundle: &Path, label: Option<&str>) -> io::Result<()> {
+        let mut options = Options::parse(mount.options().as_deref().unwrap_or_default());
         let destination = mount.destination();
         let fs_type = mount.typ().as_deref().unwrap_or("");
-        if mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
-            return Err(invalid("idmapped mounts are not supported"));
-        }
         if options.remount {
             let target = open_in_root(self.fd.as_fd(), destination, OFlags::PATH, Mode::empty())?;
             return change(&target, &options);
@@ -103,30 +116,58 @@ impl Root {
                 done => done,
             },
             "" => Err(invalid("a mount needs a type")),
-            _ => self.file_system(fs_type, mount, &options),
+            _ => {
+                if let Some(label) = label {
+                    options.data.push(format!("context={label}"));
+                }
+                self.file_system(fs_type, mount, &options)
+            }
         }
+    }
+
+    /// Attaches a mount that the creator has made. Made outside, it is a peer of its source; like what is bound in here it
+    /// is to hear of the source's mounts but not tell of its own.
+    fn prepared(&mut self, tree: &OwnedFd, mount: &Mount) -> io::Result<()> {
+        let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+        let slave = MountAttr {
+            propagation: libc::MS_SLAVE,
+            recursive: true,
+            ..Default::default()
+        };
+        mount_setattr(tree.as_fd(), &slave).context(|| "set mount propagation".into())?;
+        self.place(tree, mount.destination(), &options)
     }
 
     /// Binds `source` (host) to `destination` (container).
     pub(super) fn bind(&mut self, source: &Path, destination: &Path, options: &Options) -> io::Result<()> {
-        let tree = match open_tree(source, options.bind_recursive) {
-            // In a user namespace mounts below are locked to the one above: without them it may not be copied.
-            Err(e) if e.raw_os_error() == Some(libc::EINVAL) && !options.bind_recursive => {
-                open_tree(source, true)
-            }
-            done => done,
-        }
-        .context(|| format!("open {source:?}"))?;
-        let directory = rustix::fs::fstat(&tree).map(|s| s.st_mode & libc::S_IFMT == libc::S_IFDIR)?;
-        change(&tree, options)?;
+        self.place(&bind_source(source, options)?, destination, options)
+    }
+
+    /// Attaches a mount of a directory or file, with the attributes asked for.
+    fn place(&mut self, tree: &OwnedFd, destination: &Path, options: &Options) -> io::Result<()> {
+        let directory = rustix::fs::fstat(tree).map(|s| s.st_mode & libc::S_IFMT == libc::S_IFDIR)?;
+        change(tree, options)?;
         let kind = if directory { Kind::Directory } else { Kind::File };
         let target = make_in_root(self.fd.as_fd(), destination, kind)
             .context(|| format!("make {destination:?} in the root file system"))?;
-        attach(&tree, &target)
+        self.check_target(&target, tree)?;
+        attach(tree, &target)
     }
 
     /// Mounts a new instance of a file system.
     fn file_system(&mut self, fs_type: &str, mount: &Mount, options: &Options) -> io::Result<()> {
+        let target = if matches!(fs_type, "proc" | "sysfs") {
+            self.plain_directory(mount.destination())?
+        } else {
+            make_in_root(self.fd.as_fd(), mount.destination(), Kind::Directory)?
+        };
+        let mut options = options.clone();
+        if fs_type == "tmpfs" && !options.data.iter().any(|word| word.starts_with("mode=")) {
+            // As it was before, unless asked otherwise (/tmp stays sticky).
+            let mode = rustix::fs::fstat(&target)?.st_mode & 0o7777;
+            options.data.push(format!("mode={mode:o}"));
+        }
+        let options = &options;
         let tree = match new_file_system(fs_type, mount.source().as_deref(), options) {
             // `gid=5` of devpts needs a group 5, which a user namespace with one id lacks.
             Err(e) if fs_type == "devpts" && e.raw_os_error() == Some(libc::EINVAL) => {
@@ -138,11 +179,11 @@ impl Root {
             }
             done => done,
         }?;
-        let target = make_in_root(self.fd.as_fd(), mount.destination(), Kind::Directory)?;
         if options.copy_up {
             copy_up(&target, &tree)?;
         }
         change(&tree, options)?;
+        self.check_target(&target, &tree)?;
         attach(&tree, &target)
     }
 
@@ -153,6 +194,18 @@ impl Root {
         attach(&tree, &target)?;
         Ok(tree)
     }
+}
+
+/// A detached copy of what is to be bound.
+pub(super) fn bind_source(source: &Path, options: &Options) -> io::Result<OwnedFd> {
+    match open_tree(source, options.bind_recursive) {
+        // In a user namespace mounts below are locked to the one above: without them it may not be copied.
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) && !options.bind_recursive => {
+            open_tree(source, true)
+        }
+        done => done,
+    }
+    .context(|| format!("open {source:?}"))
 }
 
 /// A detached mount of a new file system.
@@ -243,7 +296,7 @@ fn change(mount: &OwnedFd, options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies what a directory holds into a new tmpfs: regular files, directories and links.
+/// Copies what a directory holds into a new tmpfs: regular files, directories and links, with modes and owners.
 fn copy_up(from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
     let from = PathBuf::from(format!("/proc/self/fd/{}", from.as_raw_fd()));
     let to = PathBuf::from(format!("/proc/self/fd/{}", to.as_raw_fd()));
@@ -251,10 +304,12 @@ fn copy_up(from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
 }
 
 fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         let kind = entry.file_type()?;
+        let meta = entry.metadata()?;
         if kind.is_dir() {
             std::fs::create_dir(&target)?;
             copy_directory(&entry.path(), &target)?;
@@ -262,6 +317,17 @@ fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
             std::os::unix::fs::symlink(std::fs::read_link(entry.path())?, &target)?;
         } else if kind.is_file() {
             std::fs::copy(entry.path(), &target)?;
+        } else {
+            continue;
+        }
+        match std::os::unix::fs::lchown(&target, Some(meta.uid()), Some(meta.gid())) {
+            // An owner that the user namespace does not know.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) => (),
+            done => done?,
+        }
+        if !kind.is_symlink() {
+            // After the owner: changing that takes set-user-id bits away.
+            std::fs::set_permissions(&target, meta.permissions())?;
         }
     }
     Ok(())

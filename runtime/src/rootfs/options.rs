@@ -13,6 +13,7 @@ pub(crate) const KNOWN: &[&str] = &[
     "diratime",
     "dirsync",
     "exec",
+    "idmap",
     "lazytime",
     "mand",
     "noatime",
@@ -31,10 +32,13 @@ pub(crate) const KNOWN: &[&str] = &[
     "relatime",
     "remount",
     "rexec",
+    "ridmap",
     "rnoatime",
     "rnodev",
     "rnodiratime",
     "rnoexec",
+    "rnorelatime",
+    "rnostrictatime",
     "rnosuid",
     "rnosymfollow",
     "ro",
@@ -82,6 +86,10 @@ pub(crate) struct Options {
     pub data: Vec<String>,
     /// Copy what the mount hides into the new tmpfs.
     pub copy_up: bool,
+    /// Map its ids.
+    pub idmap: bool,
+    /// Map those of all mounts below too.
+    pub idmap_recursive: bool,
 }
 
 /// How mount events travel.
@@ -170,6 +178,8 @@ impl Options {
             "bind" => self.bind = true,
             "rbind" => (self.bind, self.bind_recursive) = (true, true),
             "remount" => self.remount = true,
+            "idmap" => self.idmap = true,
+            "ridmap" => (self.idmap, self.idmap_recursive) = (true, true),
             "tmpcopyup" => self.copy_up = true,
             // Words of mount(8) that say nothing to the kernel.
             "defaults" | "async" | "nofail" | "auto" | "noauto" | "user" | "nouser" | "_netdev" | "loud" => {}

@@ -5,6 +5,7 @@ mod default;
 use std::{
     fs,
     io::{self, Read, Seek},
+    os::fd::OwnedFd,
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -35,6 +36,7 @@ impl Filter {
     /// that left the result in the directory `cache`.
     pub fn compile(profile: &LinuxSeccomp, cache: Option<&Path>) -> io::Result<Self> {
         let flags = flags(profile)?;
+        check_listener(profile)?;
         let hash: Hash = Sha256::digest(serde_json::to_vec(profile)?).into();
         let mut compiled = COMPILED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some((_, filter)) = compiled.iter().find(|(known, _)| *known == hash) {
@@ -61,26 +63,70 @@ impl Filter {
         Ok(filter)
     }
 
-    /// Loads it into this process.
-    pub fn load(&self) -> io::Result<()> {
+    /// Loads it into this process. When calls are to be decided by an agent, the descriptor for it comes back.
+    pub fn load(&self) -> io::Result<Option<OwnedFd>> {
         skiff_sys::seccomp::load_filter(&self.bpf, self.flags).context(|| "load the seccomp filter".into())
     }
 }
 
 fn flags(profile: &LinuxSeccomp) -> io::Result<u64> {
     let mut bits = 0;
+    if notifies(profile) {
+        bits |= libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    }
     for flag in profile.flags().iter().flatten() {
         bits |= match flag {
             LinuxSeccompFilterFlag::SeccompFilterFlagLog => libc::SECCOMP_FILTER_FLAG_LOG,
             LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW,
             // A process has one thread when it is loaded.
             LinuxSeccompFilterFlag::SeccompFilterFlagTsync => 0,
-            LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => {
-                return Err(invalid("seccomp user notification is not supported"));
+            LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv if notifies(profile) => {
+                libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
             }
+            // The kernel takes it with a listener only.
+            LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => 0,
         };
     }
     Ok(bits)
+}
+
+/// Some calls are to be decided by an agent.
+fn notifies(profile: &LinuxSeccomp) -> bool {
+    let notify = LinuxSeccompAction::ScmpActNotify;
+    profile.default_action() == notify
+        || profile
+            .syscalls()
+            .iter()
+            .flatten()
+            .any(|rule| rule.action() == notify)
+}
+
+/// Calls between the filter and the agent's first answer, through which the agent gets its descriptor.
+const NEEDED_TO_NOTIFY: &[&str] = &["write", "sendmsg"];
+
+fn check_listener(profile: &LinuxSeccomp) -> io::Result<()> {
+    if !notifies(profile) {
+        return Ok(());
+    }
+    if profile.default_action() == LinuxSeccompAction::ScmpActNotify {
+        return Err(invalid("SCMP_ACT_NOTIFY cannot be used as default action"));
+    }
+    if profile.listener_path().is_none() {
+        return Err(invalid("seccomp: listenerPath is needed for SCMP_ACT_NOTIFY"));
+    }
+    for rule in profile.syscalls().iter().flatten() {
+        if rule.action() == LinuxSeccompAction::ScmpActNotify
+            && let Some(call) = rule
+                .names()
+                .iter()
+                .find(|n| NEEDED_TO_NOTIFY.contains(&n.as_str()))
+        {
+            return Err(invalid(format!(
+                "SCMP_ACT_NOTIFY cannot be used for the {call} syscall"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn failed(e: libseccomp::error::SeccompError) -> io::Error {
@@ -167,6 +213,13 @@ fn compare(arg: &LinuxSeccompArg) -> ScmpArgCompare {
 }
 
 fn action(action: LinuxSeccompAction, errno: Option<u32>) -> io::Result<ScmpAction> {
+    let takes_errno = matches!(
+        action,
+        LinuxSeccompAction::ScmpActErrno | LinuxSeccompAction::ScmpActTrace
+    );
+    if errno.is_some() && !takes_errno {
+        return Err(invalid(format!("seccomp: {action} takes no errnoRet")));
+    }
     let errno = errno.unwrap_or(libc::EPERM as u32);
     Ok(match action {
         LinuxSeccompAction::ScmpActKill | LinuxSeccompAction::ScmpActKillThread => ScmpAction::KillThread,
@@ -176,9 +229,7 @@ fn action(action: LinuxSeccompAction, errno: Option<u32>) -> io::Result<ScmpActi
         LinuxSeccompAction::ScmpActTrace => ScmpAction::Trace(errno as u16),
         LinuxSeccompAction::ScmpActLog => ScmpAction::Log,
         LinuxSeccompAction::ScmpActAllow => ScmpAction::Allow,
-        LinuxSeccompAction::ScmpActNotify => {
-            return Err(invalid("seccomp user notification is not supported"));
-        }
+        LinuxSeccompAction::ScmpActNotify => ScmpAction::Notify,
     })
 }
 
@@ -205,8 +256,50 @@ mod tests {
         assert!(Arc::ptr_eq(&first.bpf, &second.bpf));
     }
 
+    fn profile(text: &str) -> LinuxSeccomp {
+        serde_json::from_str(text).unwrap()
+    }
+
     #[test]
-    fn user_notification_is_refused() {
-        assert!(action(LinuxSeccompAction::ScmpActNotify, None).is_err());
+    fn an_agent_is_asked_only_when_it_can_be_reached() {
+        let without = profile(
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}]}"#,
+        );
+        assert!(Filter::compile(&without, None).is_err());
+        let mut with = without.clone();
+        with.set_listener_path(Some("/run/agent.sock".into()));
+        let filter = Filter::compile(&with, None).unwrap();
+        assert!(filter.flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0);
+        let needed = profile(
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/run/a","syscalls":[{"names":["write"],"action":"SCMP_ACT_NOTIFY"}]}"#,
+        );
+        let e = Filter::compile(&needed, None).unwrap_err();
+        assert_eq!(
+            e.to_string(),
+            "SCMP_ACT_NOTIFY cannot be used for the write syscall"
+        );
+    }
+
+    #[test]
+    fn every_action_operator_and_architecture_compiles() {
+        let all = profile(
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86","SCMP_ARCH_AARCH64"],
+            "flags":["SECCOMP_FILTER_FLAG_LOG","SECCOMP_FILTER_FLAG_SPEC_ALLOW","SECCOMP_FILTER_FLAG_TSYNC"],
+            "syscalls":[
+            {"names":["getcwd"],"action":"SCMP_ACT_ERRNO","errnoRet":18},
+            {"names":["mkdir"],"action":"SCMP_ACT_KILL"},{"names":["rmdir"],"action":"SCMP_ACT_KILL_PROCESS"},
+            {"names":["link"],"action":"SCMP_ACT_KILL_THREAD"},{"names":["unlink"],"action":"SCMP_ACT_TRAP"},
+            {"names":["chmod"],"action":"SCMP_ACT_TRACE","errnoRet":3},{"names":["chown"],"action":"SCMP_ACT_LOG"},
+            {"names":["personality"],"action":"SCMP_ACT_ERRNO","args":[
+              {"index":0,"value":1,"op":"SCMP_CMP_NE"},{"index":1,"value":1,"op":"SCMP_CMP_LT"},
+              {"index":2,"value":1,"op":"SCMP_CMP_LE"},{"index":3,"value":1,"op":"SCMP_CMP_EQ"},
+              {"index":4,"value":1,"op":"SCMP_CMP_GE"},{"index":5,"value":1,"op":"SCMP_CMP_GT"}]},
+            {"names":["clone"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":2114060288,"valueTwo":0,"op":"SCMP_CMP_MASKED_EQ"}]}]}"#,
+        );
+        assert!(Filter::compile(&all, None).is_ok());
+        let errno = profile(
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_KILL","errnoRet":1}]}"#,
+        );
+        assert!(Filter::compile(&errno, None).is_err());
     }
 }

@@ -53,7 +53,12 @@ pub(crate) fn run(start: Start) -> ! {
 fn serve(sandbox: &Sandbox, ready: &OwnedFd) -> io::Result<()> {
     detach(ready)?;
     let _ = rustix::thread::set_name(c"skiff-pod");
-    let listener = prepare(sandbox).inspect_err(|_| remove_files(&sandbox.dir))?;
+    let listener = prepare(sandbox).inspect_err(|error| {
+        // In the place of a living one everything is its own, its state above all: without it nobody would find it again.
+        if error.kind() != io::ErrorKind::AddrInUse {
+            remove_files(&sandbox.dir);
+        }
+    })?;
     let mut server = match Server::new(sandbox, listener) {
         Ok(server) => server,
         Err(e) => {

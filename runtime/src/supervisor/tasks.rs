@@ -198,10 +198,14 @@ impl<'a> Tasks<'a> {
             new: libc::CLONE_NEWNS as u64,
             join: Vec::new(),
             cgroup: None,
+            late_resources: None,
             seccomp: seccomp.clone(),
             stdio,
             die_with_parent: true,
             no_pivot: false,
+            keyring: true,
+            preserve_fds: 0,
+            prepared_mounts: Default::default(),
             gate: None,
             spec,
         };
@@ -211,7 +215,11 @@ impl<'a> Tasks<'a> {
         let resources = plan.spec.linux().as_ref().and_then(|l| l.resources().clone());
         plan.cgroup = cgroup.as_deref().map(Cgroup::create).transpose()?;
         let cgroup = plan.cgroup.clone();
-        let created = apply(cgroup.as_ref(), resources.as_ref()).and_then(|()| create::create(plan));
+        let created = apply(cgroup.as_ref(), resources.as_ref()).and_then(|notes| {
+            let mut created = create::create(plan)?;
+            created.notes.extend(notes);
+            Ok(created)
+        });
         let created = match created {
             Ok(created) => created,
             Err(e) => {
@@ -332,7 +340,7 @@ impl<'a> Tasks<'a> {
             )));
         }
         let started_at = now();
-        if let Err(e) = container::start(&gate) {
+        if let Err(e) = container::start(&gate, None) {
             // Its process ends with the error; the caller removes the container.
             self.reap(poll);
             return Err(e);
@@ -434,7 +442,7 @@ impl<'a> Tasks<'a> {
         let resources: LinuxResources =
             serde_json::from_value(resources).context(|| "read the resources".into())?;
         match &self.get(id)?.cgroup {
-            Some(cgroup) => cgroup.apply(&resources, false),
+            Some(cgroup) => cgroup.apply(&resources, false).map(drop),
             None => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 format!("container {id:?} has no cgroup"),
@@ -457,6 +465,9 @@ impl<'a> Tasks<'a> {
             seccomp: task.seccomp.clone(),
             stdio,
             die_with_parent: true,
+            keyring: Some(container.clone()),
+            preserve_fds: 0,
+            agent: None,
         })?;
         // What an exec does differently is seen in what it does: nobody keeps a state of it.
         let _ = running.notes;
@@ -635,10 +646,10 @@ impl<'a> Tasks<'a> {
     }
 }
 
-fn apply(cgroup: Option<&Cgroup>, resources: Option<&LinuxResources>) -> io::Result<()> {
+fn apply(cgroup: Option<&Cgroup>, resources: Option<&LinuxResources>) -> io::Result<Vec<String>> {
     match (cgroup, resources) {
         (Some(cgroup), Some(resources)) => cgroup.apply(resources, false),
-        _ => Ok(()),
+        _ => Ok(Vec::new()),
     }
 }
 

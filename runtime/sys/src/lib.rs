@@ -3,11 +3,15 @@
 //! Calls that those crates do offer safely (the new mount API, `pivot_root`, `setns`, `pidfd_open`, `SCM_RIGHTS`) are
 //! used from there directly; [`idmap`] and [`path`] add the two helpers that several crates need around them.
 
+pub mod bpf;
 pub mod device;
 pub mod idmap;
+pub mod keyring;
 pub mod mount;
 pub mod net;
 pub mod path;
+pub mod pattern;
 pub mod process;
 pub mod pty;
+pub mod schedule;
 pub mod seccomp;

@@ -1,8 +1,13 @@
 //! Opening paths that somebody hostile may have prepared.
 
 use std::{
+    collections::VecDeque,
+    ffi::OsString,
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStringExt,
+    },
     path::{Component, Path, PathBuf},
 };
 
@@ -33,7 +38,8 @@ pub enum Kind {
 }
 
 /// Opens `path` below `root` (`O_PATH`) and makes what is missing of it: directories with mode 0755 and at the end
-/// a directory or an empty file. What exists is left as it is.
+/// a directory or an empty file. What exists is left as it is; a symbolic link to nothing is followed, inside the root, to
+/// what it names, and that is made.
 ///
 /// # Errors
 /// `NotADirectory` when a component in between is a file; `ELOOP`, `EACCES` and so on from the kernel.
@@ -42,44 +48,64 @@ pub fn make_in_root(root: BorrowedFd<'_>, path: &Path, kind: Kind) -> io::Result
         Err(e) if e.kind() == io::ErrorKind::NotFound => (),
         done => return done,
     }
-    let parts: Vec<_> = path
-        .components()
-        .filter_map(|c| match c {
-            Component::Normal(name) => Some(name),
-            Component::ParentDir => Some("..".as_ref()),
-            _ => None,
-        })
-        .collect();
+    let mut left: VecDeque<OsString> = names(path).collect();
     let mut done = PathBuf::from("/");
-    for (at, name) in parts.iter().enumerate() {
-        let last = at + 1 == parts.len();
-        let parent = open_in_root(root, &done, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
-        done.push(name);
-        match open_in_root(root, &done, OFlags::PATH, Mode::empty()) {
-            Ok(_) => continue,
+    let mut links = 0;
+    while let Some(name) = left.pop_front() {
+        let next = done.join(&name);
+        match open_in_root(root, &next, OFlags::PATH, Mode::empty()) {
+            Ok(_) => {
+                done = next;
+                continue;
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => (),
             Err(e) => return Err(e),
         }
-        let made = if last && kind == Kind::File {
-            // The parent is an open directory inside the root and the name a single component, so this cannot leave it.
+        // An open directory inside the root and a single component: nothing below can leave it.
+        let parent = open_in_root(root, &done, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        if let Ok(target) = rustix::fs::readlinkat(parent.as_fd(), &name, Vec::new()) {
+            links += 1;
+            if links > MOST_LINKS {
+                return Err(io::Error::from_raw_os_error(libc::ELOOP));
+            }
+            let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+            if target.is_absolute() {
+                done = PathBuf::from("/");
+            }
+            names(&target).rev().for_each(|name| left.push_front(name));
+            continue;
+        }
+        let made = if left.is_empty() && kind == Kind::File {
             rustix::fs::openat(
                 parent.as_fd(),
-                *name,
+                &name,
                 OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
                 Mode::from_raw_mode(0o644),
             )
             .map(drop)
         } else {
-            rustix::fs::mkdirat(parent.as_fd(), *name, Mode::from_raw_mode(0o755))
+            rustix::fs::mkdirat(parent.as_fd(), &name, Mode::from_raw_mode(0o755))
         };
         match made {
-            Ok(()) => (),
-            // A symbolic link to nothing, or somebody was faster: the final open tells which.
-            Err(rustix::io::Errno::EXIST) => (),
+            // Somebody was faster: the final open tells what is there.
+            Ok(()) | Err(rustix::io::Errno::EXIST) => (),
             Err(e) => return Err(e.into()),
         }
+        done = next;
     }
-    open_in_root(root, path, OFlags::PATH, Mode::empty())
+    open_in_root(root, &done, OFlags::PATH, Mode::empty())
+}
+
+/// As many as the kernel follows in one path. Source: path_resolution(7).
+const MOST_LINKS: usize = 40;
+
+/// The components of a path that lead somewhere.
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
+    path.components().filter_map(|c| match c {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -110,10 +136,28 @@ mod tests {
         symlink(dir.path().join("secret"), inside.join("abs")).unwrap();
         symlink("../../../../secret", inside.join("etc/rel")).unwrap();
         let fd = root(&inside);
-        assert!(make_in_root(fd.as_fd(), Path::new("/abs/x"), Kind::Directory).is_err());
+        let _ = make_in_root(fd.as_fd(), Path::new("/abs/x"), Kind::Directory);
         let _ = make_in_root(fd.as_fd(), Path::new("/etc/rel/x"), Kind::Directory);
         let _ = make_in_root(fd.as_fd(), Path::new("/../../secret/x"), Kind::Directory);
         assert_eq!(fs::read_dir(dir.path().join("secret")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_link_to_nothing_names_is_made_inside_the_root() {
+        let dir = tempfile::tempdir().unwrap();
+        let inside = dir.path().join("root");
+        fs::create_dir_all(inside.join("etc")).unwrap();
+        symlink("../foo/bar/file", inside.join("etc/rel")).unwrap();
+        symlink("/etc/rel2", inside.join("abs")).unwrap();
+        symlink("../../../../made", inside.join("etc/rel2")).unwrap();
+        symlink("loop-b", inside.join("loop-a")).unwrap();
+        symlink("loop-a", inside.join("loop-b")).unwrap();
+        let fd = root(&inside);
+        make_in_root(fd.as_fd(), Path::new("/etc/rel"), Kind::File).unwrap();
+        assert!(inside.join("foo/bar/file").is_file());
+        make_in_root(fd.as_fd(), Path::new("/abs"), Kind::Directory).unwrap();
+        assert!(inside.join("made").is_dir() && !dir.path().join("made").exists());
+        assert!(make_in_root(fd.as_fd(), Path::new("/loop-a/x"), Kind::Directory).is_err());
     }
 
     #[test]

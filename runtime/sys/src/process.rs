@@ -303,20 +303,6 @@ fn mapping_range(line: &str) -> Option<(usize, usize)> {
     ))
 }
 
-/// Sets the I/O priority of this process: class 1 to 3, level 0 to 7. Source: ioprio_set(2).
-///
-/// # Errors
-/// `EPERM` for the real-time class without privilege.
-pub fn set_io_priority(class: u32, level: u32) -> io::Result<()> {
-    // SAFETY: three integers; IOPRIO_WHO_PROCESS (1) with 0 is the caller.
-    let done = unsafe { libc::syscall(libc::SYS_ioprio_set, 1, 0, (class << 13) | level) };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
 /// Sets the execution domain of this process (`PER_LINUX`, `PER_LINUX32`). Source: personality(2).
 ///
 /// # Errors

@@ -1,13 +1,18 @@
 //! Loading a compiled seccomp filter.
 
-use std::io;
+use std::{
+    io,
+    os::fd::{FromRawFd, OwnedFd},
+};
 
 /// Loads the BPF program `filter` (`struct sock_filter` after `struct sock_filter`, 8 bytes each, native byte order)
-/// into this process. `flags` are `SECCOMP_FILTER_FLAG_*`. Source: seccomp(2).
+/// into this process. `flags` are `SECCOMP_FILTER_FLAG_*`; with `NEW_LISTENER` the descriptor on which another process
+/// hears of calls comes back, close-on-exec. Source: seccomp(2).
 ///
 /// # Errors
-/// `EACCES` without no_new_privs and without CAP_SYS_ADMIN, `EINVAL` when the program is not valid.
-pub fn load_filter(filter: &[u8], flags: u64) -> io::Result<()> {
+/// `EACCES` without no_new_privs and without CAP_SYS_ADMIN, `EINVAL` when the program is not valid, `EBUSY` when there is
+/// a listener already.
+pub fn load_filter(filter: &[u8], flags: u64) -> io::Result<Option<OwnedFd>> {
     let instructions: Vec<libc::sock_filter> = filter
         .chunks_exact(8)
         .map(|c| libc::sock_filter {
@@ -36,9 +41,12 @@ pub fn load_filter(filter: &[u8], flags: u64) -> io::Result<()> {
             &raw const program,
         )
     };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
+    match done {
+        -1 => Err(io::Error::last_os_error()),
+        fd if flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 => {
+            // SAFETY: with this flag the result is a descriptor that the kernel has just made for us and nobody else knows.
+            Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) }))
+        }
+        _ => Ok(None),
     }
 }

@@ -1,10 +1,15 @@
 //! What needs a kernel: containers with real namespaces, as root and as an ordinary user.
 //!
-//! Each test runs in a process of its own with one thread. As root the same tests run a second time as the user `dev`
+//! Each test runs in a process of its own with one thread. As root the same tests run a second time as an ordinary user
 //! in a user namespace with the range of /etc/subuid. Afterwards nothing may be left: processes, cgroups, mounts.
 //!
 //! `cargo test -p skiff-runtime --test kernel -- [WORDS IN THE NAME] [--root-only|--rootless-only]`
 
+mod attributes;
+mod commands;
+mod fire;
+mod hostile;
+mod mounts;
 mod oci;
 mod pods;
 mod world;
@@ -23,13 +28,32 @@ use world::World;
 type Outcome = anyhow::Result<Option<String>>;
 type Test = (&'static str, fn(&World) -> Outcome);
 
-const USER: &str = "dev";
+/// The ordinary user: the first with a range of ids.
+fn user() -> Option<String> {
+    let ranges = fs::read_to_string("/etc/subuid").unwrap_or_default();
+    ranges
+        .lines()
+        .filter_map(|line| line.split(':').next())
+        .find(|name| {
+            nix::unistd::User::from_name(name).is_ok_and(|user| user.is_some_and(|u| !u.uid.is_root()))
+        })
+        .map(str::to_owned)
+}
 
 /// Seconds after which a test has failed.
 const DEADLINE: &str = "40";
 
 fn all() -> Vec<Test> {
-    [pods::TESTS, oci::TESTS].concat()
+    [
+        pods::TESTS,
+        oci::TESTS,
+        commands::TESTS,
+        attributes::TESTS,
+        mounts::TESTS,
+        fire::TESTS,
+        hostile::TESTS,
+    ]
+    .concat()
 }
 
 fn main() -> ExitCode {
@@ -78,8 +102,9 @@ fn run(args: &[OsString]) -> ExitCode {
     let before = leftovers(&mark);
     let (mut passed, mut skipped, mut failed) = (0, 0, Vec::new());
     for (mode, _) in runs {
-        if mode == "rootless" && root && nix::unistd::User::from_name(USER).ok().flatten().is_none() {
-            println!("skipped all rootless tests: there is no user {USER:?}");
+        let user = user().unwrap_or_default();
+        if mode == "rootless" && root && user.is_empty() {
+            println!("skipped all rootless tests: there is no ordinary user with a range in /etc/subuid");
             continue;
         }
         for (name, _) in all()
@@ -91,7 +116,7 @@ fn run(args: &[OsString]) -> ExitCode {
                 let mut command = Command::new("timeout");
                 command
                     .args(["--kill-after=1", DEADLINE, "setpriv"])
-                    .args(["--reuid", USER, "--regid", USER, "--init-groups"])
+                    .args(["--reuid", &user, "--regid", &user, "--init-groups"])
                     .arg(&copy);
                 command
             } else {
@@ -170,13 +195,25 @@ fn leftovers(mark: &str) -> Vec<String> {
         }
     }
     if let Ok(mounts) = fs::read_to_string("/proc/self/mountinfo") {
-        found.extend(mounts.lines().map(|l| format!("mount {l}")));
+        let ours = mounts.lines().filter(|l| l.contains("/skiff-r"));
+        found.extend(ours.map(|l| format!("mount {l}")));
     }
     for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-        collect(&hierarchy.path().join("skiff"), &mut found);
+        tests_of(&hierarchy.path().join("skiff"), &mut found);
     }
-    collect(Path::new("/sys/fs/cgroup/skiff"), &mut found);
+    tests_of(Path::new("/sys/fs/cgroup/skiff"), &mut found);
     found
+}
+
+/// The cgroups that tests here make; others on this machine may use the runtime meanwhile.
+fn tests_of(top: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(top).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let number = name.strip_prefix("test-").unwrap_or("no");
+        if number.chars().all(|c| c.is_ascii_digit()) {
+            collect(&entry.path(), found);
+        }
+    }
 }
 
 fn collect(cgroup: &Path, found: &mut Vec<String>) {

@@ -29,7 +29,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// A bundle with the example configuration, changed by `edit`.
-fn bundle(world: &World, args: &[&str], edit: impl FnOnce(&mut Value)) -> anyhow::Result<String> {
+pub fn bundle(world: &World, args: &[&str], edit: impl FnOnce(&mut Value)) -> anyhow::Result<String> {
     let dir = world.dir.path().join("bundle");
     if dir.exists() {
         fs::remove_file(dir.join("config.json"))?;
@@ -53,12 +53,12 @@ fn bundle(world: &World, args: &[&str], edit: impl FnOnce(&mut Value)) -> anyhow
     Ok(path)
 }
 
-fn output(command: &mut Command) -> anyhow::Result<Output> {
+pub fn output(command: &mut Command) -> anyhow::Result<Output> {
     Ok(command.stdin(Stdio::null()).output()?)
 }
 
 /// Runs a command that must succeed; returns its output.
-fn ok(command: &mut Command) -> anyhow::Result<String> {
+pub fn ok(command: &mut Command) -> anyhow::Result<String> {
     let output = output(command)?;
     let (out, err) = (
         String::from_utf8_lossy(&output.stdout),
@@ -73,7 +73,7 @@ fn ok(command: &mut Command) -> anyhow::Result<String> {
 }
 
 /// Runs a command whose output would be inherited by what it leaves running.
-fn detached(command: &mut Command) -> anyhow::Result<()> {
+pub fn detached(command: &mut Command) -> anyhow::Result<()> {
     let status = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -83,7 +83,7 @@ fn detached(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn state(world: &World, id: &str) -> anyhow::Result<Value> {
+pub fn state(world: &World, id: &str) -> anyhow::Result<Value> {
     Ok(serde_json::from_str(&ok(&mut world.oci(&["state", id]))?)?)
 }
 
@@ -256,7 +256,9 @@ fn errors(world: &World) -> Outcome {
     let line = fs::read_to_string(&log)?;
     let logged: Value = serde_json::from_str(line.lines().last().context("a line")?)?;
     ensure!(
-        logged["level"] == "error" && logged["msg"] == "exec: \"nope\": executable file not found in $PATH",
+        logged["level"] == "error"
+            && logged["msg"]
+                == "unable to start container process: exec: \"nope\": executable file not found in $PATH",
         "{line}"
     );
     ensure!(

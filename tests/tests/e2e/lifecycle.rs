@@ -1,23 +1,32 @@
 //! Start, stop and restart of `skiff up`.
 
-use std::{fs, net::TcpListener};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::PostParams;
 use serde_json::json;
-use skiff_tests::{Cluster, Output, Role, User, container_status, eventually, need, run, shell_pod};
+use skiff_tests::{
+    Cluster, Output, Role, User, container_status, eventually, need, run, shell_pod, web_deployment,
+    web_service,
+};
 
 use crate::{has, same};
 
 skiff_tests::cases! {
     own:
         up_starts_a_ready_node_and_down_leaves_nothing,
-        down_without_purge_keeps_the_objects,
+        down_without_purge_keeps_the_objects_and_a_snapshot_brings_them_back,
         a_killed_server_has_lost_nothing,
         a_killed_agent_finds_its_pods_again,
         a_data_directory_cut_short_is_healed_or_refused,
+        a_monitor_that_is_being_killed_is_followed_by_another,
         what_can_not_work_is_refused_with_the_reason;
+    ordinary: without_a_range_of_ids_pods_have_one_user;
     plain: the_command_line_teaches;
 }
 
@@ -59,7 +68,7 @@ fn up_starts_a_ready_node_and_down_leaves_nothing(user: User) -> Result<()> {
     has(&cluster.skiff("status").fails(1)?, &["no cluster runs here"])
 }
 
-fn down_without_purge_keeps_the_objects(user: User) -> Result<()> {
+fn down_without_purge_keeps_the_objects_and_a_snapshot_brings_them_back(user: User) -> Result<()> {
     let cluster = Cluster::start(user)?;
     cluster.kubectl("create configmap kept --from-literal=k=v").ok()?;
     let node = cluster.kubectl("get nodes -o name").ok()?;
@@ -73,7 +82,33 @@ fn down_without_purge_keeps_the_objects(user: User) -> Result<()> {
             .as_str(),
         "v",
     )?;
-    same(cluster.kubectl("get nodes -o name").ok()?, node)
+    same(cluster.kubectl("get nodes -o name").ok()?, node)?;
+
+    // Of the running server, then of its data directory; both hold the same object.
+    let [live, stopped] = ["live", "stopped"].map(|name| cluster.home().join(name).display().to_string());
+    let saved = cluster.skiff(format!("snapshot save {live}")).ok()?;
+    has(&saved, &["core/configmaps", "saved"])?;
+    cluster.down().ok()?;
+    cluster.skiff(format!("snapshot save {stopped}")).ok()?;
+    has(
+        &cluster.skiff(format!("snapshot inspect {stopped}")).ok()?,
+        &["core/configmaps"],
+    )?;
+    has(
+        &cluster.skiff(format!("snapshot restore {live}")).fails(1)?,
+        &["is not empty"],
+    )?;
+    fs::remove_dir_all(cluster.data_dir().join("store"))?;
+    cluster.skiff(format!("snapshot restore {live}")).ok()?;
+    cluster.up("").ok()?;
+    let restored: ConfigMap = cluster.block_on(async {
+        let api = kube::Api::<ConfigMap>::default_namespaced(cluster.client());
+        anyhow::Ok(api.get("kept").await?)
+    })?;
+    same(
+        restored.data.and_then(|data| data.get("k").cloned()).as_deref(),
+        Some("v"),
+    )
 }
 
 fn a_killed_server_has_lost_nothing(user: User) -> Result<()> {
@@ -113,7 +148,12 @@ fn a_killed_agent_finds_its_pods_again(user: User) -> Result<()> {
     let ns = cluster.namespace()?;
     ns.apply(&[shell_pod("p", &cluster.image("v1")?, "echo up; sleep 1000")])?;
     let before = ns.wait_ready("p")?;
-    let containers = cluster.processes_with(Role::Container);
+    // Not the command line: the shell becomes the last command it runs.
+    let containers = || -> Vec<(i32, u64)> {
+        let found = cluster.processes_with(Role::Container).into_iter();
+        found.map(|process| (process.pid, process.start_time)).collect()
+    };
+    let containers_before = containers();
     let agent = cluster.processes_with(Role::Agent).pop().context("an agent")?;
     agent.kill();
     eventually("another agent", || {
@@ -129,7 +169,7 @@ fn a_killed_agent_finds_its_pods_again(user: User) -> Result<()> {
             "still there\n",
         )
     })?;
-    same(cluster.processes_with(Role::Container), containers)?;
+    same(containers(), containers_before)?;
     let after = ns.get::<Pod>("p")?;
     let id = |pod: &Pod| {
         container_status(pod, "main").map(|status| (status.container_id.clone(), status.restart_count))
@@ -159,6 +199,52 @@ fn a_data_directory_cut_short_is_healed_or_refused(user: User) -> Result<()> {
         "{refused}"
     );
     Ok(())
+}
+
+/// Whoever types `skiff up` at once after a kill must not be told that it runs already.
+fn a_monitor_that_is_being_killed_is_followed_by_another(user: User) -> Result<()> {
+    let cluster = Cluster::start(user)?;
+    for _ in 0..3 {
+        let monitor = cluster.processes_with(Role::Monitor).pop().context("a monitor")?;
+        let server = cluster.processes_with(Role::Server);
+        monitor.kill();
+        let said = cluster.up("").ok()?;
+        ensure!(!said.contains("runs already"), "{said}");
+        same(cluster.processes_with(Role::Monitor).len(), 1)?;
+        same(cluster.processes_with(Role::Server), server)?;
+    }
+    Ok(())
+}
+
+fn without_a_range_of_ids_pods_have_one_user(user: User) -> Result<()> {
+    let cluster = Cluster::new(user)?.without_id_range()?;
+    has(&cluster.skiff("check").stdout, &["no range for"])?;
+    cluster.up("").ok()?;
+    let ns = cluster.namespace()?;
+    let image = cluster.image("v1")?;
+    let mut other = shell_pod("other", &image, "id");
+    other["spec"]["securityContext"] = json!({"runAsUser": 1000});
+    ns.apply(&[web_deployment("web", &image, 2), web_service("web"), other])?;
+    ns.wait_rolled_out("web")?;
+    let target = ns.node_address("web")?;
+    eventually("an answer", || has(&http_get(target)?, &["Hello from web-"]))?;
+    let pod = ns.pods("app=web")?.pop().context("a pod")?;
+    has(&ns.kubectl(["exec", &pod, "--", "id"]).ok()?, &["uid=0(root)"])?;
+    eventually("the reason", || {
+        has(
+            &ns.kubectl("get events").ok()?,
+            &["container can't run as user 1000", "/etc/subuid"],
+        )
+    })
+}
+
+fn http_get(target: SocketAddr) -> Result<String> {
+    let mut stream = TcpStream::connect(target)?;
+    stream.set_read_timeout(Some(skiff_tests::DEADLINE))?;
+    write!(stream, "GET / HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn what_can_not_work_is_refused_with_the_reason(user: User) -> Result<()> {

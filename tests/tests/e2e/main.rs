@@ -4,6 +4,7 @@ mod clients;
 mod faults;
 mod kubectl;
 mod lifecycle;
+mod members;
 mod nodes;
 mod pods;
 

@@ -243,12 +243,38 @@ impl Registry {
 
     fn free_port(&self, used: &BTreeSet<u16>) -> Result<u16, Status> {
         let range = self.inner.parts.node_ports.clone();
+        let given_away = dynamic_ports(&range);
         let free = |port: &u16| !used.contains(port) && self.store().get(&port_key(*port)).is_none();
         let mut rng = rand::rng();
         (0..RANDOM_TRIES)
-            .map(|_| rng.random_range(range.clone()))
+            .map(|_| rng.random_range(given_away.clone()))
             .find(free)
-            .or_else(|| range.clone().find(free))
+            .or_else(|| given_away.clone().chain(range).find(free))
             .ok_or_else(|| Status::internal("failed to allocate a nodePort: range is full"))
+    }
+}
+
+/// The node ports that are given away first: those below are left to services that name theirs. Source: Kubernetes, "Avoiding
+/// collisions assigning ports to NodePort services".
+fn dynamic_ports(range: &std::ops::RangeInclusive<u16>) -> std::ops::RangeInclusive<u16> {
+    const SMALLEST: usize = 16;
+    const LARGEST: usize = 128;
+    let size = range.len();
+    if size <= SMALLEST {
+        return range.clone();
+    }
+    let left = (size / 32).clamp(SMALLEST, LARGEST);
+    range.start() + u16::try_from(left).unwrap_or(u16::MAX)..=*range.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_node_ports_are_left_to_those_who_name_theirs() {
+        assert_eq!(dynamic_ports(&(30000..=32767)), 30086..=32767);
+        assert_eq!(dynamic_ports(&(30000..=30099)), 30016..=30099);
+        assert_eq!(dynamic_ports(&(30000..=30015)), 30000..=30015);
     }
 }

@@ -1,6 +1,10 @@
 //! What every cluster starts with: namespaces, roles and bindings, priority classes, and the service `kubernetes`.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use skiff_auth::User;
@@ -112,7 +116,7 @@ async fn ensure(registry: &Registry, object: Value, update: bool) -> Result<(), 
     }
 }
 
-/// The service `kubernetes` at the first service address, and its endpoints: this server.
+/// The service `kubernetes` at the first service address, and, on a member that is alone, its endpoint.
 async fn ensure_service(registry: &Registry, advertise: SocketAddr) -> Result<(), Status> {
     let cidr = registry.inner.parts.service_cidr;
     let first = std::net::Ipv4Addr::from(u32::from(cidr.network()) + 1);
@@ -122,31 +126,100 @@ async fn ensure_service(registry: &Registry, advertise: SocketAddr) -> Result<()
         "spec": {"type": "ClusterIP", "clusterIP": first.to_string(), "sessionAffinity": "None",
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": advertise.port()}]}});
     ensure(registry, service, false).await?;
-    let ip = advertise.ip().to_string();
-    let endpoints = json!({"apiVersion": "v1", "kind": "Endpoints",
-        "metadata": {"name": "kubernetes", "namespace": "default",
-            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
-        "subsets": [{"addresses": [{"ip": ip}],
-            "ports": [{"name": "https", "port": advertise.port(), "protocol": "TCP"}]}]});
-    let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-        "metadata": {"name": "kubernetes", "namespace": "default",
-            "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "addressType": if advertise.is_ipv4() { "IPv4" } else { "IPv6" },
-        "endpoints": [{"addresses": [ip], "conditions": {"ready": true}}],
-        "ports": [{"name": "https", "port": advertise.port(), "protocol": "TCP"}]});
-    for object in [endpoints, slice] {
-        let kind = object["kind"].as_str().unwrap_or_default();
-        let Some(resource) = registry.kind(object["apiVersion"].as_str().unwrap_or_default(), kind) else {
-            continue;
-        };
-        let target = Target {
-            resource,
-            namespace: "default",
-            name: "kubernetes",
-        };
-        put(registry, &target, object).await?;
+    // With more members their leader says which of them are there.
+    if registry.store().members().borrow().voters.len() > 1 {
+        return Ok(());
     }
-    Ok(())
+    registry.publish_servers(&[advertise]).await
+}
+
+impl Registry {
+    /// Writes where the API servers are: the endpoints of the service `kubernetes`. Servers on another port than the
+    /// first one have a slice of their own, since a slice has one list of ports.
+    ///
+    /// # Errors
+    /// 503 without quorum.
+    pub async fn publish_servers(&self, servers: &[SocketAddr]) -> Result<(), Status> {
+        let Some(first) = servers.first() else {
+            return Ok(());
+        };
+        let mut by_port: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+        for server in servers {
+            by_port
+                .entry(server.port())
+                .or_default()
+                .push(server.ip().to_string());
+        }
+        let ports = |port: u16| json!([{"name": "https", "port": port, "protocol": "TCP"}]);
+        let subsets: Vec<Value> = by_port
+            .iter()
+            .map(|(port, ips)| {
+                let addresses: Vec<Value> = ips.iter().map(|ip| json!({"ip": ip})).collect();
+                json!({"addresses": addresses, "ports": ports(*port)})
+            })
+            .collect();
+        let mut objects = vec![json!({"apiVersion": "v1", "kind": "Endpoints",
+            "metadata": {"name": "kubernetes", "namespace": "default",
+                "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+            "subsets": subsets})];
+        for (port, ips) in &by_port {
+            let name = if *port == first.port() {
+                "kubernetes".to_owned()
+            } else {
+                format!("kubernetes-{port}")
+            };
+            let endpoints: Vec<Value> = ips
+                .iter()
+                .map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}}))
+                .collect();
+            objects.push(
+                json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+                "metadata": {"name": name, "namespace": "default",
+                    "labels": {"kubernetes.io/service-name": "kubernetes"}},
+                "addressType": if first.is_ipv4() { "IPv4" } else { "IPv6" },
+                "endpoints": endpoints, "ports": ports(*port)}),
+            );
+        }
+        let mut wanted = BTreeSet::new();
+        for object in objects {
+            let kind = object["kind"].as_str().unwrap_or_default();
+            let Some(resource) = self.kind(object["apiVersion"].as_str().unwrap_or_default(), kind) else {
+                continue;
+            };
+            let name = meta::name(&object).to_owned();
+            let target = Target {
+                resource,
+                namespace: "default",
+                name: &name,
+            };
+            wanted.insert(target.key());
+            put(self, &target, object).await?;
+        }
+        self.drop_slices_but(&wanted).await
+    }
+
+    /// Deletes the slices of servers on ports that no server has any more.
+    async fn drop_slices_but(&self, wanted: &BTreeSet<bytes::Bytes>) -> Result<(), Status> {
+        let Some(slices) = self.resource("discovery.k8s.io", "v1", "endpointslices") else {
+            return Ok(());
+        };
+        let page = self.store().range(&skiff_store::Range {
+            prefix: super::key(slices, "default", "kubernetes"),
+            ..Default::default()
+        })?;
+        for entry in page.entries.iter().filter(|entry| !wanted.contains(&entry.key)) {
+            let live = self.parse(entry)?;
+            if live["metadata"]["labels"]["kubernetes.io/service-name"] != "kubernetes" {
+                continue;
+            }
+            let txn = Txn {
+                compare: vec![Compare::At(entry.key.clone(), entry.mod_revision)],
+                ops: vec![Op::Delete(entry.key.clone(), None)],
+            };
+            self.store().commit(txn).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Writes an object of this server's own making, without validation: the address of a server on a machine without

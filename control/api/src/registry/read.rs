@@ -275,26 +275,66 @@ fn expired_page(error: skiff_store::Error, range: &Range, prefix: &[u8], options
     status
 }
 
+/// Bytes of a piece of a list that is sent piece by piece.
+const PIECE: usize = 128 << 10;
+
 impl List {
     /// The body of a list: the items' bytes side by side.
     pub fn to_bytes(&self, api_version: &str, kind: &str) -> Bytes {
-        let size: usize = self.items.iter().map(|i| i.bytes.len() + 1).sum();
-        let mut out = BytesMut::with_capacity(size + 256);
-        out.extend_from_slice(
-            format!(
-                "{{\"kind\":\"{kind}List\",\"apiVersion\":\"{api_version}\",\"metadata\":{},\"items\":[",
-                self.metadata()
-            )
-            .as_bytes(),
-        );
+        let head = self.head(api_version, kind);
+        let mut out = BytesMut::with_capacity(self.size(&head));
+        out.extend_from_slice(head.as_bytes());
         for (index, item) in self.items.iter().enumerate() {
-            if index > 0 {
-                out.extend_from_slice(b",");
-            }
-            out.extend_from_slice(&item.bytes);
+            append(&mut out, index, item);
         }
-        out.extend_from_slice(b"]}");
+        out.extend_from_slice(TAIL);
         out.freeze()
+    }
+
+    /// The same bytes in pieces, each made when it is asked for, and how many bytes they are together: the first is on its
+    /// way at once, and the list is never in memory twice.
+    pub(crate) fn into_pieces(
+        self,
+        api_version: &str,
+        kind: &str,
+    ) -> (usize, impl Iterator<Item = Bytes> + Send + use<>) {
+        let head = self.head(api_version, kind);
+        let size = self.size(&head);
+        let mut items = self.items.into_iter().enumerate().peekable();
+        let mut begun = Some(head);
+        let pieces = std::iter::from_fn(move || {
+            items.peek()?;
+            let mut out = BytesMut::with_capacity(PIECE + (PIECE >> 3));
+            if let Some(head) = begun.take() {
+                out.extend_from_slice(head.as_bytes());
+            }
+            while out.len() < PIECE
+                && let Some((index, item)) = items.next()
+            {
+                append(&mut out, index, &item);
+            }
+            if items.peek().is_none() {
+                out.extend_from_slice(TAIL);
+            }
+            Some(out.freeze())
+        });
+        (size, pieces)
+    }
+
+    /// Bytes of all items.
+    pub(crate) fn item_bytes(&self) -> usize {
+        self.items.iter().map(|item| item.bytes.len()).sum()
+    }
+
+    fn head(&self, api_version: &str, kind: &str) -> String {
+        format!(
+            "{{\"kind\":\"{kind}List\",\"apiVersion\":\"{api_version}\",\"metadata\":{},\"items\":[",
+            self.metadata()
+        )
+    }
+
+    fn size(&self, head: &str) -> usize {
+        head.len() + self.item_bytes() + self.items.len().saturating_sub(1) + TAIL.len()
     }
 
     /// `metadata` of the list.
@@ -307,5 +347,46 @@ impl List {
             metadata["remainingItemCount"] = remaining.into();
         }
         metadata
+    }
+}
+
+const TAIL: &[u8] = b"]}";
+
+fn append(out: &mut BytesMut, index: usize, item: &Object) {
+    if index > 0 {
+        out.extend_from_slice(b",");
+    }
+    out.extend_from_slice(&item.bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_in_pieces_is_the_list() {
+        for count in [1, 2, 300] {
+            let item = |number: usize| Object {
+                entry: Entry {
+                    key: Bytes::new(),
+                    value: Bytes::new(),
+                    create_revision: 1,
+                    mod_revision: 1,
+                },
+                bytes: Bytes::from("x".repeat(number * 7)),
+            };
+            let list = List {
+                revision: 5,
+                items: (0..count).map(item).collect(),
+                continue_token: None,
+                remaining: None,
+            };
+            let whole = list.to_bytes("v1", "Pod");
+            let (size, pieces) = list.into_pieces("v1", "Pod");
+            let pieces: Vec<Bytes> = pieces.collect();
+            assert_eq!(pieces.concat(), whole);
+            assert_eq!(size, whole.len());
+            assert_eq!(pieces.len() > 1, count == 300);
+        }
     }
 }

@@ -8,25 +8,26 @@ mod route;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 pub(crate) use route::Call;
+use route::Peer;
 
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use skiff_auth::{User, token::TokenError, token::Tokens};
+use skiff_auth::{token::TokenError, token::Tokens};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Config, Join,
+    Config, Join, Members, audit,
     authn::TokenCache,
     discovery::Discovery,
+    members,
     metrics::Metrics,
     openapi::OpenApi,
     registry::{self, Codec, KeyError, Parts, Registry},
-    status::Status,
     stream::Tunnels,
 };
 
@@ -46,6 +47,9 @@ pub enum StartError {
     /// The key of service-account tokens.
     #[error("service-account key")]
     TokenKey(#[from] TokenError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] audit::AuditError),
     /// A listener.
     #[error("listen")]
     Listen(#[source] io::Error),
@@ -59,6 +63,8 @@ pub(crate) struct App {
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
     pub(crate) join: Option<Arc<dyn Join>>,
+    pub(crate) members: Option<Arc<dyn Members>>,
+    pub(crate) audit: Option<Arc<audit::Audit>>,
     pub(crate) stop: CancellationToken,
     /// The first objects are there.
     pub(crate) ready: tokio::sync::watch::Receiver<bool>,
@@ -104,6 +110,13 @@ impl Server {
             discovery: Discovery::new(),
             openapi: OpenApi::default(),
             join: config.join,
+            members: config.members,
+            audit: config
+                .audit
+                .as_ref()
+                .map(audit::Audit::open)
+                .transpose()?
+                .map(Arc::new),
             stop: stop.clone(),
             ready: ready.clone(),
         });
@@ -201,20 +214,12 @@ async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, 
         .1
         .peer_certificates()
         .and_then(|chain| chain.first());
-    // A certificate that verified but names nobody is no identity, and no reason to treat its owner as anonymous.
-    let user: Arc<Result<Option<User>, Status>> = Arc::new(match certificate {
-        None => Ok(None),
-        Some(leaf) => skiff_auth::authn::from_certificate(leaf)
-            .map(Some)
-            .map_err(|error| {
-                tracing::debug!(%peer, %error, "client certificate without a user");
-                Status::unauthorized()
-            }),
-    });
+    let remote = Arc::new(Peer::of(certificate, peer));
     let stop = app.stop.clone();
+    let (revoking, key) = (app.clone(), remote.clone());
     let service = service_fn(move |request| {
-        let (app, user) = (app.clone(), user.clone());
-        async move { Ok::<_, std::convert::Infallible>(route::handle(app, request, &user).await) }
+        let (app, remote) = (app.clone(), remote.clone());
+        async move { Ok::<_, std::convert::Infallible>(route::handle(app, request, &remote).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -230,6 +235,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, 
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        // Watches that go on would tell more to whoever may know nothing any more.
+        () = members::revoked(&revoking, key.key()) => return,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

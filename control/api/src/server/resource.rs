@@ -7,8 +7,14 @@ use http::{HeaderValue, Method, Response, header};
 use serde_json::Value;
 use skiff_resources::{Part, Resource};
 
-use super::{App, body::Body, respond::Answer, route::Call};
+use super::{
+    App,
+    body::Body,
+    respond::{self, Answer},
+    route::Call,
+};
 use crate::{
+    audit,
     registry::{
         self, Binding, DeleteOptions, Patch, PatchFormat, RequestContext, Target, Written, api_version_of,
     },
@@ -143,6 +149,9 @@ async fn split(call: Call, resource: &Resource) -> Result<(Parts, Bytes), Status
     let (accepted, view) = view(&call, resource)?;
     let (head, incoming) = call.request.into_parts();
     let bytes = body::read(incoming).await?;
+    if let Some(tap) = head.extensions.get::<audit::Tap>() {
+        tap.leave(&bytes);
+    }
     let parts = Parts {
         headers: head.headers,
         query: call.query,
@@ -158,8 +167,21 @@ async fn get(app: &App, call: Call, resource: &'static Resource) -> Result<Respo
     let object = app.registry.get(&target(&call, resource), at_least).await?;
     let value = || (*app.registry.parse(&object.entry).unwrap_or_default()).clone();
     let bytes = view.object(resource, &object.bytes, value, true);
-    Ok(Answer::new(200, bytes, accepted).into_response(call.request.headers(), &call.query))
+    let mut answer = Answer::new(200, bytes, accepted);
+    answer.warnings = stale(app, at_least);
+    Ok(answer.into_response(call.request.headers(), &call.query))
 }
+
+/// The warning of a read that took what is here although no leader can say whether it is the newest.
+fn stale(app: &App, at_least: Option<skiff_store::Revision>) -> Vec<String> {
+    let leader = app.registry.store().leadership().borrow().leader;
+    let may_be = at_least.is_some() && leader.is_none();
+    let text = "this server has no contact with a majority of the servers: what it shows may be out of date";
+    may_be.then(|| text.to_owned()).into_iter().collect()
+}
+
+/// Lists from this size on are sent piece by piece.
+const PIECES_FROM: usize = 256 << 10;
 
 async fn list(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {
     let (accepted, view) = view(&call, resource)?;
@@ -168,8 +190,19 @@ async fn list(app: &App, call: Call, resource: &'static Resource) -> Result<Resp
         .registry
         .list(resource, &call.info.namespace, &options)
         .await?;
+    let headers = call.request.headers();
+    if list.item_bytes() >= PIECES_FROM
+        && accepted.format == Format::Json
+        && view.is_plain()
+        && respond::is_sent_as_it_is(headers, &call.query)
+    {
+        let (size, pieces) = list.into_pieces(&api_version_of(resource), &resource.kind);
+        return Ok(respond::pieces(size, pieces));
+    }
     let bytes = view.list(&app.registry, resource, &list)?;
-    Ok(Answer::new(200, bytes, accepted).into_response(call.request.headers(), &call.query))
+    let mut answer = Answer::new(200, bytes, accepted);
+    answer.warnings = stale(app, options.resource_version);
+    Ok(answer.into_response(call.request.headers(), &call.query))
 }
 
 async fn watch(app: &App, call: Call, resource: &'static Resource) -> Result<Response<Body>, Status> {

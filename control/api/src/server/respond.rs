@@ -70,28 +70,51 @@ pub(crate) fn with_type(
     content_type: &'static str,
     headers: &HeaderMap,
 ) -> Response<Body> {
-    let gzip = bytes.len() >= GZIP_FROM
-        && headers
-            .get(header::ACCEPT_ENCODING)
-            .and_then(|v| v.to_str().ok())
-            .is_some_and(|v| {
-                v.split(',')
-                    .any(|e| e.split(';').next().unwrap_or_default().trim() == "gzip")
-            });
+    let gzip = bytes.len() >= GZIP_FROM && takes_gzip(headers);
     let (bytes, encoded) = if gzip { compress(bytes) } else { (bytes, false) };
-    let mut response = Response::new(Body::full(bytes));
+    let mut response = plain(Body::full(bytes), content_type);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let out = response.headers_mut();
+    if encoded {
+        out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        out.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    response
+}
+
+fn plain(body: Body, content_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(body);
     let out = response.headers_mut();
     out.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     out.insert(
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-cache, private"),
     );
-    if encoded {
-        out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        out.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
     response
+}
+
+/// JSON whose pieces are made while it is sent; `size` is what they are together.
+pub(crate) fn pieces(size: usize, pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Response<Body> {
+    let mut response = plain(Body::stream(futures::stream::iter(pieces)), "application/json");
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+    response
+}
+
+/// Whether JSON for this client goes out byte by byte as it is stored.
+pub(crate) fn is_sent_as_it_is(headers: &HeaderMap, query: &Query) -> bool {
+    !takes_gzip(headers) && !wants_pretty(headers, query)
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|v| {
+            v.split(',')
+                .any(|e| e.split(';').next().unwrap_or_default().trim() == "gzip")
+        })
 }
 
 fn compress(bytes: Bytes) -> (Bytes, bool) {

@@ -1,9 +1,10 @@
 //! One request: who, may they, and who answers it.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
+use rustls::pki_types::CertificateDer;
 use skiff_auth::{Decision, User};
 
 use super::{
@@ -13,7 +14,8 @@ use super::{
     respond::{self, Answer},
 };
 use crate::{
-    authn, authz, health, join,
+    audit::Trail,
+    authn, authz, health, join, members,
     request::{RequestInfo, accept, query::Query},
     status::Status,
     stream,
@@ -24,14 +26,49 @@ pub(crate) struct Call {
     pub(crate) info: RequestInfo,
     pub(crate) query: Query,
     pub(crate) user: User,
+    /// The hash of the key of the connection's certificate; empty without one.
+    pub(crate) key: String,
     pub(crate) request: Request<Incoming>,
 }
 
-pub(super) async fn handle(
-    app: Arc<App>,
-    request: Request<Incoming>,
-    certificate: &Result<Option<User>, Status>,
-) -> Response<Body> {
+/// Who is at the other end of a connection.
+pub(super) struct Peer {
+    /// Where it is.
+    pub(super) address: SocketAddr,
+    /// The user of its certificate, if it has one. A certificate that verified but names nobody is no identity, and no
+    /// reason to treat its owner as anonymous.
+    user: Result<Option<User>, Status>,
+    /// The hash of its certificate's key; empty without one.
+    key: String,
+}
+
+impl Peer {
+    /// The hash of its certificate's key; empty without one.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) fn of(certificate: Option<&CertificateDer<'_>>, address: SocketAddr) -> Self {
+        let Some(leaf) = certificate else {
+            return Self {
+                address,
+                user: Ok(None),
+                key: String::new(),
+            };
+        };
+        let user = skiff_auth::authn::from_certificate(leaf);
+        Self {
+            address,
+            user: user.map(Some).map_err(|error| {
+                tracing::debug!(%address, %error, "client certificate without a user");
+                Status::unauthorized()
+            }),
+            key: skiff_auth::authn::key_hash(leaf).unwrap_or_default(),
+        }
+    }
+}
+
+pub(super) async fn handle(app: Arc<App>, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
     let begun = Instant::now();
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let info = RequestInfo::parse(request.method(), request.uri().path(), &query);
@@ -43,11 +80,21 @@ pub(super) async fn handle(
             .resource(&info.group, &info.version, &info.resource)
             .is_some();
     let call_info = info.clone();
-    let mut response = match answer(&app, request, call_info, query, certificate).await {
+    let trail = app
+        .audit
+        .as_ref()
+        .map(|audit| audit.begin(&info, request.uri(), &headers, peer.address));
+    let mut response = match answer(&app, request, call_info, query, peer, trail.as_ref()).await {
         Ok(response) => response,
         Err(status) => respond::failure(&status, &headers),
     };
     let code = response.status().as_u16();
+    if let Some(trail) = &trail {
+        trail.ended(&response);
+        if let Ok(id) = HeaderValue::from_str(trail.id()) {
+            response.headers_mut().insert("audit-id", id);
+        }
+    }
     if !response.headers().contains_key("audit-id")
         && let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string())
     {
@@ -65,36 +112,62 @@ pub(super) async fn handle(
 
 async fn answer(
     app: &Arc<App>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     info: RequestInfo,
     query: Query,
-    certificate: &Result<Option<User>, Status>,
+    peer: &Peer,
+    trail: Option<&Trail>,
 ) -> Result<Response<Body>, Status> {
-    let certificate = certificate.as_ref().map_err(Clone::clone)?;
+    let certificate = peer.user.as_ref().map_err(Clone::clone)?;
+    let mut member = None;
+    if let (Some(members), Some(user)) = (&app.members, certificate) {
+        if let Some(why) = members.revoked(&peer.key) {
+            let mut status = Status::unauthorized();
+            status.message = why;
+            return Err(status);
+        }
+        member = members.member_of(user, &peer.key);
+    }
     let user = authn::authenticate(
         &app.registry,
         &app.tokens,
         request.headers(),
         certificate.as_ref(),
     )?;
-    let user = authn::impersonate(&app.registry, user, request.headers())?;
+    let acting_as = authn::impersonate(&app.registry, user.clone(), request.headers())?;
+    if let Some(tap) = trail.and_then(|trail| trail.identified(&user, &acting_as)) {
+        request.extensions_mut().insert(tap);
+    }
+    let user = acting_as;
     // Joining nodes have no identity yet: the join token in the body is theirs.
-    if !join::is_open(&info) {
-        authorize(app, &user, &info)?;
+    if !join::is_open(&info) && !members::is_open(&info) {
+        authorize(app, &user, &info, member)?;
     }
     let call = Call {
         info,
         query,
         user,
+        key: peer.key.clone(),
         request,
     };
+    if members::is_ours(&call.info) {
+        return members::answer(app, call, member).await;
+    }
     if call.info.is_resource {
         return resource::answer(app, call).await;
     }
     plain(app, call).await
 }
 
-fn authorize(app: &App, user: &User, info: &RequestInfo) -> Result<(), Status> {
+fn authorize(app: &App, user: &User, info: &RequestInfo, member: Option<u64>) -> Result<(), Status> {
+    if members::is_ours(info) {
+        if member.is_some() {
+            return Ok(());
+        }
+        if members::is_for_members(info) {
+            return Err(authz::refusal(user, info, "only members may ask for this"));
+        }
+    }
     if let Some(node) = stream::tunnel_node(info) {
         return match user.node() {
             Some(name) if name == node => Ok(()),
@@ -144,6 +217,7 @@ async fn plain(app: &Arc<App>, call: Call) -> Result<Response<Body>, Status> {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             Ok(respond::with_type(200, text.into(), kind, headers))
         }
+        crate::snapshot::PATH => crate::snapshot::answer(app, headers).await,
         "/.well-known/openid-configuration" => json(app.registry.tokens().discovery().to_string().into()),
         "/openid/v1/jwks" => {
             let text = app.registry.tokens().jwks().to_string();

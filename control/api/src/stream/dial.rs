@@ -12,8 +12,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest},
 };
 
-use super::tunnel::NodeStream;
-use crate::{server::App, status::Status};
+use crate::{members::BoxStream, server::App, status::Status};
 
 /// Binary messages, whose first byte is the channel.
 const PROTOCOL: &str = "v4.channel.k8s.io";
@@ -35,7 +34,7 @@ pub(super) async fn dial(
     port: u16,
 ) -> Result<(DuplexStream, Refusal), Status> {
     let failed = |why: &dyn std::fmt::Display| super::forward::unreachable(&format!("node \"{node}\""), why);
-    let stream = app.tunnels.open(node).await?;
+    let stream = super::open(app, node).await?;
     let url = format!("ws://node/portForward/{namespace}/{pod}?ports={port}");
     let mut request = url.into_client_request().map_err(|e| failed(&e))?;
     request
@@ -52,7 +51,7 @@ pub(super) async fn dial(
 }
 
 /// Moves bytes until either side ends.
-async fn pump(socket: WebSocketStream<NodeStream>, far: DuplexStream, refusal: Refusal) {
+async fn pump(socket: WebSocketStream<BoxStream>, far: DuplexStream, refusal: Refusal) {
     let (mut sink, mut messages) = socket.split();
     let (mut read, mut write) = tokio::io::split(far);
     let up = async {
@@ -61,7 +60,8 @@ async fn pump(socket: WebSocketStream<NodeStream>, far: DuplexStream, refusal: R
         while let Ok(length @ 1..) = read.read(&mut buffer[1..]).await {
             let message = Message::binary(buffer[..=length].to_vec());
             if sink.send(message).await.is_err() {
-                return;
+                // It listens no more, but what it has said may still be on its way.
+                std::future::pending::<()>().await;
             }
         }
     };

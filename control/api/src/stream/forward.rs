@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use crate::{
     server::{App, body::Body},
@@ -14,6 +14,9 @@ use crate::{
 
 /// How long a node may take to answer the head of a response.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a client may take to close a connection whose other end is closed.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Headers that concern one connection only (RFC 9110, section 7.6.1); `Upgrade` and `Connection` are put back for
 /// upgrades.
@@ -48,7 +51,7 @@ pub(super) async fn send(
     request: Request<Incoming>,
     path: &str,
 ) -> Result<Response<Body>, Status> {
-    let stream = app.tunnels.open(node).await?;
+    let stream = super::open(app, node).await?;
     let peer = format!("node \"{node}\"");
     exchange(
         app,
@@ -134,11 +137,66 @@ pub(super) async fn exchange(
                 return;
             }
         };
-        let (mut ours, mut theirs) = (TokioIo::new(ours), TokioIo::new(theirs));
-        let copy = tokio::io::copy_bidirectional(&mut ours, &mut theirs);
+        let copy = relay(TokioIo::new(ours), TokioIo::new(theirs));
         if let Some(Err(error)) = stop.run_until_cancelled(copy).await {
             tracing::debug!(%error, "a stream between client and node ended");
         }
     });
     Ok(switched)
+}
+
+/// Moves bytes between a client and a node until the node has said everything.
+///
+/// A node that is done no longer listens, and a client may speak at that very moment (a key, the terminal's size): that this
+/// can't be delivered must not cost the client what is still on its way to it, the exit code above all.
+async fn relay(
+    client: impl AsyncRead + AsyncWrite,
+    node: impl AsyncRead + AsyncWrite,
+) -> std::io::Result<()> {
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_node, mut to_node) = tokio::io::split(node);
+    let up = async {
+        let copied = tokio::io::copy(&mut from_client, &mut to_node).await;
+        let closed = to_node.shutdown().await;
+        copied.and(closed)
+    };
+    let down = async {
+        let copied = tokio::io::copy(&mut from_node, &mut to_client).await;
+        let closed = to_client.shutdown().await;
+        copied.and(closed)
+    };
+    let (mut up, mut down) = (std::pin::pin!(up), std::pin::pin!(down));
+    tokio::select! {
+        ended = &mut down => {
+            // A socket that is closed with unread bytes in it resets the connection: the client goes first.
+            let _ = tokio::time::timeout(FAREWELL, up).await;
+            ended
+        }
+        _ = &mut up => down.await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_that_stops_listening_is_heard_to_its_end() {
+        let (mut client, near) = duplex(16);
+        let (far, node) = duplex(1024);
+        let relaying = tokio::spawn(relay(near, far));
+        let (listening, mut speaking) = tokio::io::split(node);
+        speaking.write_all(&[b'x'; 500]).await.unwrap();
+        speaking.shutdown().await.unwrap();
+        // Both halves: from here on writes to the node fail.
+        drop((listening, speaking));
+        client.write_all(b"typed too late").await.unwrap();
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard.len(), 500);
+        drop(client);
+        let _ = relaying.await.unwrap();
+    }
 }

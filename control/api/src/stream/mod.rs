@@ -15,8 +15,21 @@ use skiff_resources::Resource;
 
 pub(crate) use tunnel::{Tunnels, accept_tunnel, tunnel_node};
 
+/// A stream to a node, whichever member it is connected to.
+///
+/// # Errors
+/// 503 when the node is connected to none.
+async fn open(app: &App, node: &str) -> Result<BoxStream, Status> {
+    match (app.tunnels.open(node).await, &app.members) {
+        (Ok(stream), _) => Ok(Box::new(stream)),
+        (Err(status), Some(members)) => members.open(node).await.ok_or(status),
+        (Err(status), None) => Err(status),
+    }
+}
+
 use crate::{
     authz,
+    members::BoxStream,
     registry::{Target, meta},
     request::query::Query,
     server::{App, Call, body::Body},

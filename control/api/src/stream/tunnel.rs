@@ -12,7 +12,7 @@ use std::{
     task::Poll,
 };
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{Response, header};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +22,7 @@ use tokio_util::{
 };
 
 use crate::{
+    members,
     request::RequestInfo,
     server::{App, Call, body::Body},
     status::Status,
@@ -126,16 +127,14 @@ pub(crate) fn accept_tunnel(app: &Arc<App>, mut call: Call) -> Result<Response<B
         let connection = yamux::Connection::new(io.compat(), yamux::Config::default(), yamux::Mode::Client);
         let (id, requests) = app.tunnels.add(&node);
         tracing::info!(node, "node connected");
-        drive(connection, requests, &app.stop).await;
+        tokio::select! {
+            () = drive(connection, requests, &app.stop) => {}
+            () = members::revoked(&app, &call.key) => tracing::info!(node, "the node's certificate is revoked"),
+        }
         app.tunnels.remove(&node, id);
         tracing::info!(node, "node disconnected");
     });
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static(PROTOCOL));
-    Ok(response)
+    Ok(members::switching(PROTOCOL))
 }
 
 /// Runs a connection: nothing moves on its streams unless it is polled.

@@ -71,6 +71,8 @@ impl Cluster {
             advertise: address,
             secrets_key: dir.path().join("secrets.key"),
             join: None,
+            members: None,
+            audit: None,
         })
         .await?;
         Ok(Self {

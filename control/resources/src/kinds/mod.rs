@@ -9,6 +9,7 @@ pub mod event;
 pub(crate) mod lease;
 pub(crate) mod limit_range;
 pub(crate) mod namespace;
+pub(crate) mod network_policy;
 pub(crate) mod node;
 pub(crate) mod persistent_volume;
 pub(crate) mod persistent_volume_claim;

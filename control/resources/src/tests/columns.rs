@@ -376,6 +376,11 @@ fn other_kinds() {
             "x|me|60m",
         ),
         (
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {},
+                   "spec": {"podSelector": {"matchLabels": {"app": "web"}}}}),
+            "x|app=web|60m",
+        ),
+        (
             json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {},
                    "spec": {"minAvailable": 2}, "status": {"disruptionsAllowed": 1}}),
             "x|2|N/A|1|60m",

@@ -394,3 +394,63 @@ fn other_kinds() {
         ]
     );
 }
+
+/// A network policy with one thing wrong each.
+#[test]
+fn network_policies() {
+    let port = |value: Value| changed("NetworkPolicy", |o| o["spec"]["ingress"][0]["ports"][0] = value);
+    let place = "spec.ingress[0].ports[0]";
+    assert_eq!(
+        port(json!({"protocol": "ICMP"})),
+        [format!(
+            r#"{place}.protocol: Unsupported value: "ICMP": supported values: "SCTP", "TCP", "UDP""#
+        )]
+    );
+    assert_eq!(
+        port(json!({"port": 80, "endPort": 79})),
+        [format!(
+            "{place}.endPort: Invalid value: 80: must be greater than or equal to `port`"
+        )]
+    );
+    assert_eq!(
+        port(json!({"port": "http", "endPort": 80})),
+        [format!(
+            "{place}.endPort: Invalid value: 80: may not be specified when `port` is non-numeric"
+        )]
+    );
+    assert_eq!(
+        port(json!({"endPort": 80})),
+        [format!(
+            "{place}.endPort: Invalid value: 80: may not be specified when `port` is not specified"
+        )]
+    );
+    assert_eq!(port(json!({"port": 0})).len(), 1);
+    let peer = |value: Value| changed("NetworkPolicy", |o| o["spec"]["ingress"][0]["from"][0] = value);
+    let place = "spec.ingress[0].from[0]";
+    assert_eq!(
+        peer(json!({})),
+        [format!("{place}: Required value: must specify a peer")]
+    );
+    assert_eq!(
+        peer(json!({"podSelector": {}, "ipBlock": {"cidr": "10.0.0.0/8"}})),
+        [format!(
+            "{place}: Forbidden: may not specify both ipBlock and another peer"
+        )]
+    );
+    assert_eq!(
+        peer(json!({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.0.0.0/8", "11.0.0.0/16"]}})),
+        [
+            format!(
+                r#"{place}.ipBlock.except[0]: Invalid value: "10.0.0.0/8": must be a strict subset of `cidr`"#
+            ),
+            format!(
+                r#"{place}.ipBlock.except[1]: Invalid value: "11.0.0.0/16": must be a strict subset of `cidr`"#
+            ),
+        ]
+    );
+    assert_eq!(peer(json!({"ipBlock": {"cidr": "ten"}})).len(), 1);
+    assert_eq!(
+        changed("NetworkPolicy", |o| o["spec"]["policyTypes"][0] = "Both".into()),
+        [r#"spec.policyTypes[0]: Unsupported value: "Both": supported values: "Egress", "Ingress""#]
+    );
+}

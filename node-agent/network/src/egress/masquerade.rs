@@ -19,7 +19,7 @@ use super::TABLE;
 use crate::{
     Config, Error,
     link::{self, Route},
-    nftables::{self, Hook, Rule, Table},
+    nftables::{self, Chain, Hook, Rule, Table},
 };
 
 /// The node namespace's end of the pair.
@@ -122,7 +122,8 @@ impl Masquerade {
             let ours = Rule::new().from(names.node_address.into()).masquerade();
             Ok(nftables::replace(&Table {
                 name: &names.host,
-                chains: &[("postrouting", Hook::SourceNat, vec![ours])],
+                sets: Vec::new(),
+                chains: vec![Chain::at(Hook::SourceNat, "postrouting", vec![ours])],
             })?)
         })
         .await
@@ -146,7 +147,8 @@ impl Masquerade {
             let ours = Rule::new().out_by(UPLINK).masquerade();
             Ok(nftables::replace(&Table {
                 name: TABLE,
-                chains: &[("postrouting", Hook::SourceNat, vec![ours])],
+                sets: Vec::new(),
+                chains: vec![Chain::at(Hook::SourceNat, "postrouting", vec![ours])],
             })?)
         })
         .await

@@ -20,7 +20,8 @@ use tracing::warn;
 use crate::{
     Config, Error, GATEWAY,
     link::{self, LOOPBACK, Route},
-    nftables::{self, Hook, Rule, Table},
+    nftables::{self, Chain, Hook, Rule, Table},
+    policy,
 };
 
 const TABLE: &str = "skiff";
@@ -38,7 +39,12 @@ pub(crate) enum Egress {
 impl Egress {
     /// Starts what `config` asks for; as root the relay is what remains when the kernel or the host's firewall is in the
     /// way of masquerading.
-    pub async fn start(config: &Config, node: &Arc<Namespace>, host: &Arc<Namespace>) -> Result<Self, Error> {
+    pub async fn start(
+        config: &Config,
+        node: &Arc<Namespace>,
+        host: &Arc<Namespace>,
+        rules: &policy::Shared,
+    ) -> Result<Self, Error> {
         if !config.rootless {
             match masquerade::Masquerade::start(config, node, host).await {
                 Ok(masquerade) => return Ok(Self::Masquerade(masquerade)),
@@ -52,10 +58,10 @@ impl Egress {
             ranges: [config.cluster_cidr, config.pod_cidr, config.service_cidr],
         };
         let at = |operation: &'static str| move |source| Error::new(operation, source);
-        let (tcp_port, tcp) = tcp::start(node, host, inside)
+        let (tcp_port, tcp) = tcp::start(node, host, inside, rules)
             .await
             .map_err(at("listen for outbound TCP connections"))?;
-        let (udp_port, udp) = udp::start(node, host, inside)
+        let (udp_port, udp) = udp::start(node, host, inside, rules)
             .await
             .map_err(at("listen for outbound UDP datagrams"))?;
         node.run(move || -> Result<(), Error> {
@@ -69,10 +75,11 @@ impl Egress {
                 link::add_mark_rule(MARK, ROUTES, RULE_PRIORITY),
                 everything.request(),
             ])?;
-            let rules = rules(inside, tcp_port, udp_port);
+            let carried = carried(inside, tcp_port, udp_port);
             Ok(nftables::replace(&Table {
                 name: TABLE,
-                chains: &[("prerouting", Hook::Prerouting, rules)],
+                sets: Vec::new(),
+                chains: vec![Chain::at(Hook::Prerouting, "prerouting", carried)],
             })?)
         })
         .await
@@ -118,7 +125,7 @@ impl Inside {
 }
 
 /// The cluster's own traffic passes; the rest of TCP and UDP goes to our sockets; anything else (ICMP) finds no route.
-fn rules(inside: Inside, tcp_port: u16, udp_port: u16) -> Vec<Rule> {
+fn carried(inside: Inside, tcp_port: u16, udp_port: u16) -> Vec<Rule> {
     let none = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 8);
     let local = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
     let multicast = Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4);

@@ -21,6 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 use super::Inside;
+use crate::policy;
 
 /// How long the world may take to accept. The pod sees its connection accepted before that and reset after.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
@@ -33,6 +34,7 @@ pub(crate) async fn start(
     node: &Namespace,
     host: &Arc<Namespace>,
     inside: Inside,
+    rules: &policy::Shared,
 ) -> io::Result<(u16, AbortOnDropHandle<()>)> {
     let listener = node
         .run(|| {
@@ -48,10 +50,11 @@ pub(crate) async fn start(
         .await??;
     let port = listener.local_addr()?.port();
     let listener = TcpListener::from_std(listener)?;
-    let host = Arc::clone(host);
+    let (host, rules) = (Arc::clone(host), Arc::clone(rules));
     let task = tokio::spawn(async move {
         let serve = |stream: TcpStream, client| {
-            tokio::spawn(carry(Arc::clone(&host), inside, stream, client));
+            let rules = Arc::clone(&rules);
+            tokio::spawn(carry(Arc::clone(&host), inside, rules, stream, client));
         };
         let shed = || warn!("outbound connection reset: no descriptors left");
         accept_all(listener, &Reserve::default(), shed, serve).await;
@@ -59,10 +62,16 @@ pub(crate) async fn start(
     Ok((port, AbortOnDropHandle::new(task)))
 }
 
-async fn carry(host: Arc<Namespace>, inside: Inside, client: TcpStream, from: SocketAddr) {
+async fn carry(
+    host: Arc<Namespace>,
+    inside: Inside,
+    rules: policy::Shared,
+    client: TcpStream,
+    from: SocketAddr,
+) {
     // What the pod asked for is the local end of a connection taken transparently.
     let Ok(to) = client.local_addr() else { return };
-    if !inside.may_leave(to.ip()) {
+    if !inside.may_leave(to.ip()) || !policy::may_leave(&rules, from, to, libc::IPPROTO_TCP) {
         abort(&client);
         return;
     }

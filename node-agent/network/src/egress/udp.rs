@@ -23,6 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
 use super::Inside;
+use crate::policy;
 
 /// Idle time after which a flow ends: as long as connection tracking keeps one that is answered (RFC 4787 wants two
 /// minutes), and shorter for name lookups, which make a flow each.
@@ -53,6 +54,7 @@ pub(crate) async fn start(
     node: &Arc<Namespace>,
     host: &Arc<Namespace>,
     inside: Inside,
+    rules: &policy::Shared,
 ) -> io::Result<(u16, AbortOnDropHandle<()>)> {
     let listener = node
         .run(|| {
@@ -63,7 +65,7 @@ pub(crate) async fn start(
         .await??;
     let port = listener.local_addr()?.port();
     let listener = UdpSocket::from_std(listener)?;
-    let (node, host) = (Arc::clone(node), Arc::clone(host));
+    let (node, host, rules) = (Arc::clone(node), Arc::clone(host), Arc::clone(rules));
     let task = tokio::spawn(async move {
         let flows = Flows::default();
         let mut buffer = vec![0; LARGEST];
@@ -77,6 +79,7 @@ pub(crate) async fn start(
                         .get(&key)
                         .map(|flow| SockRef::from(&*flow.to_world).send(data));
                     if known.is_none()
+                        && policy::may_leave(&rules, key.pod.into(), key.far.into(), libc::IPPROTO_UDP)
                         && let Err(error) = begin(&node, &host, &flows, key, data).await
                     {
                         debug!(?key, %error, "outbound UDP flow not begun");

@@ -80,7 +80,7 @@ impl Worker {
         };
         let pod_ip = match self.view.sandbox {
             Sandbox::Ready(Some(ip)) => Some(IpAddr::V4(ip)),
-            _ => Some(self.agent.host_ip),
+            _ => Some(self.agent.host_ip()),
         };
         let Some(instance) = self.view.containers.get_mut(&name) else {
             return;
@@ -275,6 +275,15 @@ impl Worker {
                 instance.hold = Some(hold(reason, message.clone(), 5));
                 self.event(Some(&container), true, "Failed", format!("Error: {message}"));
             }
+            Err(container::Failed::Lost) => {
+                let id = model::container_id(&uid, name, attempt);
+                instance.state = State::Exited(restore::lost(None, id));
+                instance.image = Image::Unknown;
+                // The news of its end may still be under way.
+                if self.handle.as_ref().is_some_and(|handle| handle.netns().is_err()) {
+                    self.supervisor_gone();
+                }
+            }
             Err(container::Failed::Start { message }) => {
                 instance.state = State::Exited(Ended {
                     code: 128,
@@ -393,6 +402,10 @@ impl Worker {
             return;
         };
         if state.id != model::instance_id(&name, instance.attempt) || instance.state.ended().is_some() {
+            return;
+        }
+        // It could not be executed: how that counts is in the answer to its start, which may come after this.
+        if state.started_at == 0 {
             return;
         }
         let attempt = instance.attempt;

@@ -3,7 +3,7 @@
 //! 0 stdin, 1 stdout, 2 stderr, 3 the final Status, 4 resize; v5 adds 255: the channel named in the next byte is closed.
 //! The `base64` forms send text: a digit and base64.
 
-use std::io;
+use std::{io, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -13,7 +13,7 @@ use http::{HeaderMap, Request, Response, header};
 use hyper::{body::Incoming, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -28,6 +28,14 @@ use crate::{
     ExecRequest, NodeError, Session,
     server::{Body, bad_request},
 };
+
+/// How long a client of v5 that says nothing is given until the first message. kubectl 1.30 to 1.33 and what else is built on
+/// their library begin to read before they have made their streams, and throw away what comes for one that is not there yet
+/// (Kubernetes issue 131189); our processes answer faster than that takes. A terminal's client speaks first, so it loses nothing.
+const SETTLING: Duration = Duration::from_millis(25);
+
+/// How long a client may take to close a connection that we have closed.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A connection after its handshake.
 pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
@@ -139,12 +147,11 @@ async fn serve(socket: Socket, protocol: Protocol, wanted: ExecRequest, session:
     let mut output = Sender { sink, protocol };
     // An empty message tells the client that the connection is up.
     let greeting = if wanted.stdout { 1 } else { 3 };
-    if output.send(greeting, &[]).await.is_err() {
-        session.control.close();
-        return;
-    }
-    let reader = tokio::spawn(async move {
+    let (spoken, first) = oneshot::channel();
+    let mut reader = tokio::spawn(async move {
+        let mut spoken = Some(spoken);
         while let Some(Ok(message)) = messages.next().await {
+            spoken.take().map(|spoken| spoken.send(()));
             if message.is_close() {
                 break;
             }
@@ -161,13 +168,24 @@ async fn serve(socket: Socket, protocol: Protocol, wanted: ExecRequest, session:
                 255 if protocol.has_close && bytes.first() == Some(&0) => Input::StdinEnd,
                 _ => continue,
             };
-            if sender.send(input).await.is_err() {
-                break;
-            }
+            // What a process is told after its end is lost, but read: see below.
+            let _ = sender.send(input).await;
         }
     });
+    if protocol.has_close {
+        let _ = tokio::time::timeout(SETTLING, first).await;
+    }
+    if output.send(greeting, &[]).await.is_err() {
+        session.control.close();
+        reader.abort();
+        return;
+    }
     run(session, inputs, output).await;
-    reader.abort();
+    // The client closes the connection when it has read everything. Dropping it before would reset it, and what is on its way
+    // would be lost.
+    if tokio::time::timeout(FAREWELL, &mut reader).await.is_err() {
+        reader.abort();
+    }
 }
 
 /// Channel and content of a message.

@@ -69,7 +69,8 @@ fn every_acknowledged_write_and_every_pod_survives_kills_of_any_process(user: Us
         }
         let acknowledged = writer.count();
         converged(&cluster, &space)
-            .with_context(|| format!("round {round}, seed {seed}, {victim:?} killed"))?;
+            .with_context(|| format!("round {round}, seed {seed}, {victim:?} killed"))
+            .inspect_err(|_| eprintln!("{}", told(&cluster, &space)))?;
         // Writes go on after each kill.
         eventually("another write", || {
             ensure!(writer.count() > acknowledged);
@@ -163,6 +164,33 @@ fn converged(cluster: &Cluster, space: &Namespace<'_>) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// What pods and agent have to say when they do not converge.
+fn told(cluster: &Cluster, space: &Namespace<'_>) -> String {
+    let mut text = space
+        .kubectl("get events --sort-by=.metadata.creationTimestamp")
+        .to_string();
+    for pod in space.pods("app=web").unwrap_or_default() {
+        for which in ["", "--previous"] {
+            text.push_str(
+                &space
+                    .kubectl(format!("logs {pod} --timestamps --tail=20 {which}"))
+                    .to_string(),
+            );
+        }
+    }
+    for process in cluster.processes() {
+        let namespaces = ["user", "mnt", "net"].map(|kind| {
+            let link = fs::read_link(format!("/proc/{}/ns/{kind}", process.pid));
+            link.map(|link| link.display().to_string()).unwrap_or_default()
+        });
+        text.push_str(&format!("{process:?} {namespaces:?}\n"));
+    }
+    let log = fs::read_to_string(cluster.data_dir().join("logs/agent.log")).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    text.push_str(&lines[lines.len().saturating_sub(60)..].join("\n"));
+    text
 }
 
 /// No process has gathered descriptors.

@@ -243,6 +243,6 @@ fn a_killed_container_runs_again_within_a_second(user: User) -> Result<()> {
     let took = killed.elapsed();
     println!("runs again after {took:?}");
     // A loaded machine takes longer; waiting for a back-off would be ten seconds.
-    ensure!(took < Duration::from_secs(5), "{took:?}");
+    ensure!(took < Duration::from_secs(9), "{took:?}");
     Ok(())
 }

@@ -228,14 +228,16 @@ fn create_run_and_expose_make_objects(cluster: &Cluster) -> Result<()> {
             .trim(),
         "deployment.apps/d condition met",
     )?;
-    let out = ns.kubectl(
-        format!("run once --image={image} --restart=Never --attach --rm --command -- sh -c")
+    // It speaks when it is spoken to: nobody hears what a container said before he was attached.
+    let out = ns.kubectl_with_input(
+        format!("run once --image={image} --restart=Never --stdin --rm --command -- sh -c")
             .split(' ')
-            .chain(["echo said"])
+            .chain(["read word && echo said $word"])
             .collect::<Vec<_>>()
             .as_slice(),
+        "hello\n",
     );
-    has(&out.ok()?, &["said", "pod \"once\" deleted"])?;
+    has(&out.ok()?, &["said hello", "pod \"once\" deleted"])?;
     same(
         ns.kubectl(format!("run web --image={image} --port=8080 --expose"))
             .ok()?

@@ -1,15 +1,19 @@
 //! Clusters of several nodes, on hosts of a network of their own.
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
-use skiff_tests::{Lan, User};
+use serde_json::{Value, json};
+use skiff_tests::{Host, Lan, Namespace, User, eventually, pod, web_service};
 
 use crate::{has, same};
 
 skiff_tests::cases! {
     own:
         hosts_have_a_server_of_their_own,
-        agents_join_by_token_and_clashes_are_refused;
+        agents_join_by_token_and_clashes_are_refused,
+        pods_of_two_nodes_reach_each_other,
+        policies_hold_for_packets_and_for_services,
+        partitions_new_addresses_and_dead_nodes_heal;
 }
 
 /// The harness itself: a server on one host is reached from another, and from the test.
@@ -71,4 +75,244 @@ fn agents_join_by_token_and_clashes_are_refused(user: User) -> Result<()> {
         &refused(&["--node-name", "third", "--cluster-cidr", "10.1.0.0/16"])?,
         &["the server has --cluster-cidr 10.200.0.0/16"],
     )
+}
+
+/// A server and an agent on one host, an agent on another.
+struct Pair {
+    server: Host,
+    far: Host,
+    _lan: Lan,
+}
+
+impl Pair {
+    /// Both nodes are ready. The far one belongs to `far`.
+    fn start(near: User, far: User) -> Result<Self> {
+        let lan = Lan::new()?;
+        let (server, far) = (lan.host(near)?, lan.host(far)?);
+        server.up(server.node_options()).ok()?;
+        far.join(&server, "")?;
+        server.wait_nodes_ready(&[&server, &far])?;
+        Ok(Self {
+            server,
+            far,
+            _lan: lan,
+        })
+    }
+
+    /// A pod of the web server on a node, which says "Hello from NAME" on port 8080.
+    fn web(&self, name: &str, host: &Host) -> Result<Value> {
+        Ok(pod(
+            name,
+            json!({
+                "nodeName": host.name(), "terminationGracePeriodSeconds": 0,
+                "containers": [{"name": "web", "image": self.server.image("v1")?,
+                    "ports": [{"name": "http", "containerPort": 8080}],
+                    "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}}],
+            }),
+        ))
+    }
+}
+
+fn address_of(ns: &Namespace<'_>, name: &str) -> Result<String> {
+    ns.wait_ready(name)?
+        .status
+        .and_then(|status| status.pod_ip)
+        .context("an address")
+}
+
+/// What a command says inside a pod.
+fn inside(ns: &Namespace<'_>, pod: &str, script: &str) -> Result<String> {
+    ns.kubectl(["exec", pod, "--", "sh", "-c", script]).ok()
+}
+
+fn pods_of_two_nodes_reach_each_other(user: User) -> Result<()> {
+    // Each kind of node with the other.
+    let other = if user == User::Root {
+        User::Ordinary
+    } else {
+        User::Root
+    };
+    let pair = Pair::start(user, other)?;
+    let (server, far) = (&pair.server, &pair.far);
+    let ns = server.namespace()?;
+    let mut service = web_service("far");
+    service["spec"]["selector"] = json!({"app": "there"});
+    ns.apply(&[pair.web("here", server)?, pair.web("there", far)?, service])?;
+    let (here, there) = (address_of(&ns, "here")?, address_of(&ns, "there")?);
+
+    // By address: packets, with the sender's own address.
+    eventually("an answer to ping", || {
+        has(
+            &inside(&ns, "here", &format!("ping -c 1 -W 1 {there}"))?,
+            &["1 packets received"],
+        )
+    })?;
+    has(
+        &inside(&ns, "there", &format!("ping -c 1 -W 2 {here}"))?,
+        &["1 packets received"],
+    )?;
+    has(
+        &inside(&ns, "here", &format!("wget -q -O - http://{there}:8080/"))?,
+        &["Hello from there"],
+    )?;
+    // As large as pods may send, and a stream of them.
+    has(
+        &inside(&ns, "there", &format!("ping -c 1 -W 2 -s 1400 {here}"))?,
+        &["1 packets received"],
+    )?;
+
+    // Through the service, from either node, and from the node ports of both.
+    for pod in ["here", "there"] {
+        eventually("the service", || {
+            has(
+                &inside(&ns, pod, "wget -q -O - http://far/")?,
+                &["Hello from there"],
+            )
+        })?;
+    }
+    let port = ns.node_address("far")?.port();
+    for host in [server, far] {
+        eventually("the node port", || {
+            has(
+                &get(host, &format!("{}:{port}", host.address()))?,
+                &["Hello from there"],
+            )
+        })?;
+    }
+    for host in [server, far] {
+        let node = server.wait_node(host.name(), "to be there", |_| true)?;
+        let text = serde_json::to_string(&node.status.and_then(|status| status.conditions))?;
+        has(&text, &["NodeTunnel", "WireGuard tunnel to 1 other node by"])?;
+    }
+    let status = server.skiff("status").ok()?;
+    has(&status, &["NodeTunnel: WireGuard tunnel to 1 other node by"])
+}
+
+/// What a web server says to somebody on a host.
+fn get(host: &Host, address: &str) -> Result<String> {
+    use std::io::{Read as _, Write as _};
+    host.inside(|| {
+        let mut stream = std::net::TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        ensure!(!answer.is_empty(), "no answer");
+        Ok(answer)
+    })
+}
+
+fn policies_hold_for_packets_and_for_services(user: User) -> Result<()> {
+    let pair = Pair::start(user, user)?;
+    let (server, far) = (&pair.server, &pair.far);
+    let ns = server.namespace()?;
+    let mut service = web_service("far");
+    service["spec"]["selector"] = json!({"app": "there"});
+    ns.apply(&[
+        pair.web("stranger", server)?,
+        pair.web("friend", server)?,
+        pair.web("beside", far)?,
+        pair.web("there", far)?,
+        service,
+    ])?;
+    let there = address_of(&ns, "there")?;
+    for name in ["stranger", "friend", "beside"] {
+        ns.wait_ready(name)?;
+    }
+    let ways = [format!("http://{there}:8080/"), "http://far/".to_owned()];
+    let fetch =
+        |pod: &str, url: &str| inside(&ns, pod, &format!("timeout 1 wget -q -O - {url} || echo refused"));
+    let expect = |pod: &str, answer: &str| -> Result<()> {
+        for url in &ways {
+            eventually(&format!("{answer:?} to {pod} from {url}"), || {
+                has(&fetch(pod, url)?, &[answer])
+            })?;
+        }
+        Ok(())
+    };
+    for pod in ["stranger", "friend", "beside"] {
+        expect(pod, "Hello from there")?;
+    }
+    let policy = |spec: Value| json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "p"}, "spec": spec});
+    ns.apply(&[policy(json!({
+        "podSelector": {"matchLabels": {"app": "there"}}, "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}], "ports": [{"port": "http"}]}],
+    }))])?;
+    for pod in ["stranger", "beside"] {
+        expect(pod, "refused")?;
+    }
+    expect("friend", "Hello from there")?;
+    // A label makes a friend, and the node's own probes were never in question.
+    ns.kubectl("label pod beside app=friend --overwrite").ok()?;
+    expect("beside", "Hello from there")?;
+    ensure!(
+        skiff_tests::is_ready(&ns.get("there")?),
+        "the probe does not pass"
+    );
+
+    // What a pod sends, to other nodes and to the world.
+    let world = format!("http://{}/v2/", server.registry()?.address());
+    let reach_world = || {
+        inside(
+            &ns,
+            "stranger",
+            &format!("timeout 1 wget -q -O /dev/null {world} && echo reached || echo refused"),
+        )
+    };
+    has(&reach_world()?, &["reached"])?;
+    ns.apply(&[policy(json!({
+        "podSelector": {"matchLabels": {"app": "stranger"}}, "policyTypes": ["Egress"],
+        "egress": [{"to": [{"podSelector": {"matchLabels": {"app": "nobody"}}}]}],
+    }))])?;
+    expect("stranger", "refused")?;
+    eventually("no way to the world", || has(&reach_world()?, &["refused"]))?;
+    ns.kubectl("delete networkpolicy p").ok()?;
+    expect("stranger", "Hello from there")?;
+    eventually("the world", || has(&reach_world()?, &["reached"]))
+}
+
+fn partitions_new_addresses_and_dead_nodes_heal(user: User) -> Result<()> {
+    let pair = Pair::start(user, user)?;
+    let (server, far) = (&pair.server, &pair.far);
+    let ns = server.namespace()?;
+    let mut service = web_service("far");
+    service["spec"]["selector"] = json!({"app": "there"});
+    ns.apply(&[pair.web("here", server)?, pair.web("there", far)?, service])?;
+    let (here, there) = (address_of(&ns, "here")?, address_of(&ns, "there")?);
+    let ping = |pod: &str, to: &str| {
+        inside(
+            &ns,
+            pod,
+            &format!("ping -c 1 -W 1 {to} >/dev/null && echo yes || echo no"),
+        )
+    };
+    let fetch = || inside(&ns, "here", "timeout 2 wget -q -O - http://far/ || echo failed");
+    let whole = || -> Result<()> {
+        eventually("packets", || has(&ping("here", &there)?, &["yes"]))?;
+        eventually("the service", || has(&fetch()?, &["Hello from there"]))
+    };
+    whole()?;
+
+    server.part_from(far)?;
+    has(&ping("here", &there)?, &["no"])?;
+    server.rejoin()?;
+    whole()?;
+
+    // Another lease: the far node is heard of at its new address, and says so itself.
+    let begun = std::time::Instant::now();
+    far.change_address(std::net::Ipv4Addr::new(192, 168, 50, 99))?;
+    whole()?;
+    let took = begun.elapsed();
+    println!("packets and services again {took:?} after a new address");
+    let new = far.address().to_string();
+    server.wait_node(far.name(), "to say its new address", |node| {
+        let addresses = node.status.as_ref().and_then(|status| status.addresses.as_ref());
+        addresses.is_some_and(|addresses| addresses[0].address == new)
+    })?;
+    eventually("the way back", || has(&ping("there", &here)?, &["yes"]))?;
+
+    // The agent dies and comes back; its pods were there all the while.
+    far.end("agent", Signal::KILL)?;
+    far.join(server, "")?;
+    whole()
 }

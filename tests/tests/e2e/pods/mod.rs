@@ -1,11 +1,13 @@
 //! Pods as the API describes them, in real namespaces.
 
 mod configuration;
+mod full_disk;
 mod hooks;
 mod host;
 mod images;
 mod inside;
 mod life;
+mod limits;
 mod many;
 mod network;
 mod probes;

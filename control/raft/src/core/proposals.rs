@@ -1,18 +1,15 @@
 //! What goes into Raft: proposals, changes of the members, reads.
 
-use std::time::Instant;
-
 use bytes::{BufMut, Bytes, BytesMut};
 use raft::eraftpb::{ConfChangeV2, Message, MessageType};
 
-use super::{Driver, STEP_BYTES};
+use super::{Core, LogDisk, Now, STEP_BYTES};
 use crate::{
-    Transport,
     group::{Answer, Error},
     machine::StateMachine,
 };
 
-impl<S: StateMachine, T: Transport> Driver<S, T> {
+impl<S: StateMachine, D: LogDisk> Core<S, D> {
     pub(super) fn id(&mut self) -> (u64, Bytes) {
         self.next_id += 1;
         (self.next_id, self.context(self.next_id))
@@ -47,21 +44,47 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
             let mut bytes = 0;
             let mut ids = Vec::new();
             while bytes < STEP_BYTES
-                && let Some((_, entry)) = self.unproposed.pop_front()
+                && let Some(entry) = self.unproposed.pop_front()
             {
                 bytes += entry.data.len();
                 ids.extend(self.own_id(&entry.context));
                 message.entries.push(entry);
             }
+            let term = self.raw.raft.term;
+            for id in &ids {
+                if let Some(proposed) = self.proposed.get_mut(id) {
+                    proposed.term = term;
+                }
+            }
             if let Err(error) = self.raw.step(message) {
                 for id in ids {
-                    if let Some(answer) = self.proposed.remove(&id) {
-                        answer
-                            .send(Err(Error::Unavailable(format!("not proposed: {error}"))))
-                            .ok();
+                    if let Some(proposed) = self.proposed.remove(&id) {
+                        let reason = Error::Unavailable(format!("not proposed: {error}"));
+                        proposed.answer.send(Err(reason)).ok();
                     }
                 }
             }
+        }
+    }
+
+    /// Without a leader for long, whoever waits is told so.
+    pub(super) fn give_up_without_leader(&mut self, now: Now) {
+        if self.raw.raft.leader_id != raft::INVALID_ID {
+            self.leaderless_since = None;
+            return;
+        }
+        let since = *self.leaderless_since.get_or_insert(now);
+        if now - since <= self.leader_wait {
+            return;
+        }
+        let refused = || Error::Unavailable("the group has no leader".into());
+        self.unproposed.clear();
+        for (_, proposed) in std::mem::take(&mut self.proposed) {
+            proposed.answer.send(Err(refused())).ok();
+        }
+        let asked = self.reads_asked.drain(..).flat_map(|(_, _, answers)| answers);
+        for answer in asked.chain(self.reads.drain(..)) {
+            answer.send(Err(refused())).ok();
         }
     }
 
@@ -81,7 +104,7 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
         }
     }
 
-    pub(super) fn ask_reads(&mut self) {
+    pub(super) fn ask_reads(&mut self, now: Now) {
         if self.reads.is_empty() {
             return;
         }
@@ -96,7 +119,6 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
         }
         let (id, context) = self.id();
         self.raw.read_index(context.to_vec());
-        self.reads_asked
-            .push((id, Instant::now(), std::mem::take(&mut self.reads)));
+        self.reads_asked.push((id, now, std::mem::take(&mut self.reads)));
     }
 }

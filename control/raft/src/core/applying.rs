@@ -4,14 +4,17 @@ use std::sync::atomic::Ordering;
 
 use protobuf::Message as _;
 use raft::{
-    StateRole,
-    eraftpb::{ConfChange, ConfChangeV2, Entry, EntryType},
+    RawNode, StateRole, Storage,
+    eraftpb::{ConfChange, ConfChangeV2, ConfState, Entry, EntryType},
 };
 
-use super::Driver;
-use crate::{Transport, group::Leadership, machine::StateMachine};
+use super::{Core, LogDisk};
+use crate::{
+    group::{Error, Leadership},
+    machine::StateMachine,
+};
 
-impl<S: StateMachine, T: Transport> Driver<S, T> {
+impl<S: StateMachine, D: LogDisk> Core<S, D> {
     pub(super) fn apply(&mut self, entries: Vec<Entry>) -> Result<(), String> {
         let mut answers = Vec::new();
         let mut changed = Vec::new();
@@ -25,8 +28,8 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
                 EntryType::EntryNormal if entry.data.is_empty() => {}
                 EntryType::EntryNormal => {
                     let output = self.machine.apply(entry.index, entry.term, entry.data);
-                    if let Some(answer) = id.and_then(|id| self.proposed.remove(&id)) {
-                        answers.push((answer, output));
+                    if let Some(proposed) = id.and_then(|id| self.proposed.remove(&id)) {
+                        answers.push((proposed.answer, output));
                     }
                 }
                 EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
@@ -47,6 +50,7 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
         for answer in changed {
             answer.send(Ok(())).ok();
         }
+        self.give_up_lost();
         let applied = self.applied.index;
         for (_, answers) in self.reads_indexed.extract_if(.., |(index, _)| *index <= applied) {
             for answer in answers {
@@ -56,23 +60,32 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
         Ok(())
     }
 
+    /// Entries of a term come before those of later terms: a proposal of an earlier term than the last applied entry's
+    /// is lost, unless it was on its way to a leader and is proposed there later. Its
+    /// proposer hears that now, not when its patience ends.
+    pub(super) fn give_up_lost(&mut self) {
+        let term = self.applied.term;
+        for (_, lost) in self.proposed.extract_if(.., |_, proposed| proposed.term < term) {
+            let reason = "the leader changed meanwhile; the write may or may not have happened";
+            lost.answer.send(Err(Error::Unavailable(reason.into()))).ok();
+        }
+    }
+
     pub(super) fn apply_change(&mut self, entry: &Entry) -> Result<(), String> {
         // No read may skip the round any more once another member could lead.
         self.shared.solo.store(false, Ordering::Release);
-        let damaged = |error: protobuf::ProtobufError| format!("entry {}: {error}", entry.index);
-        let members = if entry.get_entry_type() == EntryType::EntryConfChange {
-            let mut change = ConfChange::default();
-            change.merge_from_bytes(&entry.data).map_err(damaged)?;
-            self.raw.apply_conf_change(&change)
-        } else {
-            let mut change = ConfChangeV2::default();
-            change.merge_from_bytes(&entry.data).map_err(damaged)?;
-            self.raw.apply_conf_change(&change)
-        };
+        let members = change_members(&mut self.raw, entry)?;
         match members {
             Ok(members) => {
                 tracing::info!(voters = ?members.voters, learners = ?members.learners, "members changed");
+                let voter = members.voters.contains(&self.member);
                 self.raw.mut_store().set_members(members);
+                // A leader that has removed itself leads no more: raft 0.7 would count on its own progress, which is
+                // gone, when the next acknowledgement comes.
+                let raft = &mut self.raw.raft;
+                if !voter && raft.state == StateRole::Leader {
+                    raft.become_follower(raft.term, raft::INVALID_ID);
+                }
                 self.tell_members();
             }
             // Every member refuses it alike: the change has no effect.
@@ -109,4 +122,21 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
             changed
         });
     }
+}
+
+/// Changes the members as an entry says. `Ok(Err(_))`: every member refuses the change alike, and it has no effect.
+pub(crate) fn change_members<T: Storage>(
+    raw: &mut RawNode<T>,
+    entry: &Entry,
+) -> Result<raft::Result<ConfState>, String> {
+    let damaged = |error: protobuf::ProtobufError| format!("entry {}: {error}", entry.index);
+    Ok(if entry.get_entry_type() == EntryType::EntryConfChange {
+        let mut change = ConfChange::default();
+        change.merge_from_bytes(&entry.data).map_err(damaged)?;
+        raw.apply_conf_change(&change)
+    } else {
+        let mut change = ConfChangeV2::default();
+        change.merge_from_bytes(&entry.data).map_err(damaged)?;
+        raw.apply_conf_change(&change)
+    })
 }

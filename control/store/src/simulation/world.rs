@@ -1,0 +1,692 @@
+//! The world of one seed: time, network, members, clients, faults. One thread; everything random comes from the seed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use skiff_raft::{
+    MemberChange, Request,
+    core::Input,
+    eraftpb::{ConfChangeSingle, ConfChangeType, ConfState, Message, MessageType},
+};
+
+use super::{
+    client::{Client, Watcher},
+    disk::SimDisk,
+    member::{Asked, Member, TICK},
+    truth::Truth,
+};
+
+const MILLISECOND: u64 = 1_000;
+const SECOND: u64 = 1_000_000;
+
+/// What is broken on purpose, to see that it is found out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sabotage {
+    #[default]
+    None,
+    /// Writes are acknowledged before they are on disk.
+    AckBeforeFsync,
+    /// A watcher is not given one of many events.
+    DropEvent,
+    /// Reads do not ask whether they are current.
+    CarelessReads,
+    /// The network delivers proposals twice.
+    RepeatProposals,
+}
+
+enum Event {
+    Deliver(Box<Message>),
+    Wake { member: u64, life: u32 },
+    Tick { member: u64, life: u32 },
+    Written { member: u64, life: u32 },
+    Worked { member: u64, life: u32 },
+    Start { member: u64 },
+    Ask { client: usize },
+    Look { watcher: usize },
+    Fault,
+    Heal { fault: Fault },
+    Settle,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Crash(u64),
+    /// Messages from the first to the second are lost.
+    Cut(u64, u64),
+    Isolate(u64),
+    Freeze(u64),
+    Slow(u64),
+    Full(u64),
+    Broken(u64),
+    Jump(u64),
+    Lossy,
+    Transfer,
+    Members,
+}
+
+/// How bad this seed's world is.
+struct Weather {
+    loss: u32,
+    repeat: u32,
+    delay: u64,
+    /// Most microseconds between faults.
+    pause: u64,
+    kinds: Vec<fn(u64) -> Fault>,
+}
+
+/// What happened, to see that a run was worth something.
+#[derive(Debug, Default)]
+pub struct Summary {
+    pub answered: u64,
+    pub revision: u64,
+    pub relists: u64,
+    pub snapshots: u64,
+    pub crashes: u64,
+    pub changes: u64,
+}
+
+impl Summary {
+    pub fn add(&mut self, other: &Self) {
+        self.answered += other.answered;
+        self.revision += other.revision;
+        self.relists += other.relists;
+        self.snapshots += other.snapshots;
+        self.crashes += other.crashes;
+        self.changes += other.changes;
+    }
+}
+
+pub struct World {
+    random: StdRng,
+    now: u64,
+    sequence: u64,
+    events: BTreeMap<(u64, u64), Event>,
+    members: BTreeMap<u64, Member>,
+    /// Added and later removed: their disks are gone.
+    gone: BTreeSet<u64>,
+    cut: BTreeSet<(u64, u64)>,
+    lossy: bool,
+    weather: Weather,
+    clients: Vec<Client>,
+    watchers: Vec<Watcher>,
+    truth: Truth,
+    calm: bool,
+    sabotage: Sabotage,
+    /// Says what happens, for whoever looks into a seed.
+    trace: bool,
+    summary: Summary,
+}
+
+const PREFIXES: [&[u8]; 4] = [
+    b"/registry/",
+    b"/registry/core/pods/",
+    b"/registry/core/pods/a/",
+    b"/registry/core/configmaps/a/1",
+];
+
+impl World {
+    pub fn new(seed: u64, sabotage: Sabotage) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let voters = [1, 2, 3];
+        let lies = sabotage == Sabotage::AckBeforeFsync;
+        let members = voters.map(|id| (id, Member::new(id, SimDisk::of_voter(&voters, lies))));
+        let every: [fn(u64) -> Fault; 11] = [
+            Fault::Crash,
+            |id| Fault::Cut(id, id % 3 + 1),
+            |id| Fault::Cut(id, (id + 1) % 3 + 1),
+            Fault::Isolate,
+            Fault::Freeze,
+            Fault::Slow,
+            Fault::Full,
+            Fault::Broken,
+            Fault::Jump,
+            |_| Fault::Transfer,
+            |_| Fault::Members,
+        ];
+        // Some of all the kinds, so that each seed has a character of its own.
+        let mut kinds: Vec<fn(u64) -> Fault> =
+            every.into_iter().filter(|_| random.random_bool(0.4)).collect();
+        if random.random_bool(0.5) {
+            kinds.push(|_| Fault::Lossy);
+        }
+        kinds.push(Fault::Crash);
+        let weather = Weather {
+            loss: [0, 0, 2, 10][random.random_range(0..4)],
+            repeat: [0, 0, 2, 10][random.random_range(0..4)],
+            delay: [500, 2 * MILLISECOND, 10 * MILLISECOND, 60 * MILLISECOND][random.random_range(0..4)],
+            pause: [200 * MILLISECOND, 500 * MILLISECOND, SECOND][random.random_range(0..3)],
+            kinds,
+        };
+        let mut world = Self {
+            now: 0,
+            sequence: 0,
+            events: BTreeMap::new(),
+            members: members.into(),
+            gone: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            lossy: false,
+            weather,
+            clients: (0..4).map(Client::new).collect(),
+            watchers: PREFIXES.map(Watcher::new).into(),
+            truth: Truth::default(),
+            calm: false,
+            sabotage,
+            trace: std::env::var_os("SKIFF_SIM_TRACE").is_some(),
+            summary: Summary::default(),
+            random,
+        };
+        for watcher in &mut world.watchers {
+            watcher.drops = sabotage == Sabotage::DropEvent;
+        }
+        for client in &mut world.clients {
+            client.careless = sabotage == Sabotage::CarelessReads;
+        }
+        for id in voters {
+            world.at(0, Event::Start { member: id });
+        }
+        for client in 0..world.clients.len() {
+            world.at(SECOND, Event::Ask { client });
+        }
+        for watcher in 0..world.watchers.len() {
+            world.at(0, Event::Look { watcher });
+        }
+        world.at(SECOND, Event::Fault);
+        world
+    }
+
+    /// Lets it run for so many simulated seconds with faults, then without, and checks that all members end up with all
+    /// that was acknowledged.
+    pub fn run(mut self, seconds: u64) -> Summary {
+        self.at(seconds * SECOND, Event::Settle);
+        let deadline = seconds * SECOND + 60 * SECOND;
+        while !self.settled() {
+            let ((at, _), event) = self.events.pop_first().expect("something always happens");
+            self.now = at;
+            assert!(
+                self.now < deadline,
+                "the group does not recover: {}",
+                self.state()
+            );
+            self.happen(event);
+        }
+        for member in self.members.values() {
+            let run = member.run.as_ref().expect("all run at the end");
+            self.truth.check_state(member.id, &run.watched.state.read());
+        }
+        self.summary.answered = self.clients.iter().map(|client| client.answered).sum();
+        self.summary.relists = self.watchers.iter().map(|watcher| watcher.relists).sum();
+        self.summary.revision = self.truth.now();
+        self.summary
+    }
+
+    /// All is calm, nobody waits, and everybody has seen everything.
+    fn settled(&self) -> bool {
+        let newest = self.truth.now();
+        self.calm
+            && self.membership().is_some_and(|members| {
+                let mut all = members.voters.iter().chain(&members.learners);
+                all.all(|id| self.members[id].revision() == newest)
+            })
+            && self.watchers.iter().all(|watcher| watcher.seen == newest)
+            && self.clients.iter().all(|client| !client.waits())
+    }
+
+    fn state(&self) -> String {
+        let members: Vec<_> = self
+            .members
+            .values()
+            .map(|member| {
+                let run = member
+                    .run
+                    .as_ref()
+                    .map(|run| (run.shared.leadership(), run.core.members()));
+                format!("{} at {} {run:?}", member.id, member.revision())
+            })
+            .collect();
+        let seen: Vec<_> = self.watchers.iter().map(|watcher| watcher.seen).collect();
+        format!("revision {}, watchers {seen:?}, {members:#?}", self.truth.now())
+    }
+
+    fn at(&mut self, time: u64, event: Event) {
+        self.sequence += 1;
+        self.events.insert((time, self.sequence), event);
+    }
+
+    fn trace(&self, what: std::fmt::Arguments<'_>) {
+        if self.trace {
+            println!("{:>10} {what}", self.now);
+        }
+    }
+
+    fn after(&mut self, most: u64, event: Event) {
+        let pause = self.random.random_range(0..=most);
+        self.at(self.now + pause, event);
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Deliver(message) => self.deliver(*message),
+            Event::Wake { member, life } => self.step(member, life, false),
+            Event::Tick { member, life } => {
+                let Some(m) = self
+                    .members
+                    .get(&member)
+                    .filter(|m| m.life == life && m.run.is_some())
+                else {
+                    return;
+                };
+                let next = self.now + TICK * m.pace / 1000;
+                self.at(next, Event::Tick { member, life });
+                self.step(member, life, true);
+            }
+            Event::Written { member, life } => {
+                let Some(m) = self.members.get_mut(&member).filter(|m| m.life == life) else {
+                    return;
+                };
+                let (more, slowness) = (m.written(), m.slowness);
+                let log = m.disk.describe();
+                self.trace(format_args!("{member} has written: {log}"));
+                if more {
+                    self.after(slowness, Event::Written { member, life });
+                }
+                self.wake(member);
+            }
+            Event::Worked { member, life } => {
+                let Some(m) = self.members.get_mut(&member).filter(|m| m.life == life) else {
+                    return;
+                };
+                m.worked();
+                self.wake(member);
+            }
+            Event::Start { member } => self.start(member),
+            Event::Ask { client } => self.ask(client),
+            Event::Look { watcher } => self.look(watcher),
+            Event::Fault => {
+                if !self.calm {
+                    let pause = self.weather.pause;
+                    self.after(pause, Event::Fault);
+                    self.fault();
+                }
+            }
+            Event::Heal { fault } => self.heal(fault),
+            Event::Settle => {
+                self.calm = true;
+                self.cut.clear();
+                self.lossy = false;
+                (self.weather.loss, self.weather.repeat) = (0, 0);
+                for id in self.members.keys().copied().collect::<Vec<_>>() {
+                    for fault in [
+                        Fault::Slow(id),
+                        Fault::Full(id),
+                        Fault::Freeze(id),
+                        Fault::Crash(id),
+                    ] {
+                        self.heal(fault);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sees to it that a member takes in what waits for it.
+    fn wake(&mut self, member: u64) {
+        let Some(m) = self.members.get_mut(&member) else {
+            return;
+        };
+        let (life, Some(run)) = (m.life, &mut m.run) else {
+            return;
+        };
+        if !std::mem::replace(&mut run.waking, true) {
+            let soon = run.frozen.max(self.now + 100);
+            self.at(soon, Event::Wake { member, life });
+        }
+    }
+
+    fn step(&mut self, member: u64, life: u32, tick: bool) {
+        let Some(m) = self.members.get_mut(&member).filter(|m| m.life == life) else {
+            return;
+        };
+        // A thread that is held up misses its ticks.
+        if m.run.as_ref().is_none_or(|run| run.frozen > self.now) {
+            return;
+        }
+        let asked = m.step(self.now, tick, &mut self.truth);
+        self.carry_out(member, life, asked);
+        let m = &self.members[&member];
+        for client in &mut self.clients {
+            client.listen(self.now, member, m.life, m.run.as_ref(), &mut self.truth);
+        }
+    }
+
+    fn carry_out(&mut self, member: u64, life: u32, asked: Asked) {
+        for message in asked.messages {
+            self.send(message);
+        }
+        if asked.write {
+            let slowness = self.members[&member].slowness;
+            self.after(slowness, Event::Written { member, life });
+        }
+        for _ in 0..asked.work {
+            // More often than there is work; what comes too early or too late finds none.
+            self.after(20 * MILLISECOND, Event::Worked { member, life });
+        }
+        if asked.ended {
+            self.crash(member);
+        }
+    }
+
+    fn send(&mut self, message: Message) {
+        let loss = if self.lossy { 40 } else { self.weather.loss };
+        let lost = self.cut.contains(&(message.from, message.to)) || self.random.random_range(0..100) < loss;
+        if message.get_msg_type() == MessageType::MsgSnapshot {
+            // Whoever carries a snapshot says how it ended.
+            self.summary.snapshots += 1;
+            let arrived = !lost && self.random.random_bool(0.8);
+            let (from, to) = (message.from, message.to);
+            if let Some(run) = self.members.get_mut(&from).and_then(|m| m.run.as_mut()) {
+                let request = Request::SnapshotSent { member: to, arrived };
+                run.inbox.push(Input::Request(request));
+            }
+            self.wake(from);
+            if !arrived {
+                return;
+            }
+        } else if lost {
+            return;
+        }
+        // See `Transport`: a proposal must not come twice.
+        let once =
+            message.get_msg_type() == MessageType::MsgPropose && self.sabotage != Sabotage::RepeatProposals;
+        let repeat = if self.sabotage == Sabotage::RepeatProposals {
+            20
+        } else {
+            self.weather.repeat
+        };
+        let delay = self.weather.delay;
+        if !once && self.random.random_range(0..100) < repeat {
+            self.after(5 * delay, Event::Deliver(Box::new(message.clone())));
+        }
+        self.after(delay, Event::Deliver(Box::new(message)));
+    }
+
+    fn deliver(&mut self, message: Message) {
+        let to = message.to;
+        if self.cut.contains(&(message.from, to)) {
+            return;
+        }
+        self.trace(format_args!(
+            "{} -> {to} {:?} term {} index {} of {} commit {} entries {} reject {} snapshot {}",
+            message.from,
+            message.get_msg_type(),
+            message.term,
+            message.index,
+            message.log_term,
+            message.commit,
+            message.entries.len(),
+            message.reject,
+            message.get_snapshot().get_metadata().index,
+        ));
+        if let Some(run) = self.members.get_mut(&to).and_then(|m| m.run.as_mut()) {
+            run.inbox
+                .push(Input::Request(Request::Message(Box::new(message))));
+            self.wake(to);
+        }
+    }
+
+    fn start(&mut self, member: u64) {
+        let seed = self.random.random();
+        let Some(m) = self.members.get_mut(&member).filter(|m| m.run.is_none()) else {
+            return;
+        };
+        let asked = m.start(seed, &mut self.truth);
+        let (life, revision, log) = (m.life, m.revision(), m.disk.describe());
+        self.trace(format_args!("{member} starts at revision {revision}: {log}"));
+        self.carry_out(member, life, asked);
+        self.after(TICK, Event::Tick { member, life });
+    }
+
+    fn crash(&mut self, member: u64) {
+        let random = &mut self.random;
+        let Some(m) = self.members.get_mut(&member) else {
+            return;
+        };
+        m.crash(|| random.random_bool(0.5));
+        let log = m.disk.describe();
+        self.trace(format_args!("{member} crashes: {log}"));
+        self.summary.crashes += 1;
+        let m = &self.members[&member];
+        for client in &mut self.clients {
+            client.listen(self.now, member, m.life + 1, None, &mut self.truth);
+        }
+        self.after(SECOND, Event::Start { member });
+    }
+
+    fn any_member(&mut self) -> u64 {
+        let at = self.random.random_range(0..self.members.len());
+        *self.members.keys().nth(at).expect("there are always members")
+    }
+
+    fn ask(&mut self, client: usize) {
+        // At the end everybody gets to know the last write; one more is needed where a leader has none of its term.
+        if self.calm && self.settled() {
+            return;
+        }
+        if let Some(member) = self.clients[client].member() {
+            let (life, run) = self
+                .members
+                .get(&member)
+                .map_or((0, None), |m| (m.life, m.run.as_ref()));
+            self.clients[client].listen(self.now, member, life, run, &mut self.truth);
+        }
+        if self.calm {
+            self.bury();
+        }
+        let member = self.any_member();
+        let idle = !self.clients[client].waits();
+        if idle
+            && (!self.calm || self.random.random_bool(0.2))
+            && let Some(m) = self.members.get_mut(&member)
+            && let (life, Some(run)) = (m.life, &mut m.run)
+        {
+            let input = self.clients[client].ask(self.now, member, life, run, &self.truth, &mut self.random);
+            run.inbox.push(input);
+            self.wake(member);
+        }
+        self.after(100 * MILLISECOND, Event::Ask { client });
+    }
+
+    fn look(&mut self, watcher: usize) {
+        let any = self.any_member();
+        let member = self.watchers[watcher]
+            .member()
+            .filter(|id| self.members.contains_key(id));
+        let member = member.unwrap_or(any);
+        let m = &self.members[&member];
+        let mut asleep = 100 * MILLISECOND;
+        match &m.run {
+            Some(run) => self.watchers[watcher].look(member, m.life, run, &self.truth),
+            None if member == any => {}
+            None => {
+                // It moves on.
+                if let Some(run) = &self.members[&any].run {
+                    self.watchers[watcher].look(any, self.members[&any].life, run, &self.truth);
+                }
+            }
+        }
+        if self.calm && self.watchers[watcher].seen < self.truth.now() {
+            // Its member may be one that was never added, or does not know yet that it was removed.
+            self.watchers[watcher].leave();
+        }
+        if self.random.random_ratio(1, 20) && !self.calm {
+            asleep = 3 * SECOND;
+        }
+        self.after(asleep, Event::Look { watcher });
+    }
+
+    fn fault(&mut self) {
+        let member = self.any_member();
+        let kind = self.random.random_range(0..self.weather.kinds.len());
+        let fault = self.weather.kinds[kind](member);
+        self.trace(format_args!("{fault:?}"));
+        let mut lasts = [50 * MILLISECOND, 500 * MILLISECOND, 2 * SECOND][self.random.random_range(0..3)];
+        match fault {
+            Fault::Crash(id) => return self.crash(id),
+            Fault::Cut(from, to) => drop(self.cut.insert((from, to))),
+            Fault::Isolate(id) => {
+                for other in self.members.keys().copied().filter(|other| *other != id) {
+                    self.cut.extend([(id, other), (other, id)]);
+                }
+            }
+            Fault::Freeze(id) => {
+                lasts = 0;
+                let until = self.now + self.random.random_range(0..2 * SECOND);
+                if let Some(run) = self.members.get_mut(&id).and_then(|m| m.run.as_mut()) {
+                    run.frozen = until;
+                    run.waking = false;
+                }
+                self.wake(id);
+            }
+            Fault::Slow(id) => {
+                let slowness =
+                    [20 * MILLISECOND, 200 * MILLISECOND, 2 * SECOND][self.random.random_range(0..3)];
+                self.members
+                    .get_mut(&id)
+                    .into_iter()
+                    .for_each(|m| m.slowness = slowness);
+            }
+            Fault::Full(id) => self.members[&id].disk.fill(true),
+            // A disk that breaks while nobody uses it keeps its member from starting: nothing to see.
+            Fault::Broken(id) if self.members[&id].run.is_none() => {}
+            Fault::Broken(id) => self.members[&id].disk.break_down(),
+            Fault::Jump(id) => {
+                let ahead = [1, 3_600, 2 * 365 * 86_400][self.random.random_range(0..3)];
+                let pace = self.random.random_range(700..1400);
+                if let Some(m) = self.members.get_mut(&id) {
+                    m.jumped += Duration::from_secs(ahead);
+                    // A clock that goes slower must not go back.
+                    m.pace = pace.min(m.pace);
+                }
+            }
+            Fault::Lossy => self.lossy = true,
+            Fault::Transfer => {
+                if let Some(leader) = self.leader() {
+                    self.request(leader, Request::Transfer { to: member });
+                }
+            }
+            Fault::Members => self.change_members(),
+        }
+        self.after(lasts, Event::Heal { fault });
+    }
+
+    fn heal(&mut self, fault: Fault) {
+        match fault {
+            Fault::Crash(member) => self.start(member),
+            Fault::Cut(from, to) => drop(self.cut.remove(&(from, to))),
+            Fault::Isolate(id) => self.cut.retain(|(from, to)| *from != id && *to != id),
+            Fault::Slow(id) => self
+                .members
+                .get_mut(&id)
+                .into_iter()
+                .for_each(|m| m.slowness = MILLISECOND),
+            Fault::Full(id) => self.members.get(&id).into_iter().for_each(|m| m.disk.fill(false)),
+            Fault::Lossy => self.lossy = false,
+            Fault::Freeze(id) => {
+                if self.calm
+                    && let Some(run) = self.members.get_mut(&id).and_then(|m| m.run.as_mut())
+                {
+                    run.frozen = 0;
+                    run.waking = false;
+                    self.wake(id);
+                }
+            }
+            Fault::Broken(_) | Fault::Jump(_) | Fault::Transfer | Fault::Members => {}
+        }
+    }
+
+    fn leader(&self) -> Option<u64> {
+        self.members
+            .values()
+            .find(|member| member.leads())
+            .map(|member| member.id)
+    }
+
+    fn request(&mut self, member: u64, request: Request<Result<crate::Committed, crate::Error>>) {
+        if let Some(run) = self.members.get_mut(&member).and_then(|m| m.run.as_mut()) {
+            run.inbox.push(Input::Request(request));
+            self.wake(member);
+        }
+    }
+
+    /// The members, as the leader has applied them. One that leads no more, and does not know it, may know less than
+    /// others: the one of the latest term counts.
+    fn membership(&self) -> Option<&ConfState> {
+        let runs = self.members.values().filter_map(|m| m.run.as_ref());
+        let latest = runs.max_by_key(|run| {
+            let leadership = run.shared.leadership();
+            (leadership.term, leadership.is_leader)
+        })?;
+        latest
+            .shared
+            .leadership()
+            .is_leader
+            .then(|| latest.core.members())
+    }
+
+    /// Whoever the leader has removed ends, and its disk is wiped.
+    fn bury(&mut self) {
+        let Some(members) = self.membership() else { return };
+        let gone: Vec<u64> = (self.gone.iter().copied())
+            .filter(|id| !members.voters.contains(id) && !members.learners.contains(id))
+            .collect();
+        for id in gone {
+            self.trace(format_args!("{id} is removed for good"));
+            self.gone.remove(&id);
+            self.members.remove(&id);
+        }
+    }
+
+    /// Adds a learner, makes one a voter, or removes a member, as the leader sees the group.
+    fn change_members(&mut self) {
+        let Some(leader) = self.leader() else { return };
+        let Some(members) = self.members[&leader]
+            .run
+            .as_ref()
+            .map(|run| run.core.members().clone())
+        else {
+            return;
+        };
+        let all: BTreeSet<u64> = members.voters.iter().chain(&members.learners).copied().collect();
+        let newest = self.members.keys().next_back().copied().unwrap_or_default();
+        self.bury();
+        let waiting = self.members.keys().copied().find(|id| !all.contains(id));
+        let (kind, id) = if let Some(learner) = members.learners.first() {
+            (ConfChangeType::AddNode, *learner)
+        } else if members.voters.len() < 5 && self.random.random_bool(0.5) {
+            let id = waiting.unwrap_or_else(|| {
+                let lies = self.sabotage == Sabotage::AckBeforeFsync;
+                self.members
+                    .insert(newest + 1, Member::new(newest + 1, SimDisk::empty(lies)));
+                self.start(newest + 1);
+                newest + 1
+            });
+            (ConfChangeType::AddLearnerNode, id)
+        } else if members.voters.len() > 3 {
+            let at = self.random.random_range(0..members.voters.len());
+            self.gone.insert(members.voters[at]);
+            (ConfChangeType::RemoveNode, members.voters[at])
+        } else {
+            return;
+        };
+        self.summary.changes += 1;
+        let mut change = MemberChange::default();
+        let mut single = ConfChangeSingle::default();
+        single.set_change_type(kind);
+        single.node_id = id;
+        change.changes.push(single);
+        let (answer, _) = tokio::sync::oneshot::channel();
+        self.request(leader, Request::Change { change, answer });
+    }
+}

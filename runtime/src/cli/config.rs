@@ -1,0 +1,517 @@
+//! config.json: read, and refused where it can't be carried out as it says.
+
+use std::{fs, io, path::Path};
+
+use oci_spec::runtime::{
+    Hook, Linux, LinuxNamespaceType, LinuxSchedulerPolicy, PosixRlimitType, Process, Spec,
+};
+use serde_json::Value;
+
+use super::sysctl;
+use crate::{
+    error::{Context, invalid},
+    lsm,
+};
+
+/// Reads and checks a configuration; tells what of it is not taken as it is.
+pub(super) fn load(path: &Path, told: &mut Vec<String>) -> io::Result<Spec> {
+    let text = match fs::read(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Err(io::Error::new(
+                e.kind(),
+                format!("JSON specification file {} not found", path.display()),
+            ));
+        }
+        done => done.context(|| format!("read {path:?}"))?,
+    };
+    let spec = parse(&text, told).context(|| format!("read {path:?}"))?;
+    check(&spec)?;
+    Ok(spec)
+}
+
+fn parse(text: &[u8], told: &mut Vec<String>) -> io::Result<Spec> {
+    let first = match serde_json::from_slice(text) {
+        Ok(spec) => return Ok(spec),
+        Err(e) => e,
+    };
+    // What runc takes and our types do not: rare, so only looked for when the straight way has failed.
+    let Ok(mut value) = serde_json::from_slice::<Value>(text) else {
+        return Err(first.into());
+    };
+    if let Some(process) = value.get_mut("process") {
+        relax_process(process, told);
+    }
+    serde_json::from_value(value).map_err(|_| first.into())
+}
+
+/// Reads the process of `exec --process`.
+pub(super) fn read_process(path: &Path, told: &mut Vec<String>) -> io::Result<Process> {
+    let text = fs::read(path).context(|| format!("read {path:?}"))?;
+    if let Ok(process) = serde_json::from_slice(&text) {
+        return Ok(process);
+    }
+    let mut value: Value = serde_json::from_slice(&text).context(|| format!("read {path:?}"))?;
+    relax_process(&mut value, told);
+    serde_json::from_value(value).context(|| format!("read {path:?}"))
+}
+
+/// Gives a process what is missing (user 0, no directory), leaves out unknown capabilities, and spells the scheduler's
+/// flags as our types do.
+fn relax_process(process: &mut Value, told: &mut Vec<String>) {
+    let Some(process) = process.as_object_mut() else {
+        return;
+    };
+    process.entry("cwd").or_insert_with(|| "".into());
+    let user = process.entry("user").or_insert_with(|| serde_json::json!({}));
+    if let Some(user) = user.as_object_mut() {
+        for id in ["uid", "gid"] {
+            user.entry(id).or_insert_with(|| 0.into());
+        }
+    }
+    if let Some(sets) = process.get_mut("capabilities") {
+        drop_unknown(sets, told);
+    }
+    let flags = process
+        .get_mut("scheduler")
+        .and_then(|s| s.get_mut("flags"))
+        .and_then(Value::as_array_mut);
+    for flag in flags.into_iter().flatten() {
+        match flag.as_str() {
+            Some("SCHED_FLAG_RESET_ON_FORK") => *flag = "SCHED_RESET_ON_FORK".into(),
+            Some("SCHED_FLAG_DL_OVERRUN") => *flag = "SCHED_FLAG_D_L_OVERRUN".into(),
+            _ => (),
+        }
+    }
+}
+
+/// Leaves out capabilities that this runtime does not know, as runc does: a newer engine may ask for a newer kernel's.
+pub(super) fn drop_unknown(sets: &mut Value, told: &mut Vec<String>) {
+    let mut unknown: Vec<String> = Vec::new();
+    for names in sets
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|sets| sets.values_mut())
+        .filter_map(Value::as_array_mut)
+    {
+        names.retain(|name| {
+            let known = serde_json::from_value::<oci_spec::runtime::Capability>(name.clone()).is_ok();
+            let name = name.as_str().unwrap_or_default();
+            if !known && !unknown.iter().any(|u| u == name) {
+                unknown.push(name.to_owned());
+            }
+            known
+        });
+    }
+    if !unknown.is_empty() {
+        told.push(format!(
+            "ignoring unknown or unavailable capabilities: {unknown:?}"
+        ));
+    }
+}
+
+/// What the specification forbids, and what this runtime or this machine can't do: never ignored.
+pub(super) fn check(spec: &Spec) -> io::Result<()> {
+    version(spec.version())?;
+    if spec.root().is_none() {
+        return Err(invalid("root must be specified"));
+    }
+    process(spec.process().as_ref())?;
+    hooks(spec)?;
+    if spec.annotations().iter().flatten().any(|(key, _)| key.is_empty()) {
+        return Err(invalid("annotations: a key must not be empty"));
+    }
+    for (there, name) in [
+        (spec.vm().is_some(), "vm"),
+        (spec.zos().is_some(), "zos"),
+        (spec.solaris().is_some(), "solaris"),
+        (spec.windows().is_some(), "windows"),
+    ] {
+        if there {
+            return Err(unsupported(name));
+        }
+    }
+    if let Some(all) = spec.linux() {
+        namespaces(spec, all)?;
+        linux(all)?;
+    }
+    sysctl::check(spec)
+}
+
+/// A property whose value is not supported. Source: config.md, "Valid values".
+fn unsupported(name: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!("{name} is not supported by this runtime"),
+    )
+}
+
+fn version(version: &str) -> io::Result<()> {
+    let wrong = || invalid(format!("ociVersion {version:?} is not supported"));
+    let number = version.split(['-', '+']).next().unwrap_or_default();
+    let parts: Vec<Option<u64>> = number.split('.').map(|p| p.parse().ok()).collect();
+    match parts[..] {
+        [Some(1), Some(_), Some(_)] => Ok(()),
+        _ => Err(wrong()),
+    }
+}
+
+/// Checks a process, of a container or of an exec.
+pub(super) fn process(process: Option<&Process>) -> io::Result<()> {
+    let process = process.ok_or_else(|| invalid("process property must not be empty"))?;
+    if process.cwd().as_os_str().is_empty() {
+        return Err(invalid("Cwd property must not be empty"));
+    }
+    if !process.cwd().is_absolute() {
+        return Err(invalid("Cwd must be an absolute path"));
+    }
+    if process.command_line().is_some() {
+        return Err(unsupported("process.commandLine"));
+    }
+    if process.args().as_ref().is_none_or(Vec::is_empty) {
+        return Err(invalid("args must not be empty"));
+    }
+    let set = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());
+    if set(process.selinux_label()) && !lsm::active("selinux") {
+        return Err(invalid(
+            "selinux label is specified in config, but selinux is disabled or not supported",
+        ));
+    }
+    if set(process.apparmor_profile()) && !lsm::active("apparmor") {
+        return Err(invalid(
+            "apparmor profile is specified in config, but apparmor is disabled or not supported",
+        ));
+    }
+    let mut seen: Vec<PosixRlimitType> = Vec::new();
+    for limit in process.rlimits().iter().flatten() {
+        if seen.contains(&limit.typ()) {
+            return Err(invalid(format!("rlimits: {} is there twice", limit.typ())));
+        }
+        seen.push(limit.typ());
+    }
+    if let Some(priority) = process.io_priority()
+        && !(0..=7).contains(&priority.priority())
+    {
+        return Err(invalid(format!(
+            "invalid ioPriority.Priority: {}",
+            priority.priority()
+        )));
+    }
+    scheduler(process)
+}
+
+fn scheduler(process: &Process) -> io::Result<()> {
+    let Some(scheduler) = process.scheduler() else {
+        return Ok(());
+    };
+    use LinuxSchedulerPolicy as Policy;
+    let policy = scheduler.policy();
+    if let Some(nice) = scheduler.nice()
+        && !(-20..=19).contains(nice)
+    {
+        return Err(invalid(format!("invalid scheduler.nice: {nice}")));
+    }
+    if scheduler.priority().is_some_and(|p| p != 0) && !matches!(policy, Policy::SchedFifo | Policy::SchedRr)
+    {
+        return Err(invalid(
+            "scheduler.priority can only be specified for SchedFIFO or SchedRR policy",
+        ));
+    }
+    let deadline = [scheduler.runtime(), scheduler.deadline(), scheduler.period()];
+    if deadline.iter().any(|t| t.is_some_and(|t| t != 0)) && *policy != Policy::SchedDeadline {
+        return Err(invalid(
+            "scheduler runtime/deadline/period can only be specified for SchedDeadline policy",
+        ));
+    }
+    Ok(())
+}
+
+fn hooks(spec: &Spec) -> io::Result<()> {
+    let Some(hooks) = spec.hooks() else { return Ok(()) };
+    #[allow(deprecated, reason = "prestart hooks must still run")]
+    let prestart = hooks.prestart();
+    let kinds: [&Option<Vec<Hook>>; 6] = [
+        prestart,
+        hooks.create_runtime(),
+        hooks.create_container(),
+        hooks.start_container(),
+        hooks.poststart(),
+        hooks.poststop(),
+    ];
+    for hook in kinds.into_iter().flatten().flatten() {
+        if !hook.path().is_absolute() {
+            return Err(invalid(format!(
+                "hook path {:?} must be an absolute path",
+                hook.path()
+            )));
+        }
+        if hook.timeout().is_some_and(|t| t <= 0) {
+            return Err(invalid(format!(
+                "timeout of hook {:?} must be greater than zero",
+                hook.path()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn namespaces(spec: &Spec, linux: &Linux) -> io::Result<()> {
+    let listed = |kind| linux.namespaces().iter().flatten().find(|n| n.typ() == kind);
+    let set = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());
+    if listed(LinuxNamespaceType::Uts).is_none() {
+        if set(spec.hostname()) {
+            return Err(invalid("unable to set hostname without a private UTS namespace"));
+        }
+        if set(spec.domainname()) {
+            return Err(invalid(
+                "unable to set domainname without a private UTS namespace",
+            ));
+        }
+    }
+    let some = |m: &Option<Vec<_>>| m.as_ref().is_some_and(|m| !m.is_empty());
+    let mapped = some(linux.uid_mappings()) || some(linux.gid_mappings());
+    match listed(LinuxNamespaceType::User) {
+        None if mapped => {
+            return Err(invalid(
+                "user namespace mappings specified, but user namespace isn't enabled in the config",
+            ));
+        }
+        Some(user) if user.path().is_none() && !mapped => {
+            return Err(invalid(
+                "user namespaces enabled, but no namespace path to join nor mappings to apply specified",
+            ));
+        }
+        None if !rustix::process::geteuid().is_root() => {
+            return Err(invalid("rootless container requires user namespaces"));
+        }
+        _ => (),
+    }
+    let offsets = linux.time_offsets().as_ref().is_some_and(|o| !o.is_empty());
+    match listed(LinuxNamespaceType::Time) {
+        None if offsets => Err(invalid(
+            "time namespace offsets specified, but time namespace isn't enabled in the config",
+        )),
+        Some(time) if offsets && time.path().is_some() => Err(invalid(
+            "time namespace offsets specified, but the namespace is joined by path",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn linux(linux: &Linux) -> io::Result<()> {
+    if linux.intel_rdt().is_some() {
+        return Err(invalid(
+            "intelRdt is specified in config, but Intel RDT is not enabled",
+        ));
+    }
+    if linux.net_devices().as_ref().is_some_and(|d| !d.is_empty()) {
+        return Err(unsupported("linux.netDevices"));
+    }
+    if let Some(personality) = linux.personality()
+        && personality.flags().as_ref().is_some_and(|f| !f.is_empty())
+    {
+        return Err(unsupported("linux.personality.flags"));
+    }
+    if let Some(propagation) = linux.rootfs_propagation().as_deref().filter(|p| !p.is_empty())
+        && crate::rootfs::options::Propagation::parse(propagation).is_none()
+    {
+        return Err(invalid(format!(
+            "rootfsPropagation={propagation} is not supported"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn config() -> Value {
+        let user = if rustix::process::geteuid().is_root() {
+            json!([{"type": "mount"}, {"type": "uts"}])
+        } else {
+            json!([{"type": "mount"}, {"type": "uts"}, {"type": "user", "path": "/proc/self/ns/user"}])
+        };
+        json!({
+            "ociVersion": "1.2.0", "root": {"path": "rootfs"},
+            "process": {"user": {"uid": 0, "gid": 0}, "args": ["true"], "cwd": "/"},
+            "linux": {"namespaces": user},
+        })
+    }
+
+    fn refused(edit: impl FnOnce(&mut Value)) -> Option<String> {
+        let mut value = config();
+        edit(&mut value);
+        let text = serde_json::to_vec(&value).unwrap();
+        parse(&text, &mut Vec::new())
+            .and_then(|spec| check(&spec))
+            .err()
+            .map(|e| e.to_string())
+    }
+
+    #[test]
+    fn what_the_specification_forbids_is_refused() {
+        assert_eq!(refused(|_| ()), None);
+        type Edit = fn(&mut Value);
+        let cases: Vec<(&str, Edit)> = vec![
+            ("ociVersion", |v| v["ociVersion"] = "2.0.0".into()),
+            ("ociVersion", |v| v["ociVersion"] = "1.0".into()),
+            ("root must", |v| drop(v.as_object_mut().unwrap().remove("root"))),
+            ("process property", |v| {
+                drop(v.as_object_mut().unwrap().remove("process"));
+            }),
+            ("Cwd must be an absolute", |v| v["process"]["cwd"] = "tmp".into()),
+            ("Cwd property", |v| v["process"]["cwd"] = "".into()),
+            ("args", |v| v["process"]["args"] = json!([])),
+            ("commandLine", |v| v["process"]["commandLine"] = "dir".into()),
+            ("twice", |v| {
+                let limit = json!({"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1});
+                v["process"]["rlimits"] = json!([limit, limit]);
+            }),
+            ("RLIMIT_X", |v| {
+                v["process"]["rlimits"] = json!([{"type": "RLIMIT_X", "soft": 1, "hard": 1}]);
+            }),
+            ("ioPriority", |v| {
+                v["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_BE", "priority": 9});
+            }),
+            ("nice", |v| {
+                v["process"]["scheduler"] = json!({"policy": "SCHED_OTHER", "nice": 20});
+            }),
+            ("priority", |v| {
+                v["process"]["scheduler"] = json!({"policy": "SCHED_OTHER", "priority": 2});
+            }),
+            ("absolute path", |v| {
+                v["hooks"] = json!({"poststop": [{"path": "true"}]});
+            }),
+            ("greater than zero", |v| {
+                v["hooks"] = json!({"poststop": [{"path": "/bin/true", "timeout": 0}]});
+            }),
+            ("annotations", |v| v["annotations"] = json!({"": "x"})),
+            ("vm is not supported", |v| {
+                v["vm"] = json!({"kernel": {"path": "/k"}})
+            }),
+            ("UTS", |v| {
+                v["hostname"] = "x".into();
+                v["linux"]["namespaces"].as_array_mut().unwrap().remove(1);
+            }),
+            ("time namespace", |v| {
+                v["linux"]["timeOffsets"] = json!({"boottime": {"secs": 1}});
+            }),
+            ("intelRdt", |v| v["linux"]["intelRdt"] = json!({"closID": "x"})),
+            ("netDevices", |v| v["linux"]["netDevices"] = json!({"eth0": {}})),
+            ("personality", |v| {
+                v["linux"]["personality"] = json!({"domain": "LINUX", "flags": ["X"]});
+            }),
+            ("rootfsPropagation", |v| {
+                v["linux"]["rootfsPropagation"] = "sideways".into();
+            }),
+            ("sysctl", |v| {
+                v["linux"]["sysctl"] = json!({"vm.swappiness": "1"});
+            }),
+        ];
+        for (word, edit) in cases {
+            let text = refused(edit).unwrap_or_else(|| panic!("not refused: {word}"));
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+
+    #[test]
+    fn unknown_properties_are_no_error() {
+        assert_eq!(
+            refused(|v| {
+                v["somethingNew"] = json!({"a": 1});
+                v["linux"]["somethingNew"] = 1.into();
+            }),
+            None
+        );
+    }
+
+    #[test]
+    fn what_runc_takes_is_taken() {
+        let mut value = config();
+        value["process"].as_object_mut().unwrap().remove("user");
+        value["process"]["capabilities"] = json!({"bounding": ["CAP_KILL", "CAP_OF_TOMORROW"]});
+        value["process"]["scheduler"] =
+            json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_RESET_ON_FORK"]});
+        let mut told = Vec::new();
+        let spec = parse(&serde_json::to_vec(&value).unwrap(), &mut told).unwrap();
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains("CAP_OF_TOMORROW"), "{told:?}");
+        assert_eq!(spec.process().as_ref().unwrap().user().uid(), 0);
+    }
+
+    /// Any JSON, not too deep.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 48, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::hash_map("[a-zA-Z]{0,10}", inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Every place in a document.
+    fn places(value: &Value, at: String, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, inner)| {
+                places(
+                    inner,
+                    format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")),
+                    found,
+                );
+            }),
+            Value::Array(list) => {
+                for (index, inner) in list.iter().enumerate() {
+                    places(inner, format!("{at}/{index}"), found);
+                }
+            }
+            _ => (),
+        }
+        found.push(at);
+    }
+
+    fn load_bytes(bytes: &[u8]) {
+        if let Ok(spec) = parse(bytes, &mut Vec::new()) {
+            let _ = check(&spec);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn arbitrary_documents_never_panic(document in any_json()) {
+            load_bytes(document.to_string().as_bytes());
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+            load_bytes(&bytes);
+        }
+
+        #[test]
+        fn a_valid_configuration_with_one_place_replaced_never_panics(
+            choice in any::<prop::sample::Index>(),
+            replacement in any_json(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut document = serde_json::to_value(Spec::default()).unwrap();
+            let mut all = Vec::new();
+            places(&document, String::new(), &mut all);
+            *document.pointer_mut(&all[choice.index(all.len())]).unwrap() = replacement;
+            let text = document.to_string();
+            load_bytes(text.as_bytes());
+            load_bytes(&text.as_bytes()[..cut.index(text.len())]);
+        }
+    }
+}

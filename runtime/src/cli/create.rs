@@ -1,0 +1,396 @@
+//! create and run.
+
+use std::{
+    fs, io,
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use oci_spec::runtime::{Linux, LinuxDeviceCgroup, LinuxNamespaceType, LinuxResources, Process, Spec};
+use rustix::fs::{Mode, OFlags};
+use skiff_sys::process::Child;
+
+use super::{
+    args::{Args, Create, Run},
+    config, console, foreground, lifecycle,
+    readiness::Readiness,
+    store::{Entry, Saved, Store},
+};
+use crate::{
+    cgroup::Cgroup,
+    container::{Join, Plan, Stdio, create as creation, exec},
+    error::{Context, invalid},
+    seccomp::Filter,
+    supervisor::RootFs,
+};
+
+/// A container that waits for its start.
+struct Made {
+    entry: Entry,
+    saved: Saved,
+    spec: Spec,
+    child: Child,
+    console: Option<OwnedFd>,
+}
+
+pub(super) fn create(store: &Store, args: &Create, all: &Args) -> io::Result<i32> {
+    let made = make(store, args, all, true)?;
+    drop(made.console);
+    Ok(0)
+}
+
+pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
+    if !args.detach && args.create.console_socket.is_some() {
+        return Err(invalid(
+            "cannot use console socket if runc will not detach or allocate tty",
+        ));
+    }
+    let mut made = make(store, &args.create, all, args.detach)?;
+    // Signals from here on are the container's.
+    let watch = if args.detach {
+        None
+    } else {
+        Some(foreground::Watch::new()?)
+    };
+    let relay = match lifecycle::begin(&made.entry, &made.saved, &made.spec) {
+        Ok(relay) => relay,
+        Err(e) => {
+            creation::put_down(&made.child);
+            let _ = lifecycle::clear(&made.entry, &made.saved, &made.spec);
+            return Err(e).context(|| "unable to start container process".into());
+        }
+    };
+    let Some(watch) = watch else {
+        if let Some(relay) = relay {
+            relay.wait(&made.child.pidfd)?;
+        }
+        return Ok(0);
+    };
+    let code = watch.wait(&made.child, made.console.take(), relay);
+    if !args.keep {
+        lifecycle::clear(&made.entry, &made.saved, &made.spec)?;
+    }
+    code
+}
+
+/// Creates a container. Detached, its terminal goes to the console socket.
+fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<Made> {
+    let keep = keep_descriptors(args.preserve_fds);
+    let bundle = args
+        .bundle
+        .canonicalize()
+        .context(|| format!("open the bundle {:?}", args.bundle))?;
+    let mut told = Vec::new();
+    let mut spec = config::load(&bundle.join(&args.config), &mut told)?;
+    check_terminal(&spec, args, detached)?;
+    if keep.listening > 0 {
+        keep.tell(&mut spec);
+    }
+    let cgroup = match Cgroup::of(&args.id, &spec, &store.cgroup_name(&args.id), all.by_systemd()) {
+        _ if all.cgroup_manager == "disabled" => None,
+        Err(e) if e.kind() == io::ErrorKind::Unsupported => {
+            told.push(e.to_string());
+            None
+        }
+        done => Some(done?),
+    };
+    let entry = store.make(&args.id)?;
+    // Removing the container would end them with it.
+    let others = cgroup.as_ref().map_or(0, |cgroup| cgroup.pids().len());
+    if others > 0 {
+        entry.remove()?;
+        return Err(invalid(format!(
+            "container's cgroup is not empty: {others} process(es) found"
+        )));
+    }
+    if let Some(readiness) = Readiness::wanted(entry.dir())
+        && let Err(e) = readiness.prepare(&mut spec)
+    {
+        entry.remove()?;
+        return Err(e);
+    }
+    let making = Making {
+        entry: &entry,
+        bundle: &bundle,
+        cgroup,
+        args,
+        preserve_fds: keep.count,
+    };
+    if let Some(readiness) = Readiness::wanted(entry.dir()) {
+        readiness.prepare(&mut spec)?;
+    }
+    let made = making.make(&spec, &mut told);
+    super::notes(all, &told);
+    match made {
+        Ok((saved, created)) => Ok(Made {
+            entry,
+            saved,
+            spec,
+            child: created.child,
+            console: created.console,
+        }),
+        Err(e) => {
+            if let Some(cgroup) = &making.cgroup {
+                let _ = cgroup.remove(|| ());
+            }
+            let _ = entry.remove();
+            lifecycle::poststop(&args.id, &bundle, &spec);
+            Err(e)
+        }
+    }
+}
+
+fn check_terminal(spec: &Spec, args: &Create, detached: bool) -> io::Result<()> {
+    let terminal = spec
+        .process()
+        .as_ref()
+        .is_some_and(|p| p.terminal().unwrap_or(false));
+    if terminal && detached && args.console_socket.is_none() {
+        return Err(invalid(
+            "cannot allocate tty if runc will detach without setting console socket: use --console-socket",
+        ));
+    }
+    if !terminal && args.console_socket.is_some() {
+        return Err(invalid(
+            "cannot use console socket if runc will not detach or allocate tty",
+        ));
+    }
+    Ok(())
+}
+
+/// Descriptors from 3 on that the process keeps.
+#[derive(Clone, Copy)]
+struct Keep {
+    count: u32,
+    /// How many of them were given to us by socket activation.
+    listening: u32,
+}
+
+impl Keep {
+    /// Tells the process which descriptors listen, as sd_listen_fds(3) has it.
+    fn tell(self, spec: &mut Spec) {
+        if let Some(mut process) = spec.process().clone() {
+            let mut env = process.env().clone().unwrap_or_default();
+            env.push(format!("LISTEN_FDS={}", self.listening));
+            env.push("LISTEN_PID=1".to_owned());
+            process.set_env(Some(env));
+            spec.set_process(Some(process));
+        }
+    }
+}
+
+fn keep_descriptors(preserve: u32) -> Keep {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    let listening = match (number("LISTEN_PID"), number("LISTEN_FDS")) {
+        // For somebody else.
+        (Some(pid), _) if pid != std::process::id() => 0,
+        (_, count) => count.unwrap_or(0),
+    };
+    // Of those, ours (all close-on-exec) are not passed on, nor is what is not open.
+    Keep {
+        count: listening.saturating_add(preserve).min(MOST_DESCRIPTORS),
+        listening,
+    }
+}
+
+/// No process can have more.
+const MOST_DESCRIPTORS: u32 = 1 << 30;
+
+/// What a container is made from.
+struct Making<'a> {
+    entry: &'a Entry,
+    bundle: &'a Path,
+    cgroup: Option<Cgroup>,
+    args: &'a Create,
+    preserve_fds: u32,
+}
+
+impl Making<'_> {
+    /// Makes it. Each step that leaves something is taken when it is written down where that will be found.
+    fn make(&self, spec: &Spec, told: &mut Vec<String>) -> io::Result<(Saved, creation::Created)> {
+        let linux = spec.linux().clone().unwrap_or_default();
+        let rootfs = self.rootfs(spec)?;
+        let (new, join) = namespaces(&linux)?;
+        let seccomp = linux
+            .seccomp()
+            .as_ref()
+            .map(|profile| Filter::compile(profile, None))
+            .transpose()?;
+        // Before the cgroup: `delete --force` finds the cgroup by it, whatever happens to us from here on.
+        self.entry.save_config(spec)?;
+        let mut late_resources = None;
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.make()?;
+            if cgroup.needs_process() {
+                late_resources = Some(resources(&linux));
+            } else {
+                told.extend(cgroup.apply(&resources(&linux), false)?);
+            }
+        } else if linux.resources().as_ref().is_some_and(asks_for_v1) {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "the limits asked for need cgroups, which are not available",
+            ));
+        }
+        let plan = Plan {
+            id: self.entry.id.clone(),
+            spec: spec.clone(),
+            bundle: self.bundle.to_owned(),
+            rootfs: RootFs::Dir(rootfs.clone()),
+            mountpoint: rootfs.clone(),
+            new,
+            join,
+            cgroup: self.cgroup.clone(),
+            late_resources,
+            seccomp,
+            stdio: stdio(spec.process().as_ref()),
+            die_with_parent: false,
+            no_pivot: self.args.no_pivot,
+            keyring: !self.args.no_new_keyring,
+            preserve_fds: self.preserve_fds,
+            prepared_mounts: Default::default(),
+            gate: Some(self.entry.make_gate()?),
+        };
+        let mut created = creation::create(plan).context(|| "unable to start container process".into())?;
+        told.append(&mut created.notes);
+        match self.finish(rootfs, &created) {
+            Ok(saved) => Ok((saved, created)),
+            Err(e) => {
+                creation::put_down(&created.child);
+                Err(e)
+            }
+        }
+    }
+
+    fn rootfs(&self, spec: &Spec) -> io::Result<PathBuf> {
+        let path = spec.root().as_ref().map(|r| r.path().clone()).unwrap_or_default();
+        let path = self.bundle.join(path);
+        let path = path
+            .canonicalize()
+            .context(|| format!("invalid rootfs: {path:?}"))?;
+        if !path.is_dir() {
+            return Err(invalid(format!("invalid rootfs: {path:?} is not a directory")));
+        }
+        Ok(path)
+    }
+
+    fn finish(&self, rootfs: PathBuf, created: &creation::Created) -> io::Result<Saved> {
+        let saved = Saved {
+            oci_version: crate::OCI_VERSION.to_owned(),
+            id: self.entry.id.clone(),
+            pid: created.child.pid,
+            start_time: exec::start_time(created.child.pid)?,
+            bundle: self.bundle.to_owned(),
+            rootfs,
+            created: jiff::Timestamp::now().to_string(),
+            owner: rustix::process::geteuid().as_raw(),
+            cgroup: self.cgroup.clone(),
+        };
+        self.entry.save(&saved)?;
+        creation::keep(created)?;
+        if let (Some(socket), Some(console)) = (&self.args.console_socket, &created.console) {
+            console::send(socket, console)?;
+        }
+        if let Some(path) = &self.args.pid_file {
+            crate::state::replace(path, created.child.pid.to_string().as_bytes())?;
+        }
+        Ok(saved)
+    }
+}
+
+/// Streams as the process asks for them.
+pub(super) fn stdio(process: Option<&Process>) -> Stdio {
+    let Some(process) = process.filter(|p| p.terminal().unwrap_or(false)) else {
+        return Stdio::Inherit;
+    };
+    let size = process.console_size();
+    Stdio::Terminal {
+        size: size
+            .map(|s| (s.width() as u16, s.height() as u16))
+            .filter(|s| *s != (0, 0)),
+    }
+}
+
+/// The resources of a container, whose device rules begin with "none", as with runc.
+fn resources(linux: &Linux) -> LinuxResources {
+    let mut resources = linux.resources().clone().unwrap_or_default();
+    let mut none = LinuxDeviceCgroup::default();
+    none.set_access(Some("rwm".to_owned()));
+    let mut rules = vec![none];
+    rules.extend(resources.devices().iter().flatten().cloned());
+    resources.set_devices(Some(rules));
+    resources
+}
+
+/// Limits that are written nowhere but in a controller which must be there, unlike those that ordinary users do without.
+fn asks_for_v1(resources: &LinuxResources) -> bool {
+    resources.network().is_some()
+        || resources.rdma().as_ref().is_some_and(|r| !r.is_empty())
+        || resources
+            .hugepage_limits()
+            .as_ref()
+            .is_some_and(|h| !h.is_empty())
+        || resources.unified().as_ref().is_some_and(|u| !u.is_empty())
+}
+
+fn namespaces(linux: &Linux) -> io::Result<(u64, Vec<Join>)> {
+    let mut new = 0;
+    let mut join = Vec::new();
+    let mut seen = Vec::new();
+    for namespace in linux.namespaces().iter().flatten() {
+        let kind = namespace.typ();
+        if seen.contains(&kind) {
+            return Err(invalid(format!("the {kind} namespace is listed twice")));
+        }
+        seen.push(kind);
+        match namespace.path() {
+            Some(path) if !path.as_os_str().is_empty() => {
+                join.push(Join {
+                    kind,
+                    fd: open_namespace(kind, path)?,
+                });
+            }
+            // The process makes these two itself: their content depends on where it is then.
+            _ if matches!(kind, LinuxNamespaceType::Cgroup | LinuxNamespaceType::Time) => (),
+            // The numbers of the enum are the kernel's flags.
+            _ => new |= kind as u64,
+        }
+    }
+    if !seen.contains(&LinuxNamespaceType::Mount) {
+        return Err(invalid("a container needs a mount namespace"));
+    }
+    Ok((new, join))
+}
+
+/// Opens a namespace to join, which must be of the kind it is listed as.
+fn open_namespace(kind: LinuxNamespaceType, path: &Path) -> io::Result<OwnedFd> {
+    let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .context(|| format!("open the {kind} namespace {path:?}"))?;
+    // Source: config-linux.md, "namespaces": the runtime must refuse a path of another type.
+    let name = fs::read_link(format!(
+        "/proc/self/fd/{}",
+        std::os::fd::AsRawFd::as_raw_fd(&fd.as_fd())
+    ));
+    let wanted = match kind {
+        LinuxNamespaceType::Mount => "mnt",
+        LinuxNamespaceType::Network => "net",
+        LinuxNamespaceType::Cgroup => "cgroup",
+        LinuxNamespaceType::Uts => "uts",
+        LinuxNamespaceType::Ipc => "ipc",
+        LinuxNamespaceType::User => "user",
+        LinuxNamespaceType::Pid => "pid",
+        LinuxNamespaceType::Time => "time",
+    };
+    let magic = rustix::fs::fstatfs(&fd)?.f_type;
+    let name = name.unwrap_or_default();
+    let name = name.to_string_lossy();
+    // A bind mount of a namespace has a path of its own and no such name.
+    let other = name.contains(":[") && !name.starts_with(&format!("{wanted}:["));
+    if magic != NSFS_MAGIC || other {
+        return Err(invalid(format!("{path:?} is no {kind} namespace")));
+    }
+    Ok(fd)
+}
+
+/// Source: Linux, uapi/linux/magic.h.
+const NSFS_MAGIC: i64 = 0x6e73_6673;

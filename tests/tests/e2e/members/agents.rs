@@ -1,0 +1,102 @@
+//! Nodes whose server dies, and servers that the network parts.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use rustix::process::Signal;
+use skiff_tests::{Host, Lan, User, eventually, shell_pod};
+
+use crate::has;
+
+skiff_tests::cases! {
+    ordinary:
+        nodes_and_their_streams_go_on_when_the_server_they_joined_is_killed;
+    plain:
+        a_leader_that_the_network_cuts_off_is_replaced;
+}
+
+/// Three hosts with a member each.
+fn members(lan: &Lan, user: User) -> Result<[Host; 3]> {
+    let hosts = [lan.host(user)?, lan.host(user)?, lan.host(user)?];
+    hosts[0].serve("")?;
+    let token = hosts[0].skiff("token --server").ok()?;
+    for host in &hosts[1..] {
+        host.serve(["--join", &hosts[0].url(), "--token", token.trim()].as_slice())?;
+    }
+    Ok(hosts)
+}
+
+fn nodes_and_their_streams_go_on_when_the_server_they_joined_is_killed(user: User) -> Result<()> {
+    let lan = Lan::new()?;
+    let [first, second, third] = members(&lan, user)?;
+    let node = lan.host(user)?;
+    node.join(&first, "")?;
+    second.wait_nodes_ready(&[&node])?;
+    let namespace = second.namespace()?;
+    let image = second.image("v1")?;
+    namespace.apply(&[shell_pod("talker", &image, "echo hello; sleep 1000")])?;
+    namespace.wait_pod("talker", "runs", |pod| {
+        pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
+    })?;
+    let log = |through: &Host| through.kubectl(["-n", namespace.name(), "logs", "talker"].as_slice());
+    // The node is connected to one member; its streams are reached through each.
+    for through in [&first, &second, &third] {
+        eventually("the pod's log", || has(&log(through).ok()?, &["hello"]))?;
+    }
+    first.end("server", Signal::KILL)?;
+    let killed = Instant::now();
+    eventually("another server", || {
+        has(&node.last_words(), &["using another API server"])
+    })?;
+    println!(
+        "the agent uses another server {:?} after its own was killed",
+        killed.elapsed()
+    );
+    for through in [&second, &third] {
+        eventually("the pod's log through another server", || {
+            has(&log(through).ok()?, &["hello"])
+        })?;
+    }
+    // What it has to do, it hears from the others.
+    namespace.apply(&[shell_pod("later", &image, "echo later")])?;
+    has(&namespace.wait_succeeded("later")?, &["later"])
+}
+
+fn a_leader_that_the_network_cuts_off_is_replaced() -> Result<()> {
+    let lan = Lan::new()?;
+    let hosts = members(&lan, User::Root)?;
+    let leads = |host: &Host| -> Result<bool> {
+        let table = host.skiff("server list").ok()?;
+        let leader = table.lines().find(|line| line.contains("leads"));
+        Ok(leader.is_some_and(|line| line.contains(&host.address().to_string())))
+    };
+    let mut leader = None;
+    for host in &hosts {
+        if leads(host)? {
+            leader = Some(host);
+        }
+    }
+    let leader = leader.ok_or_else(|| anyhow::anyhow!("nobody leads"))?;
+    let others: Vec<&Host> = hosts.iter().filter(|host| host.name() != leader.name()).collect();
+    for other in &others {
+        other.part_from(leader)?;
+    }
+    let begun = Instant::now();
+    eventually("writes through the others", || {
+        others[0]
+            .kubectl("create configmap after-the-cut --from-literal=a=b")
+            .ok()?;
+        Ok(())
+    })?;
+    ensure!(begun.elapsed() < Duration::from_secs(30));
+    let refused = leader.kubectl("create configmap alone --from-literal=a=b --request-timeout=10s");
+    ensure!(refused.code != 0, "a write without a majority: {refused}");
+    for other in &others {
+        other.rejoin()?;
+    }
+    eventually("the old leader to follow", || {
+        has(&leader.kubectl("get configmaps").ok()?, &["after-the-cut"])?;
+        ensure!(!leads(leader)?);
+        Ok(())
+    })
+}

@@ -1,0 +1,8 @@
+//! A control plane of three members when one of them dies, hangs, moves, goes or comes.
+
+mod agents;
+mod audit;
+mod failover;
+mod membership;
+mod quorum;
+mod writers;
