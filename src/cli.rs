@@ -162,6 +162,8 @@ pub enum ServerAction {
         /// Its number in `skiff server list`
         id: u64,
     },
+    /// Seal all secrets with a new key
+    RotateSecretsKey,
     /// Refuse the certificate of a node from now on, whatever it runs; it can't join again with the same key
     RevokeNode {
         /// Its name

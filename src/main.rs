@@ -35,8 +35,6 @@ fn main() -> ExitCode {
     if let Some(args) = oci_arguments() {
         return exit_code(skiff_runtime::cli::main(&args));
     }
-    // The monitor waits for signals with a descriptor and keeps them blocked: what it starts must not inherit that.
-    let _ = nix::sys::signal::SigSet::all().thread_unblock();
     let cli = Cli::parse();
     let paths = match paths::Paths::resolve(cli.data_dir, cli.run_dir) {
         Ok(paths) => paths,
@@ -52,6 +50,7 @@ fn main() -> ExitCode {
             None => server::run(&paths, &command),
             Some(ServerAction::List) => members::list(&paths),
             Some(ServerAction::Remove { id }) => members::remove(&paths, id),
+            Some(ServerAction::RotateSecretsKey) => members::rotate_secrets_key(&paths),
             Some(ServerAction::RevokeNode { node }) => members::revoke_node(&paths, &node),
         },
         // From here on single-threaded until the agent is in its namespaces.

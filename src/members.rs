@@ -53,6 +53,7 @@ pub fn join(
     let identity = Identity {
         id: answer.id,
         joined: true,
+        recovered: false,
         members: answer.members,
     };
     identity.save(&paths.data)?;
@@ -135,11 +136,19 @@ pub fn revoke_node(paths: &Paths, node: &str) -> Result<()> {
     Ok(())
 }
 
-fn send(paths: &Paths, request: Request<Vec<u8>>) -> Result<()> {
+/// `skiff server rotate-secrets-key`.
+pub fn rotate_secrets_key(paths: &Paths) -> Result<()> {
+    let request = Request::post(format!("{PATH}/rotate-secrets-key")).body(Vec::new())?;
+    let answer = send(paths, request)?;
+    crate::output::say!("{} secrets are sealed with a new key", answer["secrets"]);
+    Ok(())
+}
+
+fn send(paths: &Paths, request: Request<Vec<u8>>) -> Result<Value> {
     server::runtime()?.block_on(async {
         let client = status::client(paths).await?;
         let answer: Result<Value, kube::Error> = client.request(request).await;
-        answer.map(drop).map_err(|error| match error {
+        answer.map_err(|error| match error {
             kube::Error::Api(answer) => anyhow::anyhow!("{}", answer.message),
             other => other.into(),
         })

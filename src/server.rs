@@ -3,7 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
@@ -20,6 +20,9 @@ use crate::{
     paths::Paths,
 };
 
+/// Age at which the administrator's certificate, good for 90 days, is made anew.
+const RENEW_KUBECONFIG: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Serves until SIGTERM or SIGINT. Joins first, if told to and not done yet.
 pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
     start_logging();
@@ -32,7 +35,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
     let advertise = advertised(command, known.as_ref())?;
     let advertise = SocketAddr::new(advertise, address.port());
     let has_keys = paths.pki().join("ca.key").exists();
-    let identity = match (known, &command.join, &command.token) {
+    let mut identity = match (known, &command.join, &command.token) {
         (Some(known), ..) if has_keys => known,
         (None, Some(url), _) if has_keys => bail!(
             "{:?} holds a cluster of its own: to make this server a member of the one at {url}, give another --data-dir, or \
@@ -41,15 +44,20 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
         ),
         (_, Some(url), Some(token)) => members::join(paths, args, url, token, advertise)?,
         (Some(known), ..) if known.joined => bail!("joining was not finished: give --join and --token again"),
+        // A restored snapshot knows the members of the cluster it is of; they are not this one's.
+        _ if paths.data.join("store").exists() => Identity::first().alone(),
         _ => Identity::first(),
     };
     identity.save(&paths.data)?;
     if command.recover {
         crate::recover::run(paths, identity.id, command.yes)?;
+        identity = identity.alone();
+        identity.save(&paths.data)?;
     }
     let fixed = Fixed::check(args, &paths.data)?;
     let pki = Arc::new(Pki::open(&paths.pki())?);
     write_kubeconfigs(paths, &pki, address, None)?;
+    let renewing = renew_kubeconfig(paths.clone(), pki.clone(), address);
     let config = member::Config {
         data_dir: paths.data.clone(),
         listener,
@@ -74,7 +82,10 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
             () = signalled() => return Ok(()),
         };
         tracing::info!(member = id, %address, %advertise, "serving");
+        // Reading the log leaves as much free memory behind as it has bytes, in pieces that are not given back.
+        skiff_sys::process::trim_heap();
         notify::ready().context("tell that we are ready")?;
+        tokio::spawn(renewing);
         let ended = tokio::select! {
             () = signalled() => Ok(()),
             error = member.failed() => Err(error),
@@ -137,6 +148,26 @@ pub fn write_kubeconfigs(paths: &Paths, pki: &Pki, address: SocketAddr, node: Op
         skiff_control::pki::write_private(&paths.node_kubeconfig(), &kubeconfig)?;
     }
     Ok(())
+}
+
+/// Writes the administrator's kubeconfig anew long before its certificate ends.
+async fn renew_kubeconfig(paths: Paths, pki: Arc<Pki>, address: SocketAddr) {
+    // Clocks jump, so it is the clock that is looked at, and often.
+    const LOOK: Duration = Duration::from_secs(600);
+    let mut written = SystemTime::now();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let age = SystemTime::now()
+            .duration_since(written)
+            .unwrap_or(RENEW_KUBECONFIG);
+        if age < RENEW_KUBECONFIG {
+            continue;
+        }
+        match write_kubeconfigs(&paths, &pki, address, None) {
+            Ok(()) => written = SystemTime::now(),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "renewing the kubeconfig failed"),
+        }
+    }
 }
 
 /// Logs go to standard error; `SKIFF_LOG` filters them as `RUST_LOG` does elsewhere.

@@ -32,8 +32,10 @@ pub fn run(paths: &Paths, args: &SnapshotArgs) -> Result<()> {
         SnapshotCommand::Inspect { file } => print(&snapshot::inspect(file)?),
         SnapshotCommand::Restore { file } => {
             paths.create()?;
-            let id = Identity::load(&paths.data)?.map_or(Identity::first().id, |known| known.id);
-            print(&snapshot::restore(file, &paths.data.join("store"), id)?);
+            let identity = Identity::load(&paths.data)?.unwrap_or_else(Identity::first);
+            print(&snapshot::restore(file, &paths.data.join("store"), identity.id)?);
+            // It knows the members of its time; they are not this one's.
+            identity.alone().save(&paths.data)?;
             say!(
                 "restored; secrets in it need the keys of the cluster, {}",
                 paths.pki().display()

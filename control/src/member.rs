@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     controllers::{ControllerApi, stored_kinds},
     join::Signer,
-    members::{Membership, identity::Identity},
+    members::{Membership, identity::Identity, record},
     peers::Peers,
     pki::{self, MinTls, Pki, Serving, Tls},
 };
@@ -79,7 +79,7 @@ pub async fn start(config: Config) -> Result<Member> {
         service_cidr,
         cluster_domain,
         audit,
-        identity,
+        mut identity,
         host,
         pki,
     } = config;
@@ -101,6 +101,13 @@ pub async fn start(config: Config) -> Result<Member> {
         .await
         .with_context(|| format!("open the store in {data_dir:?}"))?;
     peers.serve(store.clone());
+    if identity.recovered {
+        record::forget_others(&store, id)
+            .await
+            .context("forget the members that were given up")?;
+        identity.recovered = false;
+        identity.save(&data_dir)?;
+    }
     let fixed = serde_json::json!({
         "cluster_cidr": cluster_cidr, "service_cidr": service_cidr, "cluster_domain": cluster_domain,
     });

@@ -383,7 +383,7 @@ impl Cluster {
         let down = self.skiff("down --purge");
         let mut left = traces.left(self.dir.path());
         if let Some(netns) = &self.netns {
-            left.extend(crate::leftovers::in_network(netns));
+            left.extend(leftovers::in_network(netns));
         }
         if down.code != 0 {
             left.push(down.to_string());

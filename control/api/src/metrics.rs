@@ -8,6 +8,7 @@ use prometheus_client::{
     registry::Registry as Prometheus,
 };
 use skiff_resources::Resource;
+use skiff_store::StoreStats;
 
 use crate::request::RequestInfo;
 
@@ -45,7 +46,58 @@ struct Inner {
     requests: Family<RequestLabels, Counter>,
     durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
     watches: Family<WatchLabels, Gauge>,
+    store: StoreGauges,
+}
+
+/// The store of this member.
+#[derive(Default)]
+struct StoreGauges {
     revision: Gauge,
+    oldest: Gauge,
+    objects: Gauge,
+    object_bytes: Gauge,
+    memory_per_object: Gauge,
+    history_bytes: Gauge,
+    watches: Gauge,
+}
+
+impl StoreGauges {
+    fn all(&self) -> [(&'static str, &'static str, &Gauge); 7] {
+        [
+            ("revision", "Revision of the store on this member", &self.revision),
+            (
+                "oldest_revision",
+                "Oldest revision that can be read or watched from",
+                &self.oldest,
+            ),
+            ("objects", "Number of keys", &self.objects),
+            ("object_bytes", "Bytes of keys and values", &self.object_bytes),
+            (
+                "memory_per_object_bytes",
+                "Memory that an object takes on average",
+                &self.memory_per_object,
+            ),
+            (
+                "history_bytes",
+                "Bytes that the history holds, at most",
+                &self.history_bytes,
+            ),
+            ("watches", "Watches of the store", &self.watches),
+        ]
+    }
+
+    fn show(&self, stats: &StoreStats) {
+        let set = |gauge: &Gauge, value: u64| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        set(&self.revision, stats.revision);
+        set(&self.oldest, stats.oldest);
+        set(&self.objects, stats.keys as u64);
+        set(&self.object_bytes, stats.live_bytes as u64);
+        set(&self.memory_per_object, stats.memory_per_object() as u64);
+        set(&self.history_bytes, stats.history_bytes as u64);
+        set(&self.watches, stats.watches as u64);
+    }
 }
 
 const BUCKETS: [f64; 14] = [
@@ -68,7 +120,6 @@ impl Default for Metrics {
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
         let durations = Family::new_with_constructor(histogram);
         let watches = Family::default();
-        let revision = Gauge::default();
         prometheus.register(
             "apiserver_request",
             "Requests by verb, resource and HTTP code",
@@ -84,18 +135,17 @@ impl Default for Metrics {
             "Running watches",
             watches.clone(),
         );
-        prometheus.register(
-            "skiff_store_revision",
-            "Revision of the store on this member",
-            revision.clone(),
-        );
+        let store = StoreGauges::default();
+        for (name, help, gauge) in store.all() {
+            prometheus.register(format!("skiff_store_{name}"), help, gauge.clone());
+        }
         Self {
             inner: Arc::new(Inner {
                 prometheus,
                 requests,
                 durations,
                 watches,
-                revision,
+                store,
             }),
         }
     }
@@ -141,10 +191,8 @@ impl Metrics {
     }
 
     /// The text form.
-    pub(crate) fn text(&self, revision: u64) -> String {
-        self.inner
-            .revision
-            .set(i64::try_from(revision).unwrap_or(i64::MAX));
+    pub(crate) fn text(&self, stats: &StoreStats) -> String {
+        self.inner.store.show(stats);
         let mut out = String::new();
         // Writing into a string does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut out, &self.inner.prometheus);

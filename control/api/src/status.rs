@@ -436,6 +436,8 @@ impl From<skiff_store::Error> for Status {
                 "RequestEntityTooLarge",
                 format!("Request entity too large: {size} bytes, limit is {limit}"),
             ),
+            // As a quota: trying again does not help, deleting something does.
+            full @ Error::Full { .. } => Self::new(507, "InsufficientStorage", full.to_string()),
             Error::Unavailable(why) => {
                 Self::unavailable(format!("the store is unavailable: {why}")).retry_after(1)
             }

@@ -107,7 +107,7 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
         let mut next_tick = self.now() + tick;
         loop {
             self.core.progress(self.now())?;
-            self.carry_out()?;
+            self.carry_out();
             let first = if self.core.alone() {
                 inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
@@ -141,7 +141,7 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
         }
     }
 
-    fn carry_out(&mut self) -> Result<(), End> {
+    fn carry_out(&mut self) {
         for output in self.core.outputs() {
             match output {
                 Output::Send(message) => self.transport.send(message),
@@ -154,27 +154,31 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
                     }
                 }
                 Output::Checkpoint(job) => {
-                    self.checkpointing = Some(self.off_thread("checkpoint", job, Input::CheckpointDone)?);
+                    self.checkpointing = self.off_thread("checkpoint", job, Input::CheckpointDone);
                 }
-                Output::Snapshot(job) => {
-                    self.off_thread("snapshot", job, Input::SnapshotMade)?;
-                }
+                Output::Snapshot(job) => drop(self.off_thread("snapshot", job, Input::SnapshotMade)),
             }
         }
-        Ok(())
     }
 
+    /// Runs a job on a thread of its own; that there is none for it is a failure of the job.
     fn off_thread<V: 'static>(
         &self,
         name: &str,
         job: Job<V>,
-        done: impl FnOnce(std::io::Result<V>) -> Input<S::Output> + Send + 'static,
-    ) -> Result<JoinHandle<()>, End> {
+        done: fn(std::io::Result<V>) -> Input<S::Output>,
+    ) -> Option<JoinHandle<()>> {
         let inputs = self.inputs.clone();
-        std::thread::Builder::new()
+        let spawned = std::thread::Builder::new()
             .name(name.into())
-            .spawn(move || drop(inputs.send(done(job()))))
-            .map_err(|error| End::Failed(format!("start a thread for a {name}: {error}")))
+            .spawn(move || drop(inputs.send(done(job()))));
+        match spawned {
+            Ok(thread) => Some(thread),
+            Err(error) => {
+                self.inputs.send(done(Err(error))).ok();
+                None
+            }
+        }
     }
 
     /// Ends: answers everybody, writes the last checkpoint if asked, closes the log.

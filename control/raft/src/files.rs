@@ -28,6 +28,7 @@ pub struct FileHealth {
     no_space: AtomicBool,
     fault_sync: AtomicBool,
     fault_space: AtomicBool,
+    fault_read_only: AtomicBool,
     fault_delay_us: AtomicU64,
 }
 
@@ -63,6 +64,12 @@ impl FileHealth {
     #[doc(hidden)]
     pub fn fill_disk(&self, full: bool) {
         self.fault_space.store(full, Ordering::Relaxed);
+    }
+
+    /// For tests: from now on writes fail as on a disk that the kernel has made read-only.
+    #[doc(hidden)]
+    pub fn make_read_only(&self) {
+        self.fault_read_only.store(true, Ordering::Relaxed);
     }
 
     /// For tests: every fsync takes this much longer.
@@ -195,6 +202,8 @@ impl Write for Cursor {
         let health = &self.file.health;
         let result = if health.fault_space.load(Ordering::Relaxed) {
             Err(io::Error::from(io::ErrorKind::StorageFull))
+        } else if health.fault_read_only.load(Ordering::Relaxed) {
+            Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem))
         } else {
             self.file.file.write_at(buf, self.offset)
         };

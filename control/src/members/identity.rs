@@ -18,6 +18,9 @@ pub struct Identity {
     pub id: u64,
     /// Whether a group took it in; the first one made it.
     pub joined: bool,
+    /// It goes on alone after the others were lost (`skiff server --recover`), and has not told the cluster yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovered: bool,
     /// Everybody, so that a start finds the others before there is a leader to ask.
     pub members: Vec<Record>,
 }
@@ -28,7 +31,17 @@ impl Identity {
         Self {
             id: FIRST,
             joined: false,
+            recovered: false,
             members: Vec::new(),
+        }
+    }
+
+    /// The same member, with nobody beside it.
+    pub fn alone(self) -> Self {
+        Self {
+            recovered: true,
+            members: Vec::new(),
+            ..self
         }
     }
 

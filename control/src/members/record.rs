@@ -168,6 +168,20 @@ pub async fn forget(store: &Store, record: &Record) -> Result<(), Error> {
     }
 }
 
+/// Forgets everybody but one member. Those that were given up must not come back with what they alone know: they are
+/// refused, and join as new ones.
+pub async fn forget_others(store: &Store, id: u64) -> Result<(), Error> {
+    for stored in all(store).iter().filter(|stored| stored.record.id != id) {
+        tracing::warn!(
+            member = stored.record.id,
+            name = stored.record.name,
+            "a member that was given up is forgotten"
+        );
+        forget(store, &stored.record).await?;
+    }
+    Ok(())
+}
+
 /// Refuses a key from now on; `whose` is for people.
 pub async fn refuse(store: &Store, key: &str, whose: &serde_json::Value) -> Result<(), Error> {
     let txn = Txn {
@@ -198,5 +212,7 @@ mod tests {
         assert_eq!(add(&store, "b", at, "key-b").await.unwrap(), None);
         let three = add(&store, "c", at, "key-c").await.unwrap().unwrap();
         assert_eq!(three.id, 3);
+        forget_others(&store, 7).await.unwrap();
+        assert!(all(&store).is_empty() && is_removed(&store, "key-c"));
     }
 }

@@ -7,7 +7,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use skiff_api::{
-    NODE_KEY, Status, Target,
+    NODE_KEY, Registry, Status, Target,
     members::{Asker, JOIN_PATH, MEMBERS_PATH},
 };
 
@@ -63,6 +63,10 @@ impl Membership {
         let rest = path.strip_prefix(MEMBERS_PATH).unwrap_or_default();
         match (method, rest.trim_matches('/')) {
             (&Method::GET, "") => self.list().await,
+            (&Method::POST, "rotate-secrets-key") => {
+                let count = self.registry()?.rotate_secrets_key().await?;
+                Ok(json!({ "secrets": count }))
+            }
             (&Method::POST, "revoke") => {
                 let request: Value = serde_json::from_slice(&body).unwrap_or_default();
                 self.revoke_node(request["node"].as_str().unwrap_or_default())
@@ -160,12 +164,15 @@ impl Membership {
         Ok(json!({"members": list, "term": leader.term, "leader": leader.leader, "asked": self.me()}))
     }
 
+    fn registry(&self) -> Result<&Registry, Status> {
+        self.registry
+            .get()
+            .ok_or_else(|| Status::unavailable("the server starts"))
+    }
+
     /// Refuses the key of a node from now on. Its Node stays, for whoever wants to look at it, or delete it.
     async fn revoke_node(&self, node: &str) -> Result<Value, Status> {
-        let registry = self
-            .registry
-            .get()
-            .ok_or_else(|| Status::unavailable("the server starts"))?;
+        let registry = self.registry()?;
         let resource = registry
             .resource("", "v1", "nodes")
             .ok_or_else(Status::no_such_path)?;

@@ -136,6 +136,20 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The store holds as much as it may: nothing that makes it larger is taken, deletions are.
+    #[error(
+        "the store is full: {objects} objects of {bytes} bytes, limits are {max_objects} and {max_bytes}"
+    )]
+    Full {
+        /// Number of objects now.
+        objects: usize,
+        /// Bytes of keys and values now.
+        bytes: usize,
+        /// Most objects.
+        max_objects: usize,
+        /// Most bytes.
+        max_bytes: usize,
+    },
     /// No leader or no quorum within the deadline. The write may or may not have happened.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
@@ -196,6 +210,10 @@ pub struct Config {
     pub history_bytes: usize,
     /// Largest transaction in bytes.
     pub max_txn_bytes: usize,
+    /// Most objects that writes may bring it to; those under way at the same time may go beyond it a little.
+    pub max_objects: usize,
+    /// The same in bytes of keys and values, which are kept in memory.
+    pub max_bytes: usize,
     /// A checkpoint is written after this many bytes of log, or as many as the state has, whichever is more.
     pub checkpoint_log_bytes: u64,
 }
@@ -211,6 +229,8 @@ impl Config {
             history_revisions: 100_000,
             history_bytes: 64 << 20,
             max_txn_bytes: 3 << 20,
+            max_objects: 2_000_000,
+            max_bytes: 8 << 30,
             checkpoint_log_bytes: 32 << 20,
         }
     }

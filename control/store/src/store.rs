@@ -6,7 +6,7 @@ use skiff_raft::{Alone, Group, Leadership, Stats, Transport};
 use tokio::sync::watch;
 
 use crate::{
-    Committed, Config, Entry, Error, OpenError, Page, Range, Revision, Txn,
+    Committed, Config, Entry, Error, Op, OpenError, Page, Range, Revision, Txn,
     codec::encode_txn,
     directory::Directory,
     machine::Machine,
@@ -25,6 +25,8 @@ struct Inner {
     watched: Arc<Watched>,
     group: Group<Result<Committed, Error>>,
     max_txn_bytes: usize,
+    max_objects: usize,
+    max_bytes: usize,
 }
 
 impl std::fmt::Debug for Store {
@@ -68,6 +70,8 @@ impl Store {
                 watched,
                 group,
                 max_txn_bytes: config.max_txn_bytes,
+                max_objects: config.max_objects,
+                max_bytes: config.max_bytes,
             };
             Ok::<_, OpenError>(Self {
                 inner: Arc::new(inner),
@@ -96,7 +100,7 @@ impl Store {
     /// Cancelling the future does not undo the write.
     ///
     /// # Errors
-    /// `Conflict`: a condition did not hold, nothing was written. `TooLarge`: the same. `Unavailable` and `Closed`:
+    /// `Conflict`: a condition did not hold, nothing was written. `TooLarge`, `Full`: the same. `Unavailable` and `Closed`:
     /// unknown, the write may or may not have happened.
     pub async fn commit(&self, txn: Txn) -> Result<Committed, Error> {
         let data = encode_txn(&txn);
@@ -106,7 +110,39 @@ impl Store {
                 limit: self.inner.max_txn_bytes,
             });
         }
+        self.check_room(&txn)?;
         self.inner.group.propose(data.into()).await?
+    }
+
+    /// Looked at before a proposal is made and not when it is applied: the limits may differ from member to member and
+    /// from version to version, and what is applied must not.
+    fn check_room(&self, txn: &Txn) -> Result<(), Error> {
+        let state = self.inner.watched.state.read();
+        let Inner {
+            max_objects,
+            max_bytes,
+            ..
+        } = *self.inner;
+        let (objects, bytes) = (state.map.len(), state.live_bytes);
+        if objects < max_objects && bytes < max_bytes {
+            return Ok(());
+        }
+        let grows = txn.ops.iter().any(|op| match op {
+            Op::Put(key, value) => match state.map.get(key) {
+                None => true,
+                Some(now) => bytes >= max_bytes && value.bytes.len() > now.value.len(),
+            },
+            Op::Delete(..) => false,
+        });
+        if !grows {
+            return Ok(());
+        }
+        Err(Error::Full {
+            objects,
+            bytes,
+            max_objects,
+            max_bytes,
+        })
     }
 
     /// Waits until everything acknowledged by the group before this call is applied here, and returns the revision
@@ -188,6 +224,7 @@ impl Store {
             keys: state.map.len(),
             live_bytes: state.live_bytes,
             history_bytes: state.history.bytes(),
+            watches: self.inner.watched.topics.watches(),
         }
     }
 
@@ -219,6 +256,20 @@ pub struct StoreStats {
     pub live_bytes: usize,
     /// Bytes that the history holds, at most; values it shares with the present are counted.
     pub history_bytes: usize,
+    /// Running watches.
+    pub watches: usize,
+}
+
+/// What a key costs beside its bytes: its entry, its place in a leaf, and what the allocator adds.
+const OBJECT_OVERHEAD: usize = 250;
+
+impl StoreStats {
+    /// Bytes of memory that an object takes on average, without the history; 0 when there is none.
+    pub fn memory_per_object(&self) -> usize {
+        self.live_bytes
+            .checked_div(self.keys)
+            .map_or(0, |bytes| bytes + OBJECT_OVERHEAD)
+    }
 }
 
 impl From<skiff_raft::Error> for Error {
@@ -235,7 +286,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{Op, Value};
+    use crate::Value;
 
     #[tokio::test]
     async fn an_entry_that_is_not_understood_closes_the_store_and_is_never_skipped() {

@@ -107,6 +107,12 @@ impl Topics {
         }
     }
 
+    /// Number of watchers.
+    pub fn watches(&self) -> usize {
+        let topics = self.by_prefix.lock();
+        topics.values().map(|(_, watchers)| watchers).sum()
+    }
+
     /// Every topic.
     pub fn all(&self) -> Vec<Arc<Topic>> {
         self.by_prefix

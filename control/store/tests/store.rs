@@ -344,6 +344,37 @@ async fn a_transaction_over_the_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_full_takes_what_does_not_make_it_larger() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        max_objects: 3,
+        max_bytes: 100,
+        ..Config::new(dir.path())
+    };
+    let store = soon(Store::open(config)).await.unwrap();
+    for key in ["/a", "/b", "/c"] {
+        soon(store.commit(put(key, "value"))).await.unwrap();
+    }
+    let refused = soon(store.commit(put("/d", "v"))).await;
+    assert!(
+        matches!(refused, Err(Error::Full { objects: 3, .. })),
+        "{refused:?}"
+    );
+    soon(store.commit(put("/a", "another value"))).await.unwrap();
+    soon(store.commit(delete("/b"))).await.unwrap();
+    soon(store.commit(put("/d", &"v".repeat(90)))).await.unwrap();
+    let refused = soon(store.commit(put("/a", "yet another value"))).await;
+    assert!(
+        matches!(refused, Err(Error::Full { objects: 3, .. })),
+        "{refused:?}"
+    );
+    soon(store.commit(put("/a", "short"))).await.unwrap();
+    let stats = store.stats();
+    assert_eq!((stats.keys, stats.watches), (3, 0));
+    assert!(stats.memory_per_object() > stats.live_bytes / 3);
+}
+
+#[tokio::test]
 async fn a_restart_keeps_the_revision_and_the_history_with_and_without_a_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     for (round, close) in [true, false, true, false].into_iter().enumerate() {
@@ -661,6 +692,21 @@ async fn a_failed_fsync_closes_the_store_and_never_acknowledges() {
     let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
     assert!(store.get(b"/a").is_some());
     soon(store.commit(put("/d", "v"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_that_became_read_only_closes_the_store_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    soon(store.commit(put("/a", "v"))).await.unwrap();
+    store.disk().make_read_only();
+    let refused = soon(store.commit(put("/b", "v"))).await;
+    assert!(matches!(refused, Err(Error::Closed(_))), "{refused:?}");
+    assert!(store.get(b"/a").is_some());
+    drop(store);
+    let store = skiff_store_when_free(dir.path()).await;
+    assert!(store.get(b"/a").is_some());
+    soon(store.commit(put("/b", "v"))).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

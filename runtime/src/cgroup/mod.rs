@@ -449,7 +449,9 @@ impl Cgroup {
     /// A descriptor to be born into (v2).
     pub fn birthplace(&self) -> io::Result<Option<OwnedFd>> {
         let dir = &self.directories[0].1;
-        if self.version != Version::V2 || (self.unit.is_some() && !dir.exists()) {
+        // Into a scope of systemd's, an ordinary user's processes outside it are moved by systemd only.
+        let by_systemd = self.unit.is_some() && (!dir.exists() || !rustix::process::geteuid().is_root());
+        if self.version != Version::V2 || by_systemd {
             return Ok(None);
         }
         let fd = rustix::fs::open(

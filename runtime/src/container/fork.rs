@@ -41,9 +41,10 @@ pub(super) fn fork_after(
         rustix::process::WaitIdOptions::EXITED,
     );
     let (pid, fds) = answer.context(|| "enter a PID namespace".into())?;
+    let pid = pid?;
     let pidfd = fds
         .into_iter()
         .next()
         .ok_or_else(|| io::Error::other("no pidfd came with the child"))?;
-    Ok(Forked::Parent(Child { pid: pid?, pidfd }))
+    Ok(Forked::Parent(Child { pid, pidfd }))
 }

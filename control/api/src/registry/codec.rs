@@ -1,9 +1,7 @@
 //! Between objects and stored bytes.
 //!
 //! The layout of stored bytes is fixed: `{"apiVersion":…,"kind":…,"metadata":{"resourceVersion":"<spliced>",…},…}`,
-//! so that the place of the revision is known without searching. Secrets are sealed with AES-256-GCM: byte 1, the
-//! offset of the revision in the plain text (4 bytes, big endian), a random nonce (12 bytes), the cipher text; the
-//! key of the entry is authenticated with it.
+//! so that the place of the revision is known without searching. Secrets are sealed: see `seal.rs`.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,20 +12,14 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use aes_gcm::{
-    Aes256Gcm, KeyInit,
-    aead::{Aead, Payload},
-};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
 use skiff_resources::Resource;
-use skiff_store::{Entry, Revision};
+use skiff_store::{Entry, Revision, Store};
 
+use super::seal::Seal;
 use crate::status::Status;
-
-const SEALED: u8 = 1;
-const HEADER: usize = 1 + 4 + 12;
 
 /// The key file of secrets at rest can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -92,14 +84,14 @@ fn load_key(path: &Path) -> Result<[u8; 32], KeyError> {
 
 /// Encodes, seals, opens and parses.
 pub(crate) struct Codec {
-    cipher: Aes256Gcm,
+    pub(super) seal: Seal,
     parsed: Parsed,
 }
 
 impl Codec {
-    pub(crate) fn open(key_file: &Path) -> Result<Self, KeyError> {
+    pub(crate) fn open(key_file: &Path, store: Store) -> Result<Self, KeyError> {
         Ok(Self {
-            cipher: Aes256Gcm::new(&load_key(key_file)?.into()),
+            seal: Seal::new(load_key(key_file)?, store),
             parsed: Parsed::default(),
         })
     }
@@ -118,48 +110,19 @@ impl Codec {
                 revision_at: Some(at),
             });
         }
-        let nonce: [u8; 12] = rand::random();
-        let payload = Payload {
-            msg: &bytes,
-            aad: key,
-        };
-        let sealed = self
-            .cipher
-            .encrypt(&nonce.into(), payload)
-            .map_err(|_| Status::internal("encrypting a secret"))?;
-        let mut out = BytesMut::with_capacity(HEADER + sealed.len());
-        out.put_u8(SEALED);
-        out.put_u32(at);
-        out.put_slice(&nonce);
-        out.put_slice(&sealed);
         Ok(skiff_store::Value {
-            bytes: out.freeze(),
+            bytes: self.seal.seal(key, &bytes, at)?,
             revision_at: None,
         })
     }
 
     /// The JSON of an entry as stored, with secrets in clear. `revision` is the one it is to show.
     fn plain(&self, entry: &Entry, revision: Revision) -> Result<Bytes, Status> {
-        if entry.value.first() != Some(&SEALED) {
+        if !Seal::is_sealed(&entry.value) {
             return Ok(entry.value.clone());
         }
         let broken = || Status::internal("a stored secret can't be decrypted with this key file");
-        let (header, sealed) = entry.value.split_at_checked(HEADER).ok_or_else(broken)?;
-        let (Ok(at), Ok(nonce)) = (
-            <[u8; 4]>::try_from(&header[1..5]),
-            <[u8; 12]>::try_from(&header[5..]),
-        ) else {
-            return Err(broken());
-        };
-        let at = u32::from_be_bytes(at) as usize;
-        let payload = Payload {
-            msg: sealed,
-            aad: &entry.key,
-        };
-        let plain = self
-            .cipher
-            .decrypt(&nonce.into(), payload)
-            .map_err(|_| broken())?;
+        let (at, plain) = self.seal.open(entry).ok_or_else(broken)?;
         let (before, after) = plain.split_at_checked(at).ok_or_else(broken)?;
         let revision = revision.to_string();
         Ok([before, revision.as_bytes(), after].concat().into())

@@ -15,6 +15,7 @@ pub(crate) mod meta;
 mod patch;
 mod read;
 mod scale;
+mod seal;
 mod write;
 
 use std::{collections::HashMap, sync::Arc};

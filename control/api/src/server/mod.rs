@@ -88,8 +88,8 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let tokens = Tokens::new(&config.service_account_key_pem, &config.issuer)?;
         let registry = Registry::new(Parts {
+            codec: Codec::open(&config.secrets_key, config.store.clone())?,
             store: config.store,
-            codec: Codec::open(&config.secrets_key)?,
             service_cidr: config.service_cidr,
             node_ports: config.node_ports,
             tokens,

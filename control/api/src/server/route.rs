@@ -213,7 +213,7 @@ async fn plain(app: &Arc<App>, call: Call) -> Result<Response<Body>, Status> {
         "" => json(app.discovery.paths()),
         "/version" => json(crate::discovery::version()),
         "/metrics" => {
-            let text = app.registry.metrics().text(app.registry.store().revision());
+            let text = app.registry.metrics().text(&app.registry.store().stats());
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             Ok(respond::with_type(200, text.into(), kind, headers))
         }

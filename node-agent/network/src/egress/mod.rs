@@ -5,6 +5,7 @@
 //! masquerade: pod ─veth─► node namespace ─uplink─► host namespace: masquerade ─► world
 //! ```
 
+mod icmp;
 mod masquerade;
 mod tcp;
 mod udp;
@@ -32,7 +33,7 @@ const RULE_PRIORITY: u32 = 100;
 
 /// The running egress; stops carrying anything when dropped.
 pub(crate) enum Egress {
-    Relay { _tasks: [AbortOnDropHandle<()>; 2] },
+    Relay { _tasks: Vec<AbortOnDropHandle<()>> },
     Masquerade(masquerade::Masquerade),
 }
 
@@ -84,7 +85,16 @@ impl Egress {
         })
         .await
         .map_err(at("enter the node namespace"))??;
-        Ok(Self::Relay { _tasks: [tcp, udp] })
+        let mut tasks = vec![tcp, udp];
+        match icmp::start(node, host, inside, rules).await {
+            Ok(icmp) => tasks.push(icmp),
+            // Everything but ping works without it.
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                warn!(%error, cause, "pods can't ping the world");
+            }
+        }
+        Ok(Self::Relay { _tasks: tasks })
     }
 
     /// Removes what it left in the two namespaces.
@@ -124,7 +134,8 @@ impl Inside {
     }
 }
 
-/// The cluster's own traffic passes; the rest of TCP and UDP goes to our sockets; anything else (ICMP) finds no route.
+/// The cluster's own traffic passes; the rest of TCP and UDP goes to our sockets; anything else is routed to the interface of
+/// `icmp`.
 fn carried(inside: Inside, tcp_port: u16, udp_port: u16) -> Vec<Rule> {
     let none = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 8);
     let local = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);

@@ -1,19 +1,21 @@
-//! The tunnel's interface in the node namespace: a TUN device, or a veth pair with a packet socket at its far end where
+//! An interface of the node namespace whose packets we read and write: a TUN device, or a veth pair with a packet socket at its far end where
 //! /dev/net/tun is closed to us. Both carry large packets behind an offload header.
 
 use std::{
     fs::File,
     io::{self, Read as _, Write as _},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
 };
 
 use super::offload::{HEADER_BYTES, Header};
 use crate::{link, netlink::Refused};
 
-/// Name of the interface that routes lead to.
+/// Name of the tunnel's interface.
 pub(crate) const INTERFACE: &str = "tunnel";
-/// The far end of the veth pair.
-const FAR_END: &str = "tunnel-far";
+/// The far end of an interface that is a veth pair.
+fn far_end(name: &str) -> String {
+    format!("{name}-far")
+}
 
 /// Length of an Ethernet header.
 const ETHERNET_BYTES: usize = 14;
@@ -38,29 +40,30 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// Makes the interface in the calling thread's namespace; what an earlier agent left in its place goes first.
-    pub fn open(mtu: u32) -> Result<Self, Refused> {
-        link::delete(INTERFACE)?;
-        let device = match skiff_sys::net::open_tun(INTERFACE) {
+    /// Makes the interface `name` in the calling thread's namespace; what an earlier agent left in its place goes first.
+    pub fn open(name: &str, mtu: u32) -> Result<Self, Refused> {
+        link::delete(name)?;
+        let device = match skiff_sys::net::open_tun(name) {
             Ok(tun) => Self {
                 file: tun.into(),
                 ethernet: None,
                 kind: Kind::Tun,
             },
-            Err(error) => Self::open_veth(&error)?,
+            Err(error) => Self::open_veth(name, &error)?,
         };
-        set_mtu(mtu)?;
-        let index = link::index_of(INTERFACE)?;
+        set_mtu(name, mtu)?;
+        let index = link::index_of(name)?;
         link::ensure(&[link::set_up(index)])?;
         Ok(device)
     }
 
-    fn open_veth(reason: &io::Error) -> Result<Self, Refused> {
-        link::ensure(&[link::add_veth_without_arp(INTERFACE, FAR_END)])?;
-        let near = link::find(INTERFACE)
+    fn open_veth(name: &str, reason: &io::Error) -> Result<Self, Refused> {
+        let far_end = far_end(name);
+        link::ensure(&[link::add_veth_without_arp(name, &far_end)])?;
+        let near = link::find(name)
             .and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()))
             .map_err(Refused::of("find the tunnel's interface"))?;
-        let far = link::index_of(FAR_END)?;
+        let far = link::index_of(&far_end)?;
         link::ensure(&[link::set_up(far)])?;
         let socket =
             skiff_sys::net::packet_socket(far).map_err(Refused::of("open a packet socket for the tunnel"))?;
@@ -120,11 +123,17 @@ impl AsFd for Device {
     }
 }
 
-/// Sets the MTU of the interface, which must be there.
-pub(crate) fn set_mtu(mtu: u32) -> Result<(), Refused> {
-    let mut requests = vec![link::set_mtu(link::index_of(INTERFACE)?, mtu)];
+impl AsRawFd for Device {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+/// Sets the MTU of an interface made by [`Device::open`].
+pub(crate) fn set_mtu(name: &str, mtu: u32) -> Result<(), Refused> {
+    let mut requests = vec![link::set_mtu(link::index_of(name)?, mtu)];
     // The far end takes what the near end sends whatever its MTU; the other way it must not be in the way.
-    if let Ok(far) = link::index_of(FAR_END) {
+    if let Ok(far) = link::index_of(&far_end(name)) {
         requests.push(link::set_mtu(far, mtu));
     }
     link::ensure(&requests)

@@ -9,9 +9,9 @@
 //! Large packets stay large wherever the kernel allows: the device hands them over whole, the socket sends and receives up to
 //! 64 packets of the wire in one call. Two threads of its own, so that no task of the agent waits for bulk data.
 
-mod device;
+pub(crate) mod device;
 mod merge;
-mod offload;
+pub(crate) mod offload;
 mod peers;
 mod socket;
 
@@ -89,7 +89,7 @@ impl Tunnel {
     ) -> Result<Self, Error> {
         let at = |operation: &'static str| move |source| Error::new(operation, source);
         let device = node
-            .run(move || Device::open(mtu))
+            .run(move || Device::open(device::INTERFACE, mtu))
             .await
             .map_err(at("enter the node namespace"))??;
         let secret = StaticSecret::from(secret);
@@ -180,7 +180,10 @@ impl Tunnel {
 
     /// Sets the interface's MTU.
     pub async fn set_mtu(&self, mtu: u32) -> Result<(), Error> {
-        let set = self.node.run(move || device::set_mtu(mtu)).await;
+        let set = self
+            .node
+            .run(move || device::set_mtu(device::INTERFACE, mtu))
+            .await;
         Ok(set.map_err(|source| Error::new("enter the node namespace", source))??)
     }
 }

@@ -59,7 +59,14 @@ fn nodes_and_their_streams_go_on_when_the_server_they_joined_is_killed(user: Use
     }
     // What it has to do, it hears from the others.
     namespace.apply(&[shell_pod("later", &image, "echo later")])?;
-    has(&namespace.wait_succeeded("later")?, &["later"])
+    has(&namespace.wait_succeeded("later")?, &["later"])?;
+    // Revoked, it is nobody's node any more: its connections end, and new ones are refused.
+    third
+        .skiff(["server", "revoke-node", node.name()].as_slice())
+        .ok()?;
+    eventually("the node's tunnel to end", || {
+        has(&log(&second).fails(1)?, &["is not connected"])
+    })
 }
 
 fn a_leader_that_the_network_cuts_off_is_replaced() -> Result<()> {

@@ -161,6 +161,12 @@ fn pods_of_two_nodes_reach_each_other(user: User) -> Result<()> {
         &["1 packets received"],
     )?;
 
+    // The world answers pings too, whoever carries them.
+    has(
+        &inside(&ns, "there", &format!("ping -c 1 -W 2 {}", Lan::GATEWAY))?,
+        &["1 packets received"],
+    )?;
+
     // Through the service, from either node, and from the node ports of both.
     for pod in ["here", "there"] {
         eventually("the service", || {

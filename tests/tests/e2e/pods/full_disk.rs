@@ -102,7 +102,8 @@ fn a_full_disk_is_said_and_survived(user: User) -> Result<()> {
             .collect();
         let map: ConfigMap =
             serde_json::from_value(json!({"metadata": {"name": name}, "data": {"key": text}}))?;
-        let write = tokio::time::timeout(Duration::from_secs(10), maps.create(&PostParams::default(), &map));
+        let params = PostParams::default();
+        let write = tokio::time::timeout(Duration::from_secs(10), maps.create(&params, &map));
         match cluster.block_on(async { write.await }) {
             Ok(Ok(_)) => acknowledged.push(name),
             Ok(Err(error)) => break error.to_string(),
