@@ -11,6 +11,5 @@ mod many;
 mod network;
 mod probes;
 mod security;
-mod services;
 mod sidecars;
 mod storage;
