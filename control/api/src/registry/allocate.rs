@@ -67,6 +67,16 @@ fn wants_ports(service: &Value) -> bool {
     }
 }
 
+/// Whether load balancers ask a port of its own for its health.
+fn wants_health_port(service: &Value) -> bool {
+    kind_of(service) == "LoadBalancer" && service["spec"]["externalTrafficPolicy"] == "Local"
+}
+
+fn health_port_of(service: &Value) -> Option<u16> {
+    let port = service["spec"]["healthCheckNodePort"].as_u64()?;
+    u16::try_from(port).ok().filter(|port| *port != 0)
+}
+
 fn address_of(service: &Value) -> Option<&str> {
     service["spec"]["clusterIP"]
         .as_str()
@@ -80,6 +90,7 @@ fn ports_of(service: &Value) -> BTreeSet<u16> {
         .flatten()
         .filter_map(|p| u16::try_from(p["nodePort"].as_u64()?).ok())
         .filter(|p| *p != 0)
+        .chain(health_port_of(service))
         .collect()
 }
 
@@ -164,7 +175,11 @@ impl Registry {
             };
             let error = FieldError {
                 reason: "FieldValueInvalid",
-                field: format!("spec.ports[{index}].nodePort"),
+                field: if health_port_of(new) == Some(*port) {
+                    "spec.healthCheckNodePort".to_owned()
+                } else {
+                    format!("spec.ports[{index}].nodePort")
+                },
                 message: format!("Invalid value: {port}: {why}"),
             };
             return Err(Status::invalid(resource, &name, &[error]));
@@ -178,6 +193,12 @@ impl Registry {
                     port["nodePort"] = json!(free);
                 }
             }
+        }
+        if wants_health_port(new) && health_port_of(new).is_none() {
+            let free = self.free_port(&used)?;
+            used.insert(free);
+            allocation.taken.push((port_key(free), owner.to_owned()));
+            new["spec"]["healthCheckNodePort"] = json!(free);
         }
         for port in held.difference(&used) {
             allocation.released.push(port_key(*port));
@@ -270,6 +291,15 @@ fn dynamic_ports(range: &std::ops::RangeInclusive<u16>) -> std::ops::RangeInclus
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_health_check_port_is_one_of_a_services_node_ports() {
+        let service = json!({"spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local",
+            "healthCheckNodePort": 30100, "ports": [{"port": 80, "nodePort": 30080}, {"port": 81}]}});
+        assert!(wants_health_port(&service));
+        assert_eq!(ports_of(&service), BTreeSet::from([30080, 30100]));
+        assert!(!wants_health_port(&json!({"spec": {"type": "LoadBalancer"}})));
+    }
 
     #[test]
     fn the_lowest_node_ports_are_left_to_those_who_name_theirs() {
