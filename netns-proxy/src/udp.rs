@@ -302,10 +302,11 @@ async fn begin(port: &Arc<Shared>, socket: &Arc<ServiceSocket>, flows: &Arc<Flow
         .pick(client, &[], Clock::now(), &mut rand::rng());
     let Some(load) = picked else { return };
     let backend = load.address;
+    // Owns the count from here on, also of a flow that may not be.
+    let held = Held::new(port, load);
     if !port.dialer.allows(crate::Protocol::Udp, key.client, backend) {
         return;
     }
-    let held = Held::new(port, load);
     add(&port.metrics.connections, 1);
     let to_backend = match connect(port, backend).await {
         Ok(socket) => Arc::new(socket),
