@@ -14,7 +14,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Seconds for one program; the longest waits half a minute by design.
-DEADLINE = 150
+DEADLINE = 75
 # Makes a cgroup of a fixed name: one runtime at a time.
 EXCLUSIVE = {"test_delete": threading.Lock()}
 LINE = re.compile(r"^(ok|not ok) \d+ - (\S+)( #SKIP)?\s*$", re.M)
@@ -38,7 +38,12 @@ def run(view, runtime, program):
         output = run_in_terminal(
             [str(HERE.parent / "lib/cgroup-view.sh"), view, sys.executable, f"tests/{program}.py"],
             cwd=runtime.dir,
-            env=dict(os.environ, OCI_RUNTIME=str(runtime.path), PYTHONPATH=str(HERE / "stand-in"), PYTHONDONTWRITEBYTECODE="1"),
+            env=dict(
+                os.environ,
+                OCI_RUNTIME=str(runtime.path),
+                PYTHONPATH=str(HERE / "stand-in"),
+                PYTHONDONTWRITEBYTECODE="1",
+            ),
         )
     words = {"ok": "passed", "not ok": "failed"}
     outcome = {name: "skipped" if skip else words[ok] for ok, name, skip in LINE.findall(output)}

@@ -5,7 +5,7 @@
 //!   inputs   requests, messages, ticks, disk completions, with the time   ──►  Core::take, Core::tick, Core::progress
 //!   outputs  messages, log records, jobs, in order                        ◄──  Core::outputs
 //! ```
-//! The same inputs give the same outputs. [`driver`](crate::driver) runs it on threads with the real disk and clock; the
+//! The same inputs give the same outputs. `driver.rs` runs it on threads with the real disk and clock; the
 //! simulation of the store runs the very same core with simulated ones.
 
 pub(crate) mod applying;

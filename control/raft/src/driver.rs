@@ -147,9 +147,12 @@ impl<S: StateMachine, T: Transport> Driver<S, T> {
                 Output::Send(message) => self.transport.send(message),
                 Output::Members(others) => self.transport.members(&others),
                 Output::Log(task) => {
-                    let sent = self.writer.as_ref().map(|writer| writer.send(task));
-                    // Its last report, which says why, is on its way: it was sent before the thread ended.
-                    if sent.is_none_or(|sent| sent.is_err()) {
+                    // If it has ended, its last report, which says why, was sent before and is on its way.
+                    if self
+                        .writer
+                        .as_ref()
+                        .is_none_or(|writer| writer.send(task).is_err())
+                    {
                         tracing::debug!("the thread that writes the log has ended");
                     }
                 }

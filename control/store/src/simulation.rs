@@ -44,7 +44,7 @@ fn run(seed: u64, sabotage: Sabotage) -> Result<Summary, Box<dyn std::any::Any +
 fn nothing_acknowledged_is_lost_and_nobody_is_told_what_did_not_happen() {
     let seeds = match number("SKIFF_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("SKIFF_SIM_SEEDS").unwrap_or(300),
+        None => 0..number("SKIFF_SIM_SEEDS").unwrap_or(500),
     };
     let mut total = Summary::default();
     for seed in FOUND.into_iter().chain(seeds) {

@@ -78,18 +78,21 @@ impl Store {
             })
         });
         let store = opened.await.map_err(|_| OpenError::Failed)??;
-        if !store.members().borrow().is_only(member) {
-            return Ok(store);
-        }
         // The log's tail is applied once this member leads, which on one member is at once. A store that shows less
-        // than was acknowledged must not be opened.
-        store
-            .inner
-            .group
-            .read_index()
-            .await
-            .map_err(|error| OpenError::Start(error.into()))?;
-        Ok(store)
+        // than was acknowledged must not be opened. The tail may say that it has not been alone for long: then there
+        // are others to ask, and nothing to wait for here.
+        let mut members = store.members();
+        let replayed = tokio::select! {
+            replayed = store.inner.group.read_index() => replayed,
+            among_others = members.wait_for(|members| !members.is_only(member)) => {
+                drop(among_others);
+                Ok(())
+            }
+        };
+        match replayed {
+            Err(error) if members.borrow().is_only(member) => Err(OpenError::Start(error.into())),
+            _ => Ok(store),
+        }
     }
 
     pub(crate) fn group(&self) -> &Group<Result<Committed, Error>> {

@@ -197,6 +197,10 @@ impl Dialer for Ways {
         else {
             return true;
         };
+        // Whoever is on the node reaches its pods, as its probes do.
+        if from.is_loopback() {
+            return true;
+        }
         let protocol = match protocol {
             Protocol::Tcp => libc::IPPROTO_TCP,
             Protocol::Udp => libc::IPPROTO_UDP,

@@ -6,21 +6,20 @@
 mod devices;
 mod freeze;
 pub(crate) mod hierarchy;
+mod limits;
 mod oom;
 mod remove;
 pub(crate) mod stats;
 mod systemd;
 
 use std::{
-    collections::HashMap,
     fs, io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
-use libcgroups::common::{CgroupManager, ControllerOpt};
-use oci_spec::runtime::{LinuxRdma, LinuxResources, Spec};
+use oci_spec::runtime::Spec;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
@@ -471,80 +470,6 @@ impl Cgroup {
         for (_, dir) in &self.directories {
             fs::write(dir.join("cgroup.procs"), pid.to_string())
                 .context(|| format!("move process {pid} into cgroup {dir:?}"))?;
-        }
-        Ok(())
-    }
-
-    /// Sets limits; returns what could not be done as asked. Inner cgroups of v2 (pods) hand their controllers down too
-    /// when `inner`.
-    pub fn apply(&self, resources: &LinuxResources, inner: bool) -> io::Result<Vec<String>> {
-        if inner && self.version == Version::V2 {
-            enable(&self.directories[0].1);
-        }
-        if self.version == Version::V1 && resources.unified().as_ref().is_some_and(|u| !u.is_empty()) {
-            return Err(invalid("invalid configuration: cannot use unified on cgroup v1"));
-        }
-        let mut resources = resources.clone();
-        let devices = resources.devices().clone();
-        resources.set_devices(None);
-        let rdma = resources.rdma().clone();
-        resources.set_rdma(None);
-        if resources != LinuxResources::default() {
-            self.limit(&resources)?;
-        }
-        if let Some(rdma) = rdma {
-            self.limit_rdma(&rdma)?;
-        }
-        let note = devices.map_or(Ok(None), |devices| self.limit_devices(&devices))?;
-        Ok(note.into_iter().collect())
-    }
-
-    fn limit(&self, resources: &LinuxResources) -> io::Result<()> {
-        if let Some(unit) = &self.unit {
-            return unit.limit(resources);
-        }
-        let opt = ControllerOpt {
-            resources,
-            disable_oom_killer: resources
-                .memory()
-                .and_then(|m| m.disable_oom_killer())
-                .unwrap_or(false),
-            oom_score_adj: None,
-            freezer_state: None,
-        };
-        let done = match self.version {
-            Version::None => Ok(()),
-            Version::V1 => libcgroups::v1::manager::Manager::new(&self.path)
-                .and_then(|m| m.apply(&opt))
-                .map_err(|e| e.to_string()),
-            Version::V2 => {
-                let mount = self.mount_of(&self.directories[0].1).to_owned();
-                libcgroups::v2::manager::Manager::new(mount, self.path.clone())
-                    .and_then(|m| m.apply(&opt))
-                    .map_err(|e| e.to_string())
-            }
-        };
-        done.map_err(|e| io::Error::other(format!("set limits of cgroup {}: {e}", self.path.display())))
-    }
-
-    /// `libcgroups` does not know this controller.
-    fn limit_rdma(&self, limits: &HashMap<String, LinuxRdma>) -> io::Result<()> {
-        for (device, limit) in limits {
-            let path = self
-                .directory("rdma")
-                .map(|dir| dir.join("rdma.max"))
-                .filter(|path| path.exists())
-                .ok_or_else(|| io::Error::other("the rdma controller is not available"))?;
-            let mut line = device.clone();
-            for (key, value) in [
-                ("hca_handle", limit.hca_handles()),
-                ("hca_object", limit.hca_objects()),
-            ] {
-                if let Some(value) = value {
-                    line.push_str(&format!(" {key}={value}"));
-                }
-            }
-            fs::write(&path, &line).context(|| format!("write {line:?} to {path:?}"))?;
         }
         Ok(())
     }

@@ -155,7 +155,8 @@ impl With for Value {
     }
 }
 
-fn number(path: &Path) -> u64 {
+/// The number in a file; 0 without one.
+pub(super) fn number(path: &Path) -> u64 {
     fs::read_to_string(path)
         .ok()
         .and_then(|text| text.trim().parse().ok())

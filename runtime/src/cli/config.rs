@@ -55,8 +55,8 @@ pub(super) fn read_process(path: &Path, told: &mut Vec<String>) -> io::Result<Pr
     serde_json::from_value(value).context(|| format!("read {path:?}"))
 }
 
-/// Gives a process what is missing (user 0, no directory), leaves out unknown capabilities, and spells the scheduler's
-/// flags as our types do.
+/// Gives a process what is missing (user 0, no directory), takes numbers for arguments, leaves out unknown capabilities, and
+/// spells the scheduler's flags as our types do.
 fn relax_process(process: &mut Value, told: &mut Vec<String>) {
     let Some(process) = process.as_object_mut() else {
         return;
@@ -66,6 +66,16 @@ fn relax_process(process: &mut Value, told: &mut Vec<String>) {
     if let Some(user) = user.as_object_mut() {
         for id in ["uid", "gid"] {
             user.entry(id).or_insert_with(|| 0.into());
+        }
+    }
+    for arg in process
+        .get_mut("args")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        if arg.is_number() {
+            *arg = arg.to_string().into();
         }
     }
     if let Some(sets) = process.get_mut("capabilities") {
@@ -432,6 +442,7 @@ mod tests {
     fn what_runc_takes_is_taken() {
         let mut value = config();
         value["process"].as_object_mut().unwrap().remove("user");
+        value["process"]["args"] = json!(["sleep", 5]);
         value["process"]["capabilities"] = json!({"bounding": ["CAP_KILL", "CAP_OF_TOMORROW"]});
         value["process"]["scheduler"] =
             json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_RESET_ON_FORK"]});
@@ -439,7 +450,9 @@ mod tests {
         let spec = parse(&serde_json::to_vec(&value).unwrap(), &mut told).unwrap();
         assert_eq!(told.len(), 1);
         assert!(told[0].contains("CAP_OF_TOMORROW"), "{told:?}");
-        assert_eq!(spec.process().as_ref().unwrap().user().uid(), 0);
+        let process = spec.process().as_ref().unwrap();
+        assert_eq!(process.user().uid(), 0);
+        assert_eq!(process.args().as_deref().unwrap(), ["sleep", "5"]);
     }
 
     /// Any JSON, not too deep.

@@ -116,9 +116,6 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
         args,
         preserve_fds: keep.count,
     };
-    if let Some(readiness) = Readiness::wanted(entry.dir()) {
-        readiness.prepare(&mut spec)?;
-    }
     let made = making.make(&spec, &mut told);
     super::notes(all, &told);
     match made {
@@ -214,7 +211,7 @@ impl Making<'_> {
         let seccomp = linux
             .seccomp()
             .as_ref()
-            .map(|profile| Filter::compile(profile, None))
+            .map(|profile| Filter::compile(profile, Some(&self.entry.filters())))
             .transpose()?;
         // Before the cgroup: `delete --force` finds the cgroup by it, whatever happens to us from here on.
         self.entry.save_config(spec)?;

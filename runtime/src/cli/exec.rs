@@ -46,7 +46,7 @@ pub(super) fn exec(store: &Store, args: &args::Exec, all: &Args) -> io::Result<i
     }
     let profile = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref());
     let seccomp = profile
-        .map(|profile| Filter::compile(profile, None))
+        .map(|profile| Filter::compile(profile, Some(&entry.filters())))
         .transpose()?;
     if !terminal && args.console_socket.is_some() {
         return Err(invalid(

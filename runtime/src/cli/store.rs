@@ -181,6 +181,11 @@ impl Entry {
         }
     }
 
+    /// Where compiled filters of all containers are kept, under a name that no container can have.
+    pub fn filters(&self) -> PathBuf {
+        self.dir.with_file_name("@seccomp")
+    }
+
     /// Where everything is kept.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -13,7 +13,7 @@ use rustix::{
     mount::{FsMountFlags, FsOpenFlags, MountAttrFlags},
 };
 use skiff_sys::{
-    mount::{MountAttr, mount_setattr},
+    mount::{MOUNT_ATTR_RDONLY, MountAttr, mount_setattr},
     path::{Kind, make_in_root, open_in_root},
 };
 
@@ -147,6 +147,15 @@ impl Root {
     fn place(&mut self, tree: &OwnedFd, destination: &Path, options: &Options) -> io::Result<()> {
         let directory = rustix::fs::fstat(tree).map(|s| s.st_mode & libc::S_IFMT == libc::S_IFDIR)?;
         change(tree, options)?;
+        if destination == Path::new("/sys") && options.set & MOUNT_ATTR_RDONLY != 0 {
+            // The host's, bound: what is mounted below it (the cgroups) is not to be writable either.
+            let all = MountAttr {
+                set: MOUNT_ATTR_RDONLY,
+                recursive: true,
+                ..Default::default()
+            };
+            mount_setattr(tree.as_fd(), &all).context(|| "make all of /sys read-only".into())?;
+        }
         let kind = if directory { Kind::Directory } else { Kind::File };
         let target = make_in_root(self.fd.as_fd(), destination, kind)
             .context(|| format!("make {destination:?} in the root file system"))?;

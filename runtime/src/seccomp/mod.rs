@@ -50,6 +50,7 @@ impl Filter {
                 let bpf = bpf(profile)?;
                 if let Some(path) = &path {
                     // The cache is a convenience: without it the next container compiles again.
+                    let _ = path.parent().map(fs::create_dir_all);
                     let _ = crate::state::replace(path, &bpf);
                 }
                 bpf

@@ -153,6 +153,12 @@ fn update(world: &World) -> Outcome {
         "l3 cache schema is not enabled",
     )?;
     refused(world, &["update", "--memory", "lots", "a"], "invalid size")?;
+    fs::write(&file, r#"{"memory":{"limit":4096,"checkBeforeUpdate":true}}"#)?;
+    refused(
+        world,
+        &["update", "-r", &file.to_string_lossy(), "a"],
+        "unable to set memory limit to 4096",
+    )?;
 
     let line = ok(&mut world.oci(&["events", "--stats", "a"]))?;
     let event: Value = serde_json::from_str(&line)?;

@@ -1,7 +1,7 @@
 //! The audit log: who did what, as the policy says (Kubernetes, "Auditing"; audit.k8s.io/v1), one JSON line per event.
 //!
-//! The way of an event: [`Audit::begin`] when a request comes → [`Trail::identified`] when it is known whose it is (the
-//! policy is asked then) → [`Trail::ended`] with the answer → `log` (a thread that writes and rotates).
+//! The way of an event: `Audit::begin` when a request comes → `Trail::identified` when it is known whose it is (the
+//! policy is asked then) → `Trail::ended` with the answer → `log` (a thread that writes and rotates).
 
 mod log;
 mod policy;

@@ -50,14 +50,13 @@ impl Truth {
 
     /// A member has applied these changes, all those of their revisions; `after` is the revision it had before.
     pub fn applied(&mut self, member: u64, after: Revision, events: &[Event]) {
-        let mut expected = after + 1;
-        for batch in events.chunk_by(|a, b| a.revision == b.revision) {
+        let batches = events.chunk_by(|a, b| a.revision == b.revision);
+        for (expected, batch) in (after + 1..).zip(batches) {
             let revision = batch[0].revision;
             assert_eq!(
                 revision, expected,
                 "member {member} left out a revision, or repeats one"
             );
-            expected += 1;
             if revision <= self.now() {
                 let known = self.at(revision);
                 assert!(

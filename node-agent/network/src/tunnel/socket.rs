@@ -81,11 +81,11 @@ impl Socket {
 
     /// Sends what is there. What the network refuses is lost, as on any wire.
     pub fn send(&self, batch: &mut Batch) {
-        if let Some(to) = batch.to.take() {
-            if batch.count == 1 || !self.send_segmented(batch, to) {
-                for packet in batch.bytes.chunks(batch.size) {
-                    let _ = self.socket.send_to(packet, to);
-                }
+        if let Some(to) = batch.to.take()
+            && (batch.count == 1 || !self.send_segmented(batch, to))
+        {
+            for packet in batch.bytes.chunks(batch.size) {
+                let _ = self.socket.send_to(packet, to);
             }
         }
         batch.bytes.clear();

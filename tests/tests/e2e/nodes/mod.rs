@@ -9,24 +9,10 @@ use crate::{has, same};
 
 skiff_tests::cases! {
     own:
-        hosts_have_a_server_of_their_own,
         agents_join_by_token_and_clashes_are_refused,
-        pods_of_two_nodes_reach_each_other,
-        policies_hold_for_packets_and_for_services,
+        pods_of_two_nodes_reach_each_other_as_far_as_policies_allow;
+    ordinary:
         partitions_new_addresses_and_dead_nodes_heal;
-}
-
-/// The harness itself: a server on one host is reached from another, and from the test.
-fn hosts_have_a_server_of_their_own(user: User) -> Result<()> {
-    let lan = Lan::new()?;
-    let (server, other) = (lan.host(user)?, lan.host(user)?);
-    server.serve("")?;
-    has(&server.kubectl("get namespaces").ok()?, &["kube-system"])?;
-    let namespace = server.namespace()?;
-    has(namespace.name(), &["test-"])?;
-    let address = (server.address(), skiff_tests::API_PORT);
-    other.inside(|| std::net::TcpStream::connect(address))?;
-    Ok(())
 }
 
 /// Two agents join one server with nothing but its address and a token; what can't be is refused with the reason.
@@ -125,7 +111,7 @@ fn inside(ns: &Namespace<'_>, pod: &str, script: &str) -> Result<String> {
     ns.kubectl(["exec", pod, "--", "sh", "-c", script]).ok()
 }
 
-fn pods_of_two_nodes_reach_each_other(user: User) -> Result<()> {
+fn pods_of_two_nodes_reach_each_other_as_far_as_policies_allow(user: User) -> Result<()> {
     // Each kind of node with the other.
     let other = if user == User::Root {
         User::Ordinary
@@ -137,33 +123,47 @@ fn pods_of_two_nodes_reach_each_other(user: User) -> Result<()> {
     let ns = server.namespace()?;
     let mut service = web_service("far");
     service["spec"]["selector"] = json!({"app": "there"});
-    ns.apply(&[pair.web("here", server)?, pair.web("there", far)?, service])?;
+    ns.apply(&[
+        pair.web("here", server)?,
+        pair.web("friend", server)?,
+        pair.web("beside", far)?,
+        pair.web("there", far)?,
+        service,
+    ])?;
     let (here, there) = (address_of(&ns, "here")?, address_of(&ns, "there")?);
+    for name in ["friend", "beside"] {
+        ns.wait_ready(name)?;
+    }
+    everybody_reaches(&pair, &ns, &here, &there)?;
+    policies_hold(server, &ns, &there)
+}
 
+fn everybody_reaches(pair: &Pair, ns: &Namespace<'_>, here: &str, there: &str) -> Result<()> {
+    let (server, far) = (&pair.server, &pair.far);
     // By address: packets, with the sender's own address.
     eventually("an answer to ping", || {
         has(
-            &inside(&ns, "here", &format!("ping -c 1 -W 1 {there}"))?,
+            &inside(ns, "here", &format!("ping -c 1 -W 1 {there}"))?,
             &["1 packets received"],
         )
     })?;
     has(
-        &inside(&ns, "there", &format!("ping -c 1 -W 2 {here}"))?,
+        &inside(ns, "there", &format!("ping -c 1 -W 2 {here}"))?,
         &["1 packets received"],
     )?;
     has(
-        &inside(&ns, "here", &format!("wget -q -O - http://{there}:8080/"))?,
+        &inside(ns, "here", &format!("wget -q -O - http://{there}:8080/"))?,
         &["Hello from there"],
     )?;
     // As large as pods may send, and a stream of them.
     has(
-        &inside(&ns, "there", &format!("ping -c 1 -W 2 -s 1400 {here}"))?,
+        &inside(ns, "there", &format!("ping -c 1 -W 2 -s 1400 {here}"))?,
         &["1 packets received"],
     )?;
 
     // The world answers pings too, whoever carries them.
     has(
-        &inside(&ns, "there", &format!("ping -c 1 -W 2 {}", Lan::GATEWAY))?,
+        &inside(ns, "there", &format!("ping -c 1 -W 2 {}", Lan::GATEWAY))?,
         &["1 packets received"],
     )?;
 
@@ -171,7 +171,7 @@ fn pods_of_two_nodes_reach_each_other(user: User) -> Result<()> {
     for pod in ["here", "there"] {
         eventually("the service", || {
             has(
-                &inside(&ns, pod, "wget -q -O - http://far/")?,
+                &inside(ns, pod, "wget -q -O - http://far/")?,
                 &["Hello from there"],
             )
         })?;
@@ -208,26 +208,11 @@ fn get(host: &Host, address: &str) -> Result<String> {
     })
 }
 
-fn policies_hold_for_packets_and_for_services(user: User) -> Result<()> {
-    let pair = Pair::start(user, user)?;
-    let (server, far) = (&pair.server, &pair.far);
-    let ns = server.namespace()?;
-    let mut service = web_service("far");
-    service["spec"]["selector"] = json!({"app": "there"});
-    ns.apply(&[
-        pair.web("stranger", server)?,
-        pair.web("friend", server)?,
-        pair.web("beside", far)?,
-        pair.web("there", far)?,
-        service,
-    ])?;
-    let there = address_of(&ns, "there")?;
-    for name in ["stranger", "friend", "beside"] {
-        ns.wait_ready(name)?;
-    }
+/// For packets and for services, on both nodes.
+fn policies_hold(server: &Host, ns: &Namespace<'_>, there: &str) -> Result<()> {
     let ways = [format!("http://{there}:8080/"), "http://far/".to_owned()];
     let fetch =
-        |pod: &str, url: &str| inside(&ns, pod, &format!("timeout 1 wget -q -O - {url} || echo refused"));
+        |pod: &str, url: &str| inside(ns, pod, &format!("timeout 1 wget -q -O - {url} || echo refused"));
     let expect = |pod: &str, answer: &str| -> Result<()> {
         for url in &ways {
             eventually(&format!("{answer:?} to {pod} from {url}"), || {
@@ -236,15 +221,12 @@ fn policies_hold_for_packets_and_for_services(user: User) -> Result<()> {
         }
         Ok(())
     };
-    for pod in ["stranger", "friend", "beside"] {
-        expect(pod, "Hello from there")?;
-    }
     let policy = |spec: Value| json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "p"}, "spec": spec});
     ns.apply(&[policy(json!({
         "podSelector": {"matchLabels": {"app": "there"}}, "policyTypes": ["Ingress"],
         "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}], "ports": [{"port": "http"}]}],
     }))])?;
-    for pod in ["stranger", "beside"] {
+    for pod in ["here", "beside"] {
         expect(pod, "refused")?;
     }
     expect("friend", "Hello from there")?;
@@ -261,19 +243,19 @@ fn policies_hold_for_packets_and_for_services(user: User) -> Result<()> {
     let reach_world = || {
         inside(
             &ns,
-            "stranger",
+            "here",
             &format!("timeout 1 wget -q -O /dev/null {world} && echo reached || echo refused"),
         )
     };
     has(&reach_world()?, &["reached"])?;
     ns.apply(&[policy(json!({
-        "podSelector": {"matchLabels": {"app": "stranger"}}, "policyTypes": ["Egress"],
+        "podSelector": {"matchLabels": {"app": "here"}}, "policyTypes": ["Egress"],
         "egress": [{"to": [{"podSelector": {"matchLabels": {"app": "nobody"}}}]}],
     }))])?;
-    expect("stranger", "refused")?;
+    expect("here", "refused")?;
     eventually("no way to the world", || has(&reach_world()?, &["refused"]))?;
     ns.kubectl("delete networkpolicy p").ok()?;
-    expect("stranger", "Hello from there")?;
+    expect("here", "Hello from there")?;
     eventually("the world", || has(&reach_world()?, &["reached"]))
 }
 

@@ -1,7 +1,6 @@
 //! Pods as the API describes them, in real namespaces.
 
 mod configuration;
-mod full_disk;
 mod hooks;
 mod host;
 mod images;

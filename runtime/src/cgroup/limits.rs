@@ -1,0 +1,110 @@
+//! Limits: OCI resources as the files of v1 and v2, and properties of systemd's units, want them.
+
+use std::{collections::HashMap, fs, io};
+
+use libcgroups::common::{CgroupManager, ControllerOpt};
+use oci_spec::runtime::{LinuxRdma, LinuxResources};
+
+use super::{Cgroup, Version, enable};
+use crate::error::{Context, invalid};
+
+impl Cgroup {
+    /// Sets limits; returns what could not be done as asked. Inner cgroups of v2 (pods) hand their controllers down too
+    /// when `inner`.
+    pub fn apply(&self, resources: &LinuxResources, inner: bool) -> io::Result<Vec<String>> {
+        if inner && self.version == Version::V2 {
+            enable(&self.directories[0].1);
+        }
+        if self.version == Version::V1 && resources.unified().as_ref().is_some_and(|u| !u.is_empty()) {
+            return Err(invalid("invalid configuration: cannot use unified on cgroup v1"));
+        }
+        let mut resources = resources.clone();
+        let devices = resources.devices().clone();
+        resources.set_devices(None);
+        let rdma = resources.rdma().clone();
+        resources.set_rdma(None);
+        if resources != LinuxResources::default() {
+            self.check_usage(&resources)?;
+            self.limit(&resources)?;
+        }
+        if let Some(rdma) = rdma {
+            self.limit_rdma(&rdma)?;
+        }
+        let note = devices.map_or(Ok(None), |devices| self.limit_devices(&devices))?;
+        Ok(note.into_iter().collect())
+    }
+
+    fn limit(&self, resources: &LinuxResources) -> io::Result<()> {
+        if let Some(unit) = &self.unit {
+            return unit.limit(resources);
+        }
+        let opt = ControllerOpt {
+            resources,
+            disable_oom_killer: resources
+                .memory()
+                .and_then(|m| m.disable_oom_killer())
+                .unwrap_or(false),
+            oom_score_adj: None,
+            freezer_state: None,
+        };
+        let done = match self.version {
+            Version::None => Ok(()),
+            Version::V1 => libcgroups::v1::manager::Manager::new(&self.path)
+                .and_then(|m| m.apply(&opt))
+                .map_err(|e| e.to_string()),
+            Version::V2 => {
+                let mount = self.mount_of(&self.directories[0].1).to_owned();
+                libcgroups::v2::manager::Manager::new(mount, self.path.clone())
+                    .and_then(|m| m.apply(&opt))
+                    .map_err(|e| e.to_string())
+            }
+        };
+        done.map_err(|e| io::Error::other(format!("set limits of cgroup {}: {e}", self.path.display())))
+    }
+
+    /// `libcgroups` does not know this controller.
+    fn limit_rdma(&self, limits: &HashMap<String, LinuxRdma>) -> io::Result<()> {
+        for (device, limit) in limits {
+            let path = self
+                .directory("rdma")
+                .map(|dir| dir.join("rdma.max"))
+                .filter(|path| path.exists())
+                .ok_or_else(|| io::Error::other("the rdma controller is not available"))?;
+            let mut line = device.clone();
+            for (key, value) in [
+                ("hca_handle", limit.hca_handles()),
+                ("hca_object", limit.hca_objects()),
+            ] {
+                if let Some(value) = value {
+                    line.push_str(&format!(" {key}={value}"));
+                }
+            }
+            fs::write(&path, &line).context(|| format!("write {line:?} to {path:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// With `checkBeforeUpdate`, a memory limit below what is in use is refused rather than paid for with processes.
+    fn check_usage(&self, resources: &LinuxResources) -> io::Result<()> {
+        let Some(memory) = resources.memory() else {
+            return Ok(());
+        };
+        let (Some(limit), Some(true)) = (memory.limit(), memory.check_before_update()) else {
+            return Ok(());
+        };
+        let files = match self.version {
+            Version::V2 => ["memory.current", "memory.peak"],
+            _ => ["memory.usage_in_bytes", "memory.max_usage_in_bytes"],
+        };
+        let [usage, peak] = files.map(|file| {
+            let path = self.directory("memory").map(|dir| dir.join(file));
+            path.map_or(0, |path| super::stats::number(&path))
+        });
+        if limit >= 0 && usage > limit.unsigned_abs() {
+            return Err(io::Error::other(format!(
+                "unable to set memory limit to {limit} (current usage: {usage}, peak usage: {peak})"
+            )));
+        }
+        Ok(())
+    }
+}
