@@ -208,7 +208,7 @@ impl Worker {
         };
         match outcome {
             Ok(()) | Err(Errno::ISCONN) => {
-                self.connected(attempt, socket);
+                self.connected(*attempt, socket);
                 None
             }
             Err(Errno::INPROGRESS | Errno::ALREADY) => {
@@ -254,7 +254,8 @@ impl Worker {
                 if let Some(Entry::Dialling(dialling)) = self.remove(index) {
                     // Watched anew, in its new place.
                     let _ = rustix::event::epoll::delete(&self.epoll, &dialling.socket);
-                    self.connected(dialling.attempt, dialling.socket);
+                    let Dialling { attempt, socket } = *dialling;
+                    self.connected(*attempt, socket);
                 }
             }
             Ok(Err(error)) | Err(error) => self.refuse(index, &error.into()),
@@ -290,7 +291,7 @@ impl Worker {
     }
 
     /// Begins to move bytes.
-    pub(super) fn connected(&mut self, mut attempt: Box<Attempt>, socket: OwnedFd) {
+    pub(super) fn connected(&mut self, mut attempt: Attempt, socket: OwnedFd) {
         let Some(held) = attempt.taken() else { return };
         let (index, generation) = self.insert(Entry::Pair(Pair::new(attempt.client, socket, held)));
         let Some((_, Entry::Pair(pair))) = self.entries.get(index as usize) else {

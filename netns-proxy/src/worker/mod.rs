@@ -391,7 +391,7 @@ impl Worker {
                 }
                 Command::Accepted(attempt) => self.dial(attempt),
                 Command::Made(attempt, socket) => self.connect_made(attempt, socket),
-                Command::Opened(attempt, Ok(socket)) => self.connected(attempt, socket),
+                Command::Opened(attempt, Ok(socket)) => self.connected(*attempt, socket),
                 Command::Opened(mut attempt, Err(error)) => {
                     attempt.refused(&error);
                     self.dial(attempt);
