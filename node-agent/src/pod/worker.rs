@@ -290,6 +290,10 @@ impl Worker {
                     format!("Failed to create pod sandbox: {message}"),
                 );
                 self.view.sandbox = Sandbox::Failed(hold("ContainerCreating", message, 5));
+                // The news of its supervisor's end may have come before the supervisor did.
+                if self.handle.as_ref().is_some_and(|handle| handle.netns().is_err()) {
+                    self.supervisor_gone();
+                }
             }
             Msg::Volumes(Ok(mounted)) => {
                 debug!("volumes are there");
