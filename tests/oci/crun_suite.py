@@ -105,8 +105,41 @@ def main():
         sys.exit("no such test program")
     # The longest first: the others fit beside it.
     programs.sort(key=lambda p: p != "test_start")
-    with tempfile.TemporaryDirectory(prefix="skiff-crun-suite-") as scratch:
-        return compare(args, programs, pathlib.Path(scratch))
+    before = cgroups()
+    try:
+        with tempfile.TemporaryDirectory(prefix="skiff-crun-suite-") as scratch:
+            return compare(args, programs, pathlib.Path(scratch))
+    finally:
+        remove(cgroups() - before)
+
+
+def cgroups():
+    """The cgroups of all hierarchies, as seen from outside the views."""
+    return {path for path in pathlib.Path("/sys/fs/cgroup").rglob("*") if path.is_dir()}
+
+
+def remove(left):
+    """Removes the tests' cgroups, with what still runs in them: some tests leave a container, frozen ones too."""
+    ours = [path for path in left if any(p == "frozen" or p.startswith("test-tmp") for p in path.parts)]
+    for path in ours:
+        for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+            if (path / name).exists():
+                (path / name).write_text(value)
+        for pid in (path / "cgroup.procs").read_text().split():
+            try:
+                os.kill(int(pid), 9)
+            except ProcessLookupError:
+                pass
+    end = time.monotonic() + 10
+    for path in sorted(ours, reverse=True):
+        while path.exists():
+            try:
+                path.rmdir()
+            except OSError:
+                if time.monotonic() > end:
+                    print(f"left behind: {path}", file=sys.stderr)
+                    break
+                time.sleep(0.05)
 
 
 def compare(args, programs, scratch):
