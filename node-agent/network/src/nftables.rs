@@ -194,12 +194,12 @@ impl Rule {
     }
 
     /// Matches packets to an address of a set of the same table.
-    pub fn to_any_of(self, set: &str) -> Self {
+    pub fn destination_in(self, set: &str) -> Self {
         self.in_set(TO, set)
     }
 
     /// Matches packets from an address of a set of the same table.
-    pub fn from_any_of(self, set: &str) -> Self {
+    pub fn source_in(self, set: &str) -> Self {
         self.in_set(FROM, set)
     }
 

@@ -205,9 +205,9 @@ pub(crate) fn apply(rules: &Rules) -> Result<(), crate::netlink::Refused> {
                 if let Some(others) = &allow.others {
                     let set = format!("s{}", sets.len());
                     rule = if is_egress {
-                        rule.to_any_of(&set)
+                        rule.destination_in(&set)
                     } else {
-                        rule.from_any_of(&set)
+                        rule.source_in(&set)
                     };
                     sets.push(Set {
                         name: set,

@@ -154,9 +154,7 @@ async fn adopt(
         match taken {
             Ok(taken) => return Some(taken),
             Err(error) => {
-                if enter::supervisor_pid(&places.run).is_none() {
-                    return None;
-                }
+                enter::supervisor_pid(&places.run)?;
                 warn!(%error, "adopt a pod whose supervisor lives");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(5));

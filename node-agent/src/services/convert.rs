@@ -221,6 +221,9 @@ fn backends(port: &ServicePort, slices: &[&EndpointSlice], reach: Reach<'_>) -> 
     backends.into_iter().collect()
 }
 
+/// Whether an endpoint is meant for us; none when it says nothing of that.
+type Hint<'a> = &'a dyn Fn(&Endpoint) -> Option<bool>;
+
 /// Keeps only the endpoints that the EndpointSlice controller wants used from here, if every ready one has such a hint and
 /// one of them is ours; node hints go before zone hints. Source: Kubernetes, "Topology aware routing", safeguards.
 fn prefer_hinted(candidates: &mut Vec<Candidate<'_>>, place: &Place) {
@@ -248,8 +251,7 @@ fn prefer_hinted(candidates: &mut Vec<Candidate<'_>>, place: &Place) {
             .filter(|zones| !zones.is_empty())?;
         Some(zones.iter().any(|zone| Some(&zone.name) == place.zone.as_ref()))
     };
-    let hints: [&dyn Fn(&Endpoint) -> Option<bool>; 2] = [&on_node, &in_zone];
-    for hint in hints {
+    for hint in [&on_node as Hint<'_>, &in_zone] {
         let all_hinted = ready(candidates).all(|endpoint| hint(endpoint).is_some());
         if all_hinted && ready(candidates).any(|endpoint| hint(endpoint) == Some(true)) {
             candidates.retain(|candidate| hint(candidate.endpoint) == Some(true));

@@ -162,9 +162,8 @@ impl Policy {
             if let Some(stage) = unknown(&rule.omit_stages) {
                 return Err(wrong(format!("{stage:?} is no stage")));
             }
-            if !rule.non_resource_urls.is_empty()
-                && !(rule.resources.is_empty() && rule.namespaces.is_empty())
-            {
+            let of_objects = !rule.resources.is_empty() || !rule.namespaces.is_empty();
+            if of_objects && !rule.non_resource_urls.is_empty() {
                 return Err(wrong("it is for resources and for other URLs".into()));
             }
         }

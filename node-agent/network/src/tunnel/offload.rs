@@ -116,11 +116,10 @@ pub(crate) fn split(header: &Header, packet: &mut [u8], scratch: &mut Vec<u8>, m
         return;
     };
     match header.gso_type & !GSO_ECN {
-        0 => {
-            if header.flags & NEEDS_CHECKSUM == 0 || finish_checksum(header, packet).is_some() {
-                emit(packet);
-            }
+        0 if header.flags & NEEDS_CHECKSUM == 0 || finish_checksum(header, packet).is_some() => {
+            emit(packet);
         }
+        0 => {}
         GSO_TCP4 if packet[9] == TCP => {
             let Some(offset) = packet.get(ip_length + 12) else {
                 return;
@@ -308,8 +307,8 @@ pub(super) mod tests {
             checksum_offset: 16,
             ..Header::default()
         };
-        assert_eq!(all(&header, &partial), [whole.clone()]);
-        assert_eq!(all(&Header::default(), &whole), [whole.clone()]);
+        assert_eq!(all(&header, &partial), std::slice::from_ref(&whole));
+        assert_eq!(all(&Header::default(), &whole), std::slice::from_ref(&whole));
         let beyond = Header {
             checksum_start: 9000,
             ..header

@@ -44,9 +44,8 @@ fn agents_join_by_token_and_clashes_are_refused(user: User) -> Result<()> {
     one.join(&server, "")?;
     server.wait_nodes_ready(&[&one])?;
     let token = server.skiff("token").ok()?;
-    let mut words = vec!["agent", "--join", "", "--token", token.trim()];
     let url = server.url();
-    words[2] = &url;
+    let words = ["agent", "--join", &url, "--token", token.trim()];
     let refused = |more: &[&str]| server.skiff([&words[..], more].concat().as_slice()).fails(1);
     has(
         &refused(&["--node-name", one.name()])?,
@@ -242,7 +241,7 @@ fn policies_hold(server: &Host, ns: &Namespace<'_>, there: &str) -> Result<()> {
     let world = format!("http://{}/v2/", server.registry()?.address());
     let reach_world = || {
         inside(
-            &ns,
+            ns,
             "here",
             &format!("timeout 1 wget -q -O /dev/null {world} && echo reached || echo refused"),
         )
