@@ -120,7 +120,7 @@ def cgroups():
 
 def remove(left):
     """Removes the tests' cgroups, with what still runs in them: some tests leave a container, frozen ones too."""
-    ours = [path for path in left if any(p == "frozen" or p.startswith("test-tmp") for p in path.parts)]
+    ours = [path for path in left if any(p == "frozen" or "test-tmp" in p for p in path.parts)]
     for path in ours:
         for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
             if (path / name).exists():
