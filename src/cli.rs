@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 use ipnet::Ipv4Net;
 
 /// A Kubernetes cluster in one binary, for ordinary users: no root, no Docker, no etcd.
@@ -75,6 +75,14 @@ pub struct UpArgs {
     /// Seconds to wait for the node to be ready
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub timeout: u64,
+}
+
+impl UpArgs {
+    /// Those of a `skiff up` without any option.
+    pub fn none_given() -> Result<Self, clap::Error> {
+        let matches = Self::augment_args(clap::Command::new("up")).try_get_matches_from(["up"])?;
+        Self::from_arg_matches(&matches)
+    }
 }
 
 #[derive(Args, Clone)]

@@ -46,6 +46,18 @@ impl Process {
         self.pid
     }
 
+    /// Its program and arguments; empty when it has ended.
+    pub fn command_line(self) -> Vec<String> {
+        let bytes = std::fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        if !self.is_alive() {
+            return Vec::new();
+        }
+        let words = bytes.split(|byte| *byte == 0);
+        words
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect()
+    }
+
     /// Whether it is still this process.
     pub fn is_alive(self) -> bool {
         Self::of(self.pid) == Some(self)

@@ -45,7 +45,10 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
     };
     let timeout = Duration::from_secs(args.timeout);
     match running("monitor") {
-        Some(monitor) => crate::output::say!("skiff runs already (process {})", monitor.pid()),
+        Some(monitor) => {
+            is_heeded(monitor, args)?;
+            crate::output::say!("skiff runs already (process {})", monitor.pid());
+        }
         None => {
             if !has_server {
                 monitor::prepare(paths, args, &node)?;
@@ -69,6 +72,29 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
     );
     crate::output::say!("  kubectl get nodes\nStop with\n  skiff down");
     Ok(())
+}
+
+/// What runs was started with options of its own. Others would be ignored, and whoever gives them must not think that they
+/// hold.
+fn is_heeded(monitor: Process, args: &UpArgs) -> Result<()> {
+    let unheeded = unheeded(
+        &monitor::arguments(args),
+        &monitor::arguments(&UpArgs::none_given()?),
+        &monitor.command_line(),
+    );
+    ensure!(
+        unheeded.is_empty(),
+        "skiff runs already (process {}), started without {}: run `skiff down` first, objects and images are kept",
+        monitor.pid(),
+        unheeded.join(" ")
+    );
+    Ok(())
+}
+
+/// What is asked beyond the defaults and is not what runs.
+fn unheeded(asked: &[String], defaults: &[String], running: &[String]) -> Vec<String> {
+    let is_new = |option: &&String| !defaults.contains(option) && !running.contains(option);
+    asked.iter().filter(is_new).cloned().collect()
 }
 
 /// The port must be known to be free before anything is written: the server would only say so in its log.
@@ -117,4 +143,26 @@ fn start_monitor(paths: &Paths, args: &UpArgs) -> Result<()> {
         }
     }
     bail!("the monitor ended: {}", monitor::last_line(paths, "monitor"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unheeded;
+
+    fn options(list: &[&str]) -> Vec<String> {
+        list.iter().map(|option| (*option).to_owned()).collect()
+    }
+
+    #[test]
+    fn only_what_was_asked_for_and_does_not_run_is_told() {
+        let defaults = options(&["--port=6443", "--max-pods=250"]);
+        let running = options(&["skiff", "monitor", "--port=7443", "--max-pods=250", "--tls-san=a"]);
+        let told = |asked: &[&str]| unheeded(&options(asked), &defaults, &running);
+        assert!(told(&["--port=6443", "--max-pods=250"]).is_empty());
+        assert!(told(&["--port=7443", "--tls-san=a"]).is_empty());
+        assert_eq!(
+            told(&["--port=8443", "--max-pods=250", "--tls-san=b"]),
+            ["--port=8443", "--tls-san=b"]
+        );
+    }
 }

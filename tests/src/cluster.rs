@@ -27,7 +27,7 @@ use tokio::runtime::Runtime;
 use crate::{
     Background, Namespace, Output, Process, Registry, Role, User, Words,
     leftovers::{self, Traces},
-    need,
+    need, need_disk,
     netns::Netns,
     process,
     user::Program,
@@ -105,6 +105,7 @@ impl Cluster {
 
     fn prepare(user: User, netns: Option<Netns>, port: u16) -> Result<Self> {
         user.available()?;
+        need_disk(Path::new("/tmp"))?;
         let kubectl = need("kubectl")?;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::Builder::new()

@@ -32,7 +32,7 @@ pub use kubectl::{Words, kubectl_versions};
 pub use lan::{API_PORT, Host, Lan, node_is_ready};
 pub use members::Members;
 pub use namespace::Namespace;
-pub use need::{Unmet, need, need_root};
+pub use need::{Unmet, need, need_disk, need_root};
 pub use netns::Netns;
 pub use objects::{container_status, has_condition, is_ready, pod, shell_pod, web_deployment, web_service};
 pub use process::{Process, Role};

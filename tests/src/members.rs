@@ -134,20 +134,24 @@ impl Members {
     /// # Errors
     /// When it ends, or takes too long.
     pub fn serves(&self, number: usize) -> Result<()> {
-        eventually("a member that serves", || {
+        let ended = eventually("a member that serves", || {
             if let Some(process) = &mut self.lock()[number].process
                 && let Some(status) = process.try_wait()?
             {
-                bail!("member {number} ended with {status}:\n{}", self.log_of(number));
+                return Ok(Some(status));
             }
             let list = self.list(number)?;
             let address = format!("127.0.0.1:{}", self.port(number));
             let me = list.iter().find(|member| member["address"] == address.as_str());
             let votes = me.is_some_and(|member| member["role"] == "voter" && member["alive"] == true);
             anyhow::ensure!(votes, "member {number} does not vote yet: {list:?}");
-            Ok(())
+            Ok(None)
         })
-        .with_context(|| self.log_of(number))
+        .with_context(|| self.log_of(number))?;
+        match ended {
+            Some(status) => bail!("member {number} ended with {status}:\n{}", self.log_of(number)),
+            None => Ok(()),
+        }
     }
 
     /// The members as one of them sees them.

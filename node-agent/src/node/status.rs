@@ -149,7 +149,8 @@ pub(super) fn status(
         Observed::new("CgroupLimits", false, "LimitsNotEnforced", &text)
     };
     let observed = [
-        // A tenth of the disk or 100 MiB of memory left: Kubernetes' default eviction thresholds.
+        // 100 MiB of memory is Kubernetes' default eviction threshold; of the disk it wants a tenth, which on today's disks is
+        // far more than pods need: half of that.
         if memory < 100 << 20 {
             Observed::new(
                 "MemoryPressure",

@@ -45,6 +45,10 @@ fn up_starts_a_ready_node_and_down_leaves_nothing(user: User) -> Result<()> {
     }
     has(&cluster.up("").ok()?, &["skiff runs already"])?;
     has(
+        &cluster.up("--max-pods 7").fails(1)?,
+        &["without --max-pods=7", "skiff down"],
+    )?;
+    has(
         &cluster.skiff("status").ok()?,
         &[
             "monitor  running",
