@@ -129,7 +129,7 @@ impl Members {
         Ok(())
     }
 
-    /// Waits until a member serves and votes.
+    /// Waits until a member serves and votes, and the group has a leader.
     ///
     /// # Errors
     /// When it ends, or takes too long.
@@ -145,6 +145,8 @@ impl Members {
             let me = list.iter().find(|member| member["address"] == address.as_str());
             let votes = me.is_some_and(|member| member["role"] == "voter" && member["alive"] == true);
             anyhow::ensure!(votes, "member {number} does not vote yet: {list:?}");
+            let is_led = list.iter().any(|member| member["leader"] == true);
+            anyhow::ensure!(is_led, "there is no leader yet: {list:?}");
             Ok(None)
         })
         .with_context(|| self.log_of(number))?;

@@ -121,7 +121,7 @@ pub struct Core<S: StateMachine, D: LogDisk> {
     incarnation: u64,
     next_id: u64,
     proposed: BTreeMap<u64, Proposed<S::Output>>,
-    changes: BTreeMap<u64, Answer<()>>,
+    changes: BTreeMap<u64, Proposed<()>>,
     /// Proposals that wait for a leader to exist, oldest first.
     unproposed: VecDeque<Entry>,
     leader_wait: Duration,
@@ -296,7 +296,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         }
         self.reads.retain(|answer| !answer.is_closed());
         self.proposed.retain(|_, proposed| !proposed.answer.is_closed());
-        self.changes.retain(|_, answer| !answer.is_closed());
+        self.changes.retain(|_, change| !change.answer.is_closed());
     }
 
     /// Raft draws election timeouts from the thread's randomness; the core's own come from its seed.

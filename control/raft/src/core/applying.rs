@@ -34,7 +34,10 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
                 }
                 EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
                     self.apply_change(&entry)?;
-                    changed.extend(id.and_then(|id| self.changes.remove(&id)));
+                    changed.extend(
+                        id.and_then(|id| self.changes.remove(&id))
+                            .map(|change| change.answer),
+                    );
                 }
             }
         }
@@ -65,9 +68,13 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
     /// proposer hears that now, not when its patience ends.
     pub(super) fn give_up_lost(&mut self) {
         let term = self.applied.term;
+        let reason =
+            || Error::Unavailable("the leader changed meanwhile; it may or may not have happened".into());
         for (_, lost) in self.proposed.extract_if(.., |_, proposed| proposed.term < term) {
-            let reason = "the leader changed meanwhile; the write may or may not have happened";
-            lost.answer.send(Err(Error::Unavailable(reason.into()))).ok();
+            lost.answer.send(Err(reason())).ok();
+        }
+        for (_, lost) in self.changes.extract_if(.., |_, change| change.term < term) {
+            lost.answer.send(Err(reason())).ok();
         }
     }
 

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use raft::eraftpb::{ConfChangeV2, Message, MessageType};
 
-use super::{Core, LogDisk, Now, STEP_BYTES};
+use super::{Core, LogDisk, Now, Proposed, STEP_BYTES};
 use crate::{
     group::{Answer, Error},
     machine::StateMachine,
@@ -99,7 +99,10 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         }
         let (id, context) = self.id();
         match self.raw.propose_conf_change(context.to_vec(), change.clone()) {
-            Ok(()) => drop(self.changes.insert(id, answer)),
+            Ok(()) => {
+                let term = self.raw.raft.term;
+                self.changes.insert(id, Proposed { term, answer });
+            }
             Err(error) => drop(answer.send(Err(Error::Unavailable(format!("not proposed: {error}"))))),
         }
     }
