@@ -5,6 +5,7 @@
 //! `skiff up` goes to standard output, a line each: `server ready`, `failed <text>`.
 
 use std::{
+    io::Write as _,
     os::{fd::OwnedFd, unix::net::UnixDatagram},
     path::PathBuf,
     process::{Command, Stdio},
@@ -70,9 +71,12 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
         say("server ready");
     }
     loop {
-        server.start_if_due(paths, &notify_path)?;
-        if is_serving {
-            agent.start_if_due(paths, &notify_path)?;
+        match server.start_if_due(paths, &notify_path) {
+            Err(error) if is_serving => server.put_off(&error),
+            started => started?,
+        }
+        if is_serving && let Err(error) = agent.start_if_due(paths, &notify_path) {
+            agent.put_off(&error);
         }
         match wait(&signals, &notify, &[&server, &agent])? {
             Woken::Terminate => break,
@@ -147,8 +151,15 @@ impl Child {
             .spawn()
             .with_context(|| format!("start the {}", self.role))?;
         let process = Process::of(child.id() as i32);
-        if let Some(process) = process {
-            process.save(&process::file(&paths.run, self.role))?;
+        if let Some(process) = process
+            && let Err(error) = process.save(&process::file(&paths.run, self.role))
+        {
+            // It writes this down itself as well, and ends when it can't.
+            complain(&format!(
+                "process {} of the {}: {error:#}",
+                process.pid(),
+                self.role
+            ));
         }
         self.running = process.and_then(|p| Some((p, p.pidfd()?)));
         self.started = Instant::now();
@@ -170,13 +181,24 @@ impl Child {
             return false;
         }
         self.running = None;
-        self.pause = if self.started.elapsed() > SETTLED {
-            Duration::ZERO
+        if self.started.elapsed() > SETTLED {
+            self.pause = Duration::ZERO;
+            self.start_at = Some(Instant::now());
         } else {
-            (self.pause * 2).clamp(Duration::from_millis(100), LONGEST_PAUSE)
-        };
-        self.start_at = Some(Instant::now() + self.pause);
+            self.back_off();
+        }
         true
+    }
+
+    /// It could not even be started (a full disk, no more processes): that passes, and whoever watches must stay.
+    fn put_off(&mut self, error: &anyhow::Error) {
+        complain(&format!("{error:#}"));
+        self.back_off();
+    }
+
+    fn back_off(&mut self) {
+        self.pause = (self.pause * 2).clamp(Duration::from_millis(100), LONGEST_PAUSE);
+        self.start_at = Some(Instant::now() + self.pause);
     }
 }
 
@@ -246,6 +268,11 @@ fn reap() {
 /// Whoever waits may have gone away: that is fine.
 fn say(line: &str) {
     crate::output::say!("{line}");
+}
+
+/// To the monitor's log, whose disk may be the one that is full.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Where a child's output goes.

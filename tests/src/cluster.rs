@@ -262,10 +262,22 @@ impl Cluster {
         client.clone()
     }
 
+    /// A new client that shows every refusal instead of trying again, which [`Self::client`] does for minutes.
+    pub fn client_that_asks_once(&self) -> Result<Client> {
+        self.block_on(async {
+            let mut config = self.config().await?;
+            config.default_retry = false;
+            Ok(Client::try_from(config)?)
+        })
+    }
+
     async fn connect(&self) -> Result<Client> {
+        Ok(Client::try_from(self.config().await?)?)
+    }
+
+    async fn config(&self) -> Result<Config> {
         let kubeconfig = Kubeconfig::read_from(self.kubeconfig()).context("read the kubeconfig")?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        Ok(Client::try_from(config)?)
+        Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
     }
 
     /// Runs a future to its end on the cluster's runtime.

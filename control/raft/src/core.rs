@@ -244,7 +244,8 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             }
             Report::Full(full) => {
                 if full {
-                    tracing::error!("no space left on the disk of the log; writes wait");
+                    tracing::error!("no space left on the disk of the log; writes are refused");
+                    self.give_up_on_a_full_disk();
                 } else {
                     tracing::info!("the disk of the log has space again");
                 }

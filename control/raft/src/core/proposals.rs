@@ -88,6 +88,14 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         }
     }
 
+    /// Who proposed hears it now, not when its patience ends: nobody knows when there will be space.
+    pub(super) fn give_up_on_a_full_disk(&mut self) {
+        let reason = "no space left on the disk of the log; the write may happen when there is";
+        for (_, proposed) in std::mem::take(&mut self.proposed) {
+            proposed.answer.send(Err(Error::Unavailable(reason.into()))).ok();
+        }
+    }
+
     pub(super) fn change(&mut self, change: &ConfChangeV2, answer: Answer<()>) {
         if self.raw.raft.has_pending_conf() {
             answer
