@@ -12,7 +12,7 @@ use oci_spec::runtime::LinuxNamespaceType;
 
 use super::{FromChild, Plan, Stdio, ToChild, hooks, process, schedule};
 use crate::{
-    cgroup::hierarchy,
+    cgroup::{self, hierarchy},
     error::{Context, Failure, invalid},
     rootfs::{Cgroups, Membership, Root},
     wire,
@@ -138,7 +138,11 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
     let mut root = Root::mount(&plan.rootfs, &plan.mountpoint, propagation)?;
     let (own_cgroup_namespace, joined) = (plan.wants(LinuxNamespaceType::Cgroup), socket.try_clone()?);
     root.show_cgroups(Membership::new(move || {
-        expect(&joined, &ToChild::Go)?;
+        let (ToChild::Go, doors) = wire::receive::<ToChild>(&joined)? else {
+            return Err(invalid("expected Go"));
+        };
+        cgroup::enter(&doors)?;
+        drop(doors);
         // As the host names them, before a cgroup namespace makes ours the root.
         let hierarchies = hierarchy::own().unwrap_or_default();
         // Not made at birth: its root would be the creator's cgroup.

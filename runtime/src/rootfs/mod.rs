@@ -35,6 +35,8 @@ const LONGEST_OPTIONS: usize = 4000;
 pub(crate) struct Root {
     /// Its directory, on top of everything mounted there so far.
     fd: OwnedFd,
+    /// The path of that, as the kernel names it.
+    path: PathBuf,
     /// How to find out about our cgroups, until somebody had to know.
     membership: Option<Membership>,
     /// Device nodes that this process makes can be used (not so in a user namespace).
@@ -126,8 +128,10 @@ impl Root {
                 mount_overlay(at, lower, upper, work, *userxattr)?;
             }
         }
+        let fd = open_path(&path)?;
         Ok(Root {
-            fd: open_path(&path)?,
+            path: std::fs::read_link(fd_path(&fd))?,
+            fd,
             membership: None,
             own_devices: skiff_sys::idmap::in_first_namespace(),
             notes: Vec::new(),
