@@ -12,7 +12,7 @@ use skiff_sys::{
     process::{Child, Forked, clone3},
 };
 
-use super::{Agent, FromChild, Plan, ToChild, fork::fork_after, hooks, init};
+use super::{Agent, FromChild, Plan, ToChild, fork::fork_after, hooks, init, network};
 use crate::{cgroup::Cgroup, error::Context, rootfs, wire};
 
 /// How long a new process may take to become ready (a bind mount's file server may not answer).
@@ -46,6 +46,10 @@ pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
         }
         _ => None,
     };
+    let home = network::Home::of(&plan);
+    if home.is_some() {
+        plan.new &= !(libc::CLONE_NEWNET as u64);
+    }
     let mut born = birthplace.is_some();
     let mut forked = make(&plan, birthplace.as_ref().map(AsFd::as_fd));
     if forked.is_err() && born {
@@ -55,13 +59,17 @@ pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
     }
     if let Ok(Forked::Child) = forked {
         drop(ours);
-        init::run(plan, theirs);
+        let birth = init::Birth {
+            in_cgroup: born,
+            without_network: home.is_some(),
+        };
+        init::run(plan, birth, theirs);
     }
     let Forked::Parent(child) = forked? else {
         unreachable!("the child does not return")
     };
     drop(theirs);
-    match prepare(&plan, &child, &ours, born) {
+    match prepare(&plan, &child, &ours, born, home) {
         Ok((console, notes)) => Ok(Created {
             child,
             gate: ours,
@@ -112,6 +120,7 @@ fn prepare(
     child: &Child,
     socket: &OwnedFd,
     born_in_cgroup: bool,
+    home: Option<network::Home>,
 ) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
     rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Recv, Some(PATIENCE))?;
     if plan.new & libc::CLONE_NEWUSER as u64 != 0 {
@@ -121,6 +130,9 @@ fn prepare(
         write_id_maps(child.pid, &uids, &gids)
             .context(|| "write the id maps of the user namespace".into())?;
         tell(socket, &ToChild::Mapped, &[])?;
+    }
+    if let Some(home) = home {
+        tell(socket, &ToChild::Network, &[home.make()?])?;
     }
     let (doors, mut told) = match &plan.cgroup {
         Some(cgroup) => settle(cgroup, plan.resources.as_ref(), child, socket, born_in_cgroup)?,

@@ -4,6 +4,7 @@
 //! creator (supervisor or `skiff oci create`)            init (the container's first process)
 //!   create::create ── clone3(all namespaces at once) ──►  init::run
 //!   id maps ────────────────── Mapped ─────────────────►  namespaces, mounts
+//!   network namespace ───────── Network ───────────────►  enters it; sysfs
 //!   cgroup, meanwhile ─────────── Go ──────────────────►  moves into it; cgroup namespace and mount, devices
 //!   prestart, createRuntime hooks ◄── NeedHooks ────────
 //!   ───────────────────────── HooksDone ───────────────►  createContainer hooks, pivot_root, terminal,
@@ -20,6 +21,7 @@ mod fork;
 pub(crate) mod hooks;
 mod init;
 mod lookup;
+mod network;
 mod notify;
 mod privileges;
 mod process;
@@ -131,6 +133,8 @@ enum FromChild {
 enum ToChild {
     /// The id maps of its user namespace are written.
     Mapped,
+    /// Its network namespace is attached.
+    Network,
     /// Its cgroup is ready, and it is in there, or moves itself in by the files attached.
     Go,
     HooksDone,
