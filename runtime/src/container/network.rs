@@ -20,12 +20,14 @@ use crate::error::Context;
 pub(super) struct Home(OwnedFd);
 
 impl Home {
-    /// `None` where the namespace must be made with the process, whose user namespace is to own it, or where we have no
-    /// right to come back.
+    /// `None` where the namespace must be made with the process, because its user namespace is to own it or devices of the
+    /// host are moved there, or where we have no right to come back.
     pub fn of(plan: &Plan) -> Option<Self> {
         const NEW: u64 = (libc::CLONE_NEWNET | libc::CLONE_NEWUSER) as u64;
         let joins_user = plan.join.iter().any(|j| j.kind == LinuxNamespaceType::User);
-        if plan.new & NEW != libc::CLONE_NEWNET as u64 || joins_user {
+        let linux = plan.spec.linux().as_ref();
+        let takes_devices = linux.is_some_and(|l| l.net_devices().as_ref().is_some_and(|d| !d.is_empty()));
+        if plan.new & NEW != libc::CLONE_NEWNET as u64 || joins_user || takes_devices {
             return None;
         }
         let home = Home(current().ok()?);

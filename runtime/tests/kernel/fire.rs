@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -238,47 +238,18 @@ fn reused_pid(world: &World) -> Outcome {
         (state(world, "a").ok()?["status"] == "stopped").then_some(())
     })?;
     // As if the number had been given to another process since.
+    let mut other = Command::new("sleep").arg("1000").spawn()?;
     let file = world.dir.path().join("state/a/state.json");
     let mut saved: Value = serde_json::from_slice(&fs::read(&file)?)?;
-    // A container starts in less than a tick of the clock that start times are told in: one of a later tick.
-    let mut other = Other::start()?;
-    while Some(other.start_time()?) <= saved["startTime"].as_u64() {
-        other = Other::start()?;
-    }
-    saved["pid"] = other.0.id().into();
+    saved["pid"] = other.id().into();
     fs::write(&file, saved.to_string())?;
     ensure!(state(world, "a")?["status"] == "stopped");
     let done = output(&mut world.oci(&["kill", "a", "KILL"]))?;
     ensure!(String::from_utf8_lossy(&done.stderr).contains("container not running"));
     ensure!(!output(&mut world.oci(&["exec", "a", "true"]))?.status.success());
     detached(&mut world.oci(&["delete", "--force", "a"]))?;
-    ensure!(other.0.try_wait()?.is_none(), "another process was killed");
+    ensure!(other.try_wait()?.is_none(), "another process was killed");
+    other.kill()?;
+    other.wait()?;
     Ok(None)
-}
-
-/// A process that has nothing to do with containers; it ends when it is dropped.
-struct Other(Child);
-
-impl Other {
-    fn start() -> anyhow::Result<Self> {
-        Ok(Other(Command::new("sleep").arg("1000").spawn()?))
-    }
-
-    /// In clock ticks since boot: field 22 of proc_pid_stat(5).
-    fn start_time(&self) -> anyhow::Result<u64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        let (_, rest) = stat.rsplit_once(')').context("a name")?;
-        Ok(rest
-            .split_ascii_whitespace()
-            .nth(19)
-            .context("a start time")?
-            .parse()?)
-    }
-}
-
-impl Drop for Other {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
