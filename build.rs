@@ -12,6 +12,9 @@ fn main() {
     if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
         println!("cargo:rustc-link-arg-bins=-Wl,--strip-all");
     }
+    // At a fixed address: relocating 100 000 pointers at each start costs 4 MB of memory in every process and a part of the
+    // time in which a container starts. Stack, heap and libraries still lie anywhere (docs/security.md).
+    println!("cargo:rustc-link-arg-bins=-no-pie");
     for (archive, library) in [
         ("libseccomp.a", "static:+whole-archive=seccomp"),
         ("libgcc_eh.a", "static:+whole-archive=gcc_eh"),

@@ -13,20 +13,6 @@ use crate::{
 /// Replaces the content of `path` (mode 0600). Not synced to disk: run directories do not survive a reboot, and
 /// nor do the processes they speak of.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace_with(path, content, |_| Ok(()))
-}
-
-/// Like [`replace`], but the content is on the disk before the name leads to it. For files below a directory of the user's
-/// choice, where a power failure could otherwise leave an empty one.
-pub(crate) fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace_with(path, content, fs::File::sync_data)
-}
-
-fn replace_with(
-    path: &Path,
-    content: &[u8],
-    sync: impl FnOnce(&fs::File) -> io::Result<()>,
-) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
@@ -36,10 +22,7 @@ fn replace_with(
         .truncate(true)
         .mode(0o600)
         .open(&new)
-        .and_then(|mut file| {
-            file.write_all(content)?;
-            sync(&file)
-        })
+        .and_then(|mut file| file.write_all(content))
         .and_then(|()| fs::rename(&new, path));
     if written.is_err() {
         let _ = fs::remove_file(&new);

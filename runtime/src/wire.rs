@@ -16,8 +16,8 @@ use serde::{Serialize, de::DeserializeOwned};
 /// Longest message; a container's configuration is some ten thousand bytes.
 pub(crate) const LONGEST: usize = 16 << 20;
 
-/// Descriptors in one message, at most.
-const DESCRIPTORS: usize = 8;
+/// Descriptors in one message, at most: one for every hierarchy of cgroup v1.
+const DESCRIPTORS: usize = 16;
 
 /// A connected pair of sockets, both close-on-exec.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {

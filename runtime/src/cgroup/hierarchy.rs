@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use crate::error::Context;
@@ -32,10 +33,18 @@ impl Hierarchy {
 
 /// All hierarchies that are mounted and that this process is in.
 pub(crate) fn own() -> io::Result<Vec<Hierarchy>> {
-    let mountinfo =
-        fs::read_to_string("/proc/self/mountinfo").context(|| "read /proc/self/mountinfo".into())?;
+    /// Long to read where much is mounted; hierarchies stay where they are, also in the mount namespace of a child.
+    static MOUNTINFO: OnceLock<String> = OnceLock::new();
+    let mountinfo = match MOUNTINFO.get() {
+        Some(known) => known,
+        None => {
+            let read = fs::read_to_string("/proc/self/mountinfo");
+            let read = read.context(|| "read /proc/self/mountinfo".into())?;
+            MOUNTINFO.get_or_init(|| read)
+        }
+    };
     let membership = fs::read_to_string("/proc/self/cgroup").context(|| "read /proc/self/cgroup".into())?;
-    Ok(parse(&mountinfo, &membership))
+    Ok(parse(mountinfo, &membership))
 }
 
 /// Source: proc_pid_mountinfo(5), cgroups(7) on /proc/pid/cgroup.

@@ -166,12 +166,10 @@ fn find_v2(v2: &Hierarchy) -> io::Result<Base> {
         prefix,
     };
     if writable(&v2.mount) {
+        // The cgroup that holds ours is made with the first of them.
         enable(&v2.mount);
-        let group = v2.mount.join(TOP);
-        make(&group)?;
-        enable(&group);
         return Ok(Base {
-            available: v2_available(&group)?,
+            available: v2_available(&v2.mount)?,
             places: vec![place(TOP.into())],
         });
     }
@@ -243,11 +241,17 @@ fn v2_available(group: &Path) -> io::Result<Available> {
 /// Hands every controller of a v2 cgroup down to its children, each by itself: one that is refused must not keep the
 /// others back.
 fn enable(group: &Path) {
-    let Ok(controllers) = fs::read_to_string(group.join("cgroup.controllers")) else {
+    let file = group.join("cgroup.subtree_control");
+    let (Ok(controllers), Ok(enabled)) = (
+        fs::read_to_string(group.join("cgroup.controllers")),
+        fs::read_to_string(&file),
+    ) else {
         return;
     };
     for controller in controllers.split_whitespace() {
-        let _ = fs::write(group.join("cgroup.subtree_control"), format!("+{controller}"));
+        if !enabled.split_whitespace().any(|e| e == controller) {
+            let _ = fs::write(&file, format!("+{controller}"));
+        }
     }
 }
 
@@ -279,9 +283,17 @@ impl Cgroup {
     /// # Errors
     /// `Unsupported` when no cgroup may be used, with the reason.
     pub fn create(relative: &str) -> io::Result<Self> {
-        let cgroup = Self::plan(relative, false)?;
+        let cgroup = Self::ours(relative)?;
         cgroup.make()?;
         Ok(cgroup)
+    }
+
+    /// The cgroup `relative` below where ours start, which need not exist.
+    ///
+    /// # Errors
+    /// As [`Cgroup::create`].
+    pub fn ours(relative: &str) -> io::Result<Self> {
+        Self::plan(relative, false)
     }
 
     /// The cgroup at `path`, which need not exist: with a leading slash from the top of the hierarchies where we may write
@@ -462,6 +474,31 @@ impl Cgroup {
         Ok(Some(fd))
     }
 
+    /// Files by which a process moves itself in with [`enter`]; none where it is born there or must be moved.
+    ///
+    /// To move another process the kernel stops every fork and exit of this machine, for which it waits for all
+    /// processors: 4 to 20 ms after a quiet while. A thread that moves itself needs none of that, and a process with one
+    /// thread is moved with it. v2 has this for threads of threaded cgroups only. Source: Linux 5.7,
+    /// cgroup_procs_write_start.
+    pub fn doors(&self) -> io::Result<Vec<OwnedFd>> {
+        if self.version != Version::V1 {
+            return Ok(Vec::new());
+        }
+        self.directories
+            .iter()
+            .map(|(_, dir)| {
+                let file = dir.join("tasks");
+                rustix::fs::open(&file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+                    .context(|| format!("open {file:?}"))
+            })
+            .collect()
+    }
+
+    /// A process can be born in it, once it is made.
+    pub fn is_birthplace(&self) -> bool {
+        self.version == Version::V2
+    }
+
     /// Moves a process in.
     pub fn attach(&self, pid: u32) -> io::Result<()> {
         if let Some(unit) = &self.unit {
@@ -508,6 +545,15 @@ impl Cgroup {
         }
         pids
     }
+}
+
+/// Moves the calling process, which has one thread, through `doors` into a cgroup. What may open the files need not be
+/// allowed to the caller: the kernel asks for the right of who has opened them.
+pub(crate) fn enter(doors: &[OwnedFd]) -> io::Result<()> {
+    for door in doors {
+        rustix::io::write(door, b"0").context(|| "move into the cgroup".into())?;
+    }
+    Ok(())
 }
 
 fn collect_pids(dir: &Path, pids: &mut Vec<u32>) {

@@ -30,11 +30,13 @@ struct Made {
     saved: Saved,
     spec: Spec,
     child: Child,
+    /// Where it waits, unless it does at a gate for others.
+    gate: Option<OwnedFd>,
     console: Option<OwnedFd>,
 }
 
 pub(super) fn create(store: &Store, args: &Create, all: &Args) -> io::Result<i32> {
-    let made = make(store, args, all, true)?;
+    let made = make(store, args, all, Way::Create)?;
     drop(made.console);
     Ok(0)
 }
@@ -45,14 +47,15 @@ pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
             "cannot use console socket if runc will not detach or allocate tty",
         ));
     }
-    let mut made = make(store, &args.create, all, args.detach)?;
+    let way = if args.detach { Way::RunDetached } else { Way::Run };
+    let mut made = make(store, &args.create, all, way)?;
     // Signals from here on are the container's.
     let watch = if args.detach {
         None
     } else {
         Some(foreground::Watch::new()?)
     };
-    let relay = match lifecycle::begin(&made.entry, &made.saved, &made.spec) {
+    let relay = match lifecycle::begin(&made.entry, &made.saved, &made.spec, made.gate.take()) {
         Ok(relay) => relay,
         Err(e) => {
             creation::put_down(&made.child);
@@ -73,8 +76,20 @@ pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
     code
 }
 
-/// Creates a container. Detached, its terminal goes to the console socket.
-fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<Made> {
+/// When a container is started, and by whom its terminal is served.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Later, by another command; its terminal goes to the console socket.
+    Create,
+    /// At once; its terminal goes to the console socket.
+    RunDetached,
+    /// At once, and this process stays.
+    Run,
+}
+
+fn make(store: &Store, args: &Create, all: &Args, way: Way) -> io::Result<Made> {
+    let detached = way != Way::Run;
+    let started_later = way == Way::Create;
     let keep = keep_descriptors(args.preserve_fds);
     let bundle = args
         .bundle
@@ -115,6 +130,7 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
         cgroup,
         args,
         preserve_fds: keep.count,
+        started_later,
     };
     let made = making.make(&spec, &mut told);
     super::notes(all, &told);
@@ -124,6 +140,7 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
             saved,
             spec,
             child: created.child,
+            gate: Some(created.gate),
             console: created.console,
         }),
         Err(e) => {
@@ -200,6 +217,8 @@ struct Making<'a> {
     cgroup: Option<Cgroup>,
     args: &'a Create,
     preserve_fds: u32,
+    /// Another command starts it, not this one.
+    started_later: bool,
 }
 
 impl Making<'_> {
@@ -215,15 +234,7 @@ impl Making<'_> {
             .transpose()?;
         // Before the cgroup: `delete --force` finds the cgroup by it, whatever happens to us from here on.
         self.entry.save_config(spec)?;
-        let mut late_resources = None;
-        if let Some(cgroup) = &self.cgroup {
-            cgroup.make()?;
-            if cgroup.needs_process() {
-                late_resources = Some(resources(&linux));
-            } else {
-                told.extend(cgroup.apply(&resources(&linux), false)?);
-            }
-        } else if linux.resources().as_ref().is_some_and(asks_for_v1) {
+        if self.cgroup.is_none() && linux.resources().as_ref().is_some_and(asks_for_v1) {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "the limits asked for need cgroups, which are not available",
@@ -238,7 +249,7 @@ impl Making<'_> {
             new,
             join,
             cgroup: self.cgroup.clone(),
-            late_resources,
+            resources: Some(resources(&linux)),
             seccomp,
             stdio: stdio(spec.process().as_ref()),
             die_with_parent: false,
@@ -246,7 +257,11 @@ impl Making<'_> {
             keyring: !self.args.no_new_keyring,
             preserve_fds: self.preserve_fds,
             prepared_mounts: Default::default(),
-            gate: Some(self.entry.make_gate()?),
+            gate: if self.started_later {
+                Some(self.entry.make_gate()?)
+            } else {
+                None
+            },
         };
         let mut created = creation::create(plan).context(|| "unable to start container process".into())?;
         told.append(&mut created.notes);
@@ -284,7 +299,9 @@ impl Making<'_> {
             cgroup: self.cgroup.clone(),
         };
         self.entry.save(&saved)?;
-        creation::keep(created)?;
+        if self.started_later {
+            creation::keep(created)?;
+        }
         if let (Some(socket), Some(console)) = (&self.args.console_socket, &created.console) {
             console::send(socket, console)?;
         }

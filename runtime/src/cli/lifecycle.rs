@@ -41,20 +41,25 @@ pub(super) fn start(store: &Store, id: &str) -> io::Result<i32> {
             return Err(invalid(format!("cannot start a container in the {status} state")));
         }
     }
-    if let Some(relay) = begin(&entry, &saved, &entry.spec()?)? {
+    if let Some(relay) = begin(&entry, &saved, &entry.spec()?, None)? {
         relay.wait(open(&saved)?)?;
     }
     Ok(0)
 }
 
-/// Lets a created container run. With a service manager to tell of its readiness, who waits for that gets a relay.
-pub(super) fn begin(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<Option<Relay>> {
+/// Lets a created container run, which waits at `gate` or, without one, at its own. With a service manager to tell of its readiness, who waits for that gets a relay.
+pub(super) fn begin(
+    entry: &Entry,
+    saved: &Saved,
+    spec: &Spec,
+    gate: Option<OwnedFd>,
+) -> io::Result<Option<Relay>> {
     let relay = match Readiness::wanted(entry.dir()).map(|readiness| readiness.listen(saved.pid)) {
         // Created without one.
         Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => None,
         done => done.transpose()?,
     };
-    let gate = entry.open_gate()?;
+    let gate = gate.map_or_else(|| entry.open_gate(), Ok)?;
     let annotations = spec.annotations();
     let state = |status| hooks::state(&saved.id, status, Some(saved.pid), &saved.bundle, annotations);
     let agent = Agent::of(spec, state("created"));

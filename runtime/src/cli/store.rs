@@ -161,9 +161,10 @@ impl Entry {
         crate::state::replace(&self.dir.join("config.json"), &serde_json::to_vec(spec)?)
     }
 
-    /// Writes the state, with which the container exists.
+    /// Writes the state, with which the container exists. It speaks of a process that a power failure ends: of a file that
+    /// is empty after one, `delete --force` needs no more than its name.
     pub fn save(&self, saved: &Saved) -> io::Result<()> {
-        crate::state::replace_durably(&self.dir.join("state.json"), &serde_json::to_vec(saved)?)
+        crate::state::replace(&self.dir.join("state.json"), &serde_json::to_vec(saved)?)
     }
 
     /// The configuration at the time of creation.

@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType};
+use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType, LinuxResources};
 use skiff_sys::{
     idmap::{IdRange, write_id_maps},
     process::{Child, Forked, clone3},
 };
 
-use super::{Agent, FromChild, Plan, ToChild, fork::fork_after, hooks, init};
-use crate::{error::Context, rootfs, wire};
+use super::{Agent, FromChild, Plan, ToChild, fork::fork_after, hooks, init, network};
+use crate::{cgroup::Cgroup, error::Context, rootfs, wire};
 
 /// How long a new process may take to become ready (a bind mount's file server may not answer).
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -38,12 +38,18 @@ pub(crate) struct Created {
 pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
     plan.prepared_mounts = rootfs::prepared::mounts(&plan.spec, &plan.bundle)?;
     let (ours, theirs) = wire::pair()?;
-    let birthplace = plan
-        .cgroup
-        .as_ref()
-        .map(|c| c.birthplace())
-        .transpose()?
-        .flatten();
+    // The many directories of v1 are made while the child makes its mounts.
+    let birthplace = match &plan.cgroup {
+        Some(cgroup) if cgroup.is_birthplace() => {
+            cgroup.make()?;
+            cgroup.birthplace()?
+        }
+        _ => None,
+    };
+    let home = network::Home::of(&plan);
+    if home.is_some() {
+        plan.new &= !(libc::CLONE_NEWNET as u64);
+    }
     let mut born = birthplace.is_some();
     let mut forked = make(&plan, birthplace.as_ref().map(AsFd::as_fd));
     if forked.is_err() && born {
@@ -53,13 +59,17 @@ pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
     }
     if let Ok(Forked::Child) = forked {
         drop(ours);
-        init::run(plan, theirs);
+        let birth = init::Birth {
+            in_cgroup: born,
+            without_network: home.is_some(),
+        };
+        init::run(plan, birth, theirs);
     }
     let Forked::Parent(child) = forked? else {
         unreachable!("the child does not return")
     };
     drop(theirs);
-    match prepare(&plan, &child, &ours, born) {
+    match prepare(&plan, &child, &ours, born, home) {
         Ok((console, notes)) => Ok(Created {
             child,
             gate: ours,
@@ -110,6 +120,7 @@ fn prepare(
     child: &Child,
     socket: &OwnedFd,
     born_in_cgroup: bool,
+    home: Option<network::Home>,
 ) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
     rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Recv, Some(PATIENCE))?;
     if plan.new & libc::CLONE_NEWUSER as u64 != 0 {
@@ -118,20 +129,17 @@ fn prepare(
         let gids = ranges(linux.and_then(|l| l.gid_mappings().as_deref()));
         write_id_maps(child.pid, &uids, &gids)
             .context(|| "write the id maps of the user namespace".into())?;
-        tell(socket, &ToChild::Mapped)?;
+        tell(socket, &ToChild::Mapped, &[])?;
     }
-    // The first move into a cgroup after a while waits for all processors: the child makes its mounts meanwhile.
-    if let Some(cgroup) = &plan.cgroup
-        && !born_in_cgroup
-        && let Err(e) = cgroup.attach(child.pid)
-    {
-        return Err(reason(socket).unwrap_or(e));
+    if let Some(home) = home {
+        tell(socket, &ToChild::Network, &[home.make()?])?;
     }
-    let mut late = Vec::new();
-    if let (Some(cgroup), Some(resources)) = (&plan.cgroup, &plan.late_resources) {
-        late = cgroup.apply(resources, false)?;
-    }
-    tell(socket, &ToChild::Go)?;
+    let (doors, mut told) = match &plan.cgroup {
+        Some(cgroup) => settle(cgroup, plan.resources.as_ref(), child, socket, born_in_cgroup)?,
+        None => Default::default(),
+    };
+    tell(socket, &ToChild::Go, &doors)?;
+    drop(doors);
     let mut console = None;
     loop {
         let (message, fds) = wire::receive::<FromChild>(socket).map_err(|e| match e.kind() {
@@ -160,12 +168,42 @@ fn prepare(
             }
             FromChild::Console => console = fds.into_iter().next(),
             FromChild::Ready(mut notes) => {
-                notes.append(&mut late);
+                notes.append(&mut told);
                 return Ok((console, notes));
             }
             FromChild::Failed(failure) => return Err(failure.into()),
         }
     }
+}
+
+/// Makes the cgroup ready and moves the child in, unless it was born there or is to move itself: then the files it takes
+/// for that are returned, with what was done differently than asked.
+fn settle(
+    cgroup: &Cgroup,
+    resources: Option<&LinuxResources>,
+    child: &Child,
+    socket: &OwnedFd,
+    born: bool,
+) -> io::Result<(Vec<OwnedFd>, Vec<String>)> {
+    if !cgroup.is_birthplace() {
+        cgroup.make()?;
+    }
+    let limit = || resources.map_or_else(|| Ok(Vec::new()), |resources| cgroup.apply(resources, false));
+    let mut told = Vec::new();
+    if !cgroup.needs_process() {
+        told = limit()?;
+    }
+    let doors = cgroup.doors()?;
+    if doors.is_empty()
+        && !born
+        && let Err(e) = cgroup.attach(child.pid)
+    {
+        return Err(reason(socket).unwrap_or(e));
+    }
+    if cgroup.needs_process() {
+        told = limit()?;
+    }
+    Ok((doors, told))
 }
 
 /// Why the child has failed, if that is why it could not be moved: it makes its mounts meanwhile, and may be gone.
@@ -190,8 +228,9 @@ fn creating(plan: &Plan, child: &Child) -> serde_json::Value {
 }
 
 /// Sends a message to the child. One that has failed and gone has left its reason in the socket, which is read next.
-fn tell(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
-    match wire::send(socket, message, &[]) {
+fn tell(socket: &OwnedFd, message: &ToChild, fds: &[OwnedFd]) -> io::Result<()> {
+    let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+    match wire::send(socket, message, &fds) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }

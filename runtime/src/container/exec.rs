@@ -21,7 +21,7 @@ use super::{
     schedule::{self, When},
 };
 use crate::{
-    cgroup::Cgroup,
+    cgroup::{self, Cgroup},
     error::{Context, Failure},
     seccomp::Filter,
     wire,
@@ -166,13 +166,17 @@ fn prepare(
 ) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
     let affinity = request.process.exec_cpu_affinity().as_ref();
     schedule::affinity(affinity, When::Initial, child.pid)?;
+    let mut doors = Vec::new();
     if let Some(cgroup) = &request.cgroup
         && !born_in_cgroup
     {
-        cgroup.attach(child.pid)?;
+        doors = cgroup.doors()?;
+        if doors.is_empty() {
+            cgroup.attach(child.pid)?;
+        }
     }
-    schedule::affinity(affinity, When::Final, child.pid)?;
-    wire::send(socket, &ToChild::Go, &[])?;
+    let files: Vec<_> = doors.iter().map(AsFd::as_fd).collect();
+    wire::send(socket, &ToChild::Go, &files)?;
     let mut console = None;
     let agent = request.agent.as_ref().map(|agent| (agent, child.pid));
     loop {
@@ -208,9 +212,13 @@ fn become_process(
     foreign: &[(&'static str, Ns)],
     socket: &OwnedFd,
 ) -> io::Result<std::convert::Infallible> {
-    let (ToChild::Go, _) = wire::receive::<ToChild>(socket)? else {
+    let (ToChild::Go, doors) = wire::receive::<ToChild>(socket)? else {
         return Err(io::Error::other("unexpected message"));
     };
+    cgroup::enter(&doors)?;
+    drop(doors);
+    // A cpuset that was entered has changed it.
+    schedule::affinity(request.process.exec_cpu_affinity().as_ref(), When::Final, 0)?;
     let mut notes = Vec::new();
     process::early(&request.process, &mut notes)?;
     let own_user = fs::read_link("/proc/self/ns/user").ok();

@@ -10,18 +10,28 @@ use std::{
 use nix::sched::CloneFlags;
 use oci_spec::runtime::LinuxNamespaceType;
 
-use super::{FromChild, Plan, Stdio, ToChild, hooks, process, schedule};
+use super::{FromChild, Plan, Stdio, ToChild, hooks, network, process, schedule};
 use crate::{
-    cgroup::hierarchy,
+    cgroup::{self, hierarchy},
     error::{Context, Failure, invalid},
     rootfs::{Cgroups, Membership, Root},
     wire,
 };
 
+/// How the new process came to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Birth {
+    /// In its cgroup.
+    pub in_cgroup: bool,
+    /// The creator makes its network namespace meanwhile.
+    pub without_network: bool,
+}
+
 /// Runs in the new process and never returns.
-pub(super) fn run(mut plan: Plan, socket: OwnedFd) -> ! {
+pub(super) fn run(mut plan: Plan, birth: Birth, socket: OwnedFd) -> ! {
     let gate = plan.gate.take();
-    let error = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| set_up(&mut plan, &socket))) {
+    let guarded = std::panic::AssertUnwindSafe(|| set_up(&mut plan, birth, &socket));
+    let error = match std::panic::catch_unwind(guarded) {
         Err(_) => io::Error::other("the container's first process panicked while it was set up"),
         Ok(Err(e)) => e,
         Ok(Ok(program)) => {
@@ -97,7 +107,7 @@ fn expect(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
     }
 }
 
-fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
+fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process::Program> {
     if plan.new & libc::CLONE_NEWUSER as u64 != 0 {
         expect(socket, &ToChild::Mapped)?;
     }
@@ -118,9 +128,6 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
     if plan.wants(LinuxNamespaceType::Time) {
         time_namespace(&linux)?;
     }
-    if plan.new & libc::CLONE_NEWNET as u64 != 0 {
-        skiff_sys::device::loopback_up().context(|| "bring up the loopback device".into())?;
-    }
     if plan.owns_uts() {
         if let Some(name) = plan.spec.hostname() {
             nix::unistd::sethostname(name).context(|| format!("set the host name {name:?}"))?;
@@ -130,15 +137,40 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
                 .context(|| format!("set the domain name {name:?}"))?;
         }
     }
-    for (key, value) in linux.sysctl().iter().flatten() {
-        set_sysctl(key, value)?;
-    }
+    let new_network = birth.without_network || plan.new & libc::CLONE_NEWNET as u64 != 0;
+    let (creator, sysctl) = (socket.try_clone()?, linux.sysctl().clone());
+    let enter_network = move || {
+        if birth.without_network {
+            let (ToChild::Network, fds) = wire::receive::<ToChild>(&creator)? else {
+                return Err(invalid("expected Network"));
+            };
+            let namespace = fds.first().ok_or_else(|| invalid("no network namespace"))?;
+            network::enter(namespace).context(|| "enter the network namespace".into())?;
+        }
+        if new_network {
+            skiff_sys::device::loopback_up().context(|| "bring up the loopback device".into())?;
+        }
+        for (key, value) in sysctl.iter().flatten() {
+            set_sysctl(key, value)?;
+        }
+        Ok(())
+    };
 
     let propagation = linux.rootfs_propagation().as_deref();
     let mut root = Root::mount(&plan.rootfs, &plan.mountpoint, propagation)?;
+    if birth.without_network {
+        root.enter_network_with(enter_network);
+    } else {
+        enter_network()?;
+    }
     let (own_cgroup_namespace, joined) = (plan.wants(LinuxNamespaceType::Cgroup), socket.try_clone()?);
     root.show_cgroups(Membership::new(move || {
-        expect(&joined, &ToChild::Go)?;
+        if !birth.in_cgroup {
+            let (ToChild::Go, doors) = wire::receive::<ToChild>(&joined)? else {
+                return Err(invalid("expected Go"));
+            };
+            cgroup::enter(&doors)?;
+        }
         // As the host names them, before a cgroup namespace makes ours the root.
         let hierarchies = hierarchy::own().unwrap_or_default();
         // Not made at birth: its root would be the creator's cgroup.
@@ -161,7 +193,12 @@ fn set_up(plan: &mut Plan, socket: &OwnedFd) -> io::Result<process::Program> {
     root.devices(linux.devices().as_deref().unwrap_or_default())?;
     root.make_directory(process.cwd());
     // Nothing of the container's own may run before.
+    root.enter_network()?;
     root.join_cgroup()?;
+    if birth.in_cgroup {
+        // Its limits are set.
+        expect(socket, &ToChild::Go)?;
+    }
     if let Some(all) = plan.spec.hooks() {
         wire::send(socket, &FromChild::NeedHooks, &[])?;
         expect(socket, &ToChild::HooksDone)?;

@@ -4,7 +4,8 @@
 //! creator (supervisor or `skiff oci create`)            init (the container's first process)
 //!   create::create ── clone3(all namespaces at once) ──►  init::run
 //!   id maps ────────────────── Mapped ─────────────────►  namespaces, mounts
-//!   cgroup, meanwhile ─────────── Go ──────────────────►  cgroup namespace and mount, devices
+//!   network namespace ───────── Network ───────────────►  enters it; sysfs
+//!   cgroup, meanwhile ─────────── Go ──────────────────►  moves into it; cgroup namespace and mount, devices
 //!   prestart, createRuntime hooks ◄── NeedHooks ────────
 //!   ───────────────────────── HooksDone ───────────────►  createContainer hooks, pivot_root, terminal,
 //!                              ◄── Console (descriptor)   user, capabilities, rlimits
@@ -20,6 +21,7 @@ mod fork;
 pub(crate) mod hooks;
 mod init;
 mod lookup;
+mod network;
 mod notify;
 mod privileges;
 mod process;
@@ -59,10 +61,10 @@ pub(crate) struct Plan {
     pub new: u64,
     /// Namespaces joined.
     pub join: Vec<Join>,
-    /// Its cgroup.
+    /// Its cgroup, which need not exist.
     pub cgroup: Option<Cgroup>,
-    /// Limits that are set when the process is in it.
-    pub late_resources: Option<LinuxResources>,
+    /// Limits of that.
+    pub resources: Option<LinuxResources>,
     /// Compiled system call filter.
     pub seccomp: Option<Filter>,
     /// Streams of the process.
@@ -131,7 +133,9 @@ enum FromChild {
 enum ToChild {
     /// The id maps of its user namespace are written.
     Mapped,
-    /// It is in its cgroup.
+    /// Its network namespace is attached.
+    Network,
+    /// Its cgroup is ready, and it is in there, or moves itself in by the files attached.
     Go,
     HooksDone,
     /// The creator has written down what it takes to remove this process: it may wait at its own gate now.

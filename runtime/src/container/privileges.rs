@@ -92,12 +92,13 @@ pub(super) fn bounding(asked: Option<&LinuxCapabilities>) -> io::Result<()> {
         if keep.contains(one) {
             continue;
         }
-        match rustix::thread::capability_is_in_bounding_set(one) {
-            Ok(true) => rustix::thread::remove_capability_from_bounding_set(one)
-                .context(|| format!("drop capability {bit} from the bounding set"))?,
-            Ok(false) => (),
+        match rustix::thread::remove_capability_from_bounding_set(one) {
             // Past the last capability of this kernel.
-            Err(_) => break,
+            Err(rustix::io::Errno::INVAL) => break,
+            // Without the right to, but not there either.
+            Err(rustix::io::Errno::PERM)
+                if !rustix::thread::capability_is_in_bounding_set(one).unwrap_or(true) => {}
+            done => done.context(|| format!("drop capability {bit} from the bounding set"))?,
         }
     }
     Ok(())

@@ -44,6 +44,14 @@ struct Device<'a> {
 impl Root {
     /// Makes the devices: with mknod, or bound from the host where that is refused (a user namespace).
     pub fn devices(&mut self, asked: &[LinuxDevice]) -> io::Result<()> {
+        // Nodes are made with their modes.
+        let umask = rustix::process::umask(Mode::empty());
+        let made = self.make_devices(asked);
+        rustix::process::umask(umask);
+        made
+    }
+
+    fn make_devices(&mut self, asked: &[LinuxDevice]) -> io::Result<()> {
         for (path, major, minor) in DEFAULT {
             let device = Device {
                 path: Path::new(path),
@@ -118,16 +126,14 @@ impl Root {
         ) {
             Ok(()) => {
                 if self.own_devices || usable(&parent, name, device.kind) {
-                    let node = open_in_root(
-                        parent.as_fd(),
-                        Path::new(name),
-                        OFlags::PATH | OFlags::NOFOLLOW,
-                        Mode::empty(),
-                    )?;
-                    // The umask has cut the mode.
-                    let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&node));
-                    rustix::fs::chmod(&link, Mode::from_raw_mode(device.mode))?;
                     if let Some((uid, gid)) = device.owner {
+                        let node = open_in_root(
+                            parent.as_fd(),
+                            Path::new(name),
+                            OFlags::PATH | OFlags::NOFOLLOW,
+                            Mode::empty(),
+                        )?;
+                        let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&node));
                         let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
                         rustix::fs::chown(&link, Some(uid), Some(gid))?;
                     }

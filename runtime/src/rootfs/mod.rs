@@ -35,8 +35,12 @@ const LONGEST_OPTIONS: usize = 4000;
 pub(crate) struct Root {
     /// Its directory, on top of everything mounted there so far.
     fd: OwnedFd,
+    /// The path of that, as the kernel names it.
+    path: PathBuf,
     /// How to find out about our cgroups, until somebody had to know.
     membership: Option<Membership>,
+    /// How to get into the network namespace, until a mount has needed it.
+    network: Option<Enter>,
     /// Device nodes that this process makes can be used (not so in a user namespace).
     own_devices: bool,
     /// What could not be done as asked and was done differently.
@@ -72,6 +76,14 @@ impl Membership {
             self.known = join()?;
         }
         Ok(&self.known)
+    }
+}
+
+struct Enter(Box<dyn FnOnce() -> io::Result<()>>);
+
+impl std::fmt::Debug for Enter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Enter")
     }
 }
 
@@ -126,9 +138,12 @@ impl Root {
                 mount_overlay(at, lower, upper, work, *userxattr)?;
             }
         }
+        let fd = open_path(&path)?;
         Ok(Root {
-            fd: open_path(&path)?,
+            path: std::fs::read_link(fd_path(&fd))?,
+            fd,
             membership: None,
+            network: None,
             own_devices: skiff_sys::idmap::in_first_namespace(),
             notes: Vec::new(),
         })
@@ -137,6 +152,16 @@ impl Root {
     /// Tells how to find out which cgroups a mount of type `cgroup` shows.
     pub fn show_cgroups(&mut self, membership: Membership) {
         self.membership = Some(membership);
+    }
+
+    /// Tells how to get into the network namespace, which is still being made: it decides what some mounts show.
+    pub fn enter_network_with(&mut self, enter: impl FnOnce() -> io::Result<()> + 'static) {
+        self.network = Some(Enter(Box::new(enter)));
+    }
+
+    /// Enters the network namespace, unless a mount has done so.
+    pub fn enter_network(&mut self) -> io::Result<()> {
+        self.network.take().map_or(Ok(()), |enter| enter.0())
     }
 
     /// Waits until this process is in its cgroup, unless a mount has done so.

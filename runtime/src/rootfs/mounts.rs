@@ -26,6 +26,9 @@ use crate::{
 /// Words that are flags of the file system and not of one mount of it.
 const SUPERBLOCK_FLAGS: &[&str] = &["sync", "dirsync", "lazytime", "mand"];
 
+/// Types of mounts that are the same in every network namespace.
+const LOCAL: &[&str] = &["bind", "none", "proc", "tmpfs", "devpts", "mqueue", "overlay"];
+
 impl Root {
     /// Carries out the mount list. Relative sources of bind mounts start at `bundle`; those in `prepared` (by place in
     /// the list) are mounts already that have only to be attached. New file systems get the SELinux `label`.
@@ -38,6 +41,9 @@ impl Root {
     ) -> io::Result<()> {
         let label = label.filter(|label| !label.is_empty() && lsm::active("selinux"));
         for (at, mount) in mounts.iter().enumerate() {
+            if !LOCAL.contains(&mount.typ().as_deref().unwrap_or("bind")) {
+                self.enter_network()?;
+            }
             let done = match prepared.remove(&at) {
                 Some(tree) => self.prepared(&tree, mount),
                 None => self.one(mount, bundle, label),

@@ -82,10 +82,9 @@ impl Root {
 
     /// The path of an open file as the container will see it.
     fn inside(&self, fd: &OwnedFd) -> io::Result<PathBuf> {
-        let root = std::fs::read_link(fd_path(&self.fd))?;
         let path = std::fs::read_link(fd_path(fd))?;
         let below = path
-            .strip_prefix(&root)
+            .strip_prefix(&self.path)
             .map_err(|_| invalid(format!("{path:?} lies outside the root file system")))?;
         Ok(Path::new("/").join(below))
     }

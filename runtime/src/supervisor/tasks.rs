@@ -198,7 +198,7 @@ impl<'a> Tasks<'a> {
             new: libc::CLONE_NEWNS as u64,
             join: Vec::new(),
             cgroup: None,
-            late_resources: None,
+            resources: None,
             seccomp: seccomp.clone(),
             stdio,
             die_with_parent: true,
@@ -212,15 +212,10 @@ impl<'a> Tasks<'a> {
         self.namespaces(&mut plan)?;
         let spec_hooks = plan.spec.hooks().clone().map(Box::new);
         let annotations = plan.spec.annotations().clone();
-        let resources = plan.spec.linux().as_ref().and_then(|l| l.resources().clone());
-        plan.cgroup = cgroup.as_deref().map(Cgroup::create).transpose()?;
+        plan.resources = plan.spec.linux().as_ref().and_then(|l| l.resources().clone());
+        plan.cgroup = cgroup.as_deref().map(Cgroup::ours).transpose()?;
         let cgroup = plan.cgroup.clone();
-        let created = apply(cgroup.as_ref(), resources.as_ref()).and_then(|notes| {
-            let mut created = create::create(plan)?;
-            created.notes.extend(notes);
-            Ok(created)
-        });
-        let created = match created {
+        let created = match create::create(plan) {
             Ok(created) => created,
             Err(e) => {
                 if let Some(cgroup) = &cgroup {
@@ -643,13 +638,6 @@ impl<'a> Tasks<'a> {
             }
         }
         first_error.map_or(Ok(()), Err)
-    }
-}
-
-fn apply(cgroup: Option<&Cgroup>, resources: Option<&LinuxResources>) -> io::Result<Vec<String>> {
-    match (cgroup, resources) {
-        (Some(cgroup), Some(resources)) => cgroup.apply(resources, false),
-        _ => Ok(Vec::new()),
     }
 }
 

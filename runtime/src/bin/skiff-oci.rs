@@ -1,4 +1,4 @@
-//! `skiff oci` by itself: the runtime without the cluster, quick to build.
+//! `skiff oci` by itself: the runtime without the cluster, for engines and whoever wants nothing else.
 
 use std::{ffi::OsString, process::ExitCode};
 
