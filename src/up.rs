@@ -70,8 +70,16 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
         "\nGo on with\n  export KUBECONFIG={}",
         paths.admin_kubeconfig().display()
     );
+    if !is_in_path("kubectl") {
+        crate::output::say!("  sudo apt-get install kubernetes-client   # kubectl, which is not there yet");
+    }
     crate::output::say!("  kubectl get nodes\nStop with\n  skiff down");
     Ok(())
+}
+
+fn is_in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// What runs was started with options of its own. Others would be ignored, and whoever gives them must not think that they

@@ -109,12 +109,20 @@ def main():
                     todo.append(inner)
     wanted = sorted(set(wanted))
     number = {name: i for i, name in enumerate(wanted)}
+    # Embedded types are not published themselves: their names are those of the types around them.
+    around = {}
+    for name in wanted:
+        if name.rsplit(".", 1)[1] in EMBEDDING and published(name):
+            for _, _, kind, rust, _ in known[name]:
+                if kind == "message" and not published(resolve(name.rsplit(".", 1)[0], rust)):
+                    around[resolve(name.rsplit(".", 1)[0], rust)] = published(name)
     out = ["// Written by generate.py: do not edit.\n", "use super::{Field, Kind::*, Message, Shape::*};\n\n"]
     out.append(f"pub(super) static MESSAGES: [Message; {len(wanted)}] = [\n")
     for name in wanted:
         module, short = name.rsplit(".", 1)
         schema = published(name)
-        properties = {p.lower().replace("$", ""): p for p in (schema or {}).get("properties", {})}
+        names = (schema or around.get(name, {})).get("properties", {})
+        properties = {p.lower().replace("$", ""): p for p in names}
         out.append(f'    Message {{ name: "{name}", fields: &[\n')
         for tag, snake, kind, rust, repeated in sorted(known[name]):
             plain = snake.replace("_", "").lower()

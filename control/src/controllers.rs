@@ -180,6 +180,7 @@ impl Api for ControllerApi {
                 uid: options.uid.clone(),
                 resource_version: options.resource_version.clone(),
             },
+            ..DeleteOptions::default()
         };
         let target = self.target(r, namespace, name)?;
         self.registry

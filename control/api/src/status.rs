@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 use skiff_resources::{FieldError, Resource};
-use skiff_schema::{FieldConflict, PatchError};
+use skiff_schema::PatchError;
 
 /// A request that failed. Source of reasons and wordings: apimachinery `metav1.Status`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -275,23 +275,14 @@ impl Status {
                 // No kind and no name: with them kubectl would not print the message.
                 Self::new(422, "Invalid", message).about("", "", "")
             }
-            PatchError::Conflicts(conflicts) => {
-                let noun = if conflicts.len() == 1 {
-                    "conflict"
-                } else {
-                    "conflicts"
-                };
-                let message = format!(
-                    "Apply failed with {} {noun}: {}",
-                    conflicts.len(),
-                    conflicts_by_manager(&conflicts)
-                );
+            PatchError::Conflicts(ref conflicts) => {
+                let message = error.to_string();
                 let causes = conflicts
-                    .into_iter()
+                    .iter()
                     .map(|c| Cause {
                         reason: "FieldManagerConflict".into(),
-                        message: c.message,
-                        field: c.field,
+                        message: c.message.clone(),
+                        field: c.field.clone(),
                     })
                     .collect();
                 Self::new(409, "Conflict", message).with_causes(causes)
@@ -366,31 +357,6 @@ impl Cause {
         }
         Value::Object(out)
     }
-}
-
-/// `conflict with "x": .a`, or for several fields of one manager a heading and one line each.
-fn conflicts_by_manager(conflicts: &[FieldConflict]) -> String {
-    let mut managers: Vec<(&str, Vec<&str>)> = Vec::new();
-    for conflict in conflicts {
-        match managers
-            .iter_mut()
-            .find(|(message, _)| *message == conflict.message)
-        {
-            Some((_, fields)) => fields.push(&conflict.field),
-            None => managers.push((&conflict.message, vec![&conflict.field])),
-        }
-    }
-    let parts: Vec<String> = managers
-        .iter()
-        .map(|(message, fields)| match fields.as_slice() {
-            [one] => format!("{message}: {one}"),
-            many => {
-                let heading = message.replacen("conflict with", "conflicts with", 1);
-                format!("{heading}:\n- {}", many.join("\n- "))
-            }
-        })
-        .collect();
-    parts.join("\n")
 }
 
 /// `{"kind":"Status","status":"Success",…}` for calls that return no object.

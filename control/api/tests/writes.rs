@@ -265,7 +265,7 @@ async fn finalizers_hold_an_object() -> anyhow::Result<()> {
     let waits = client
         .delete(&path, &json!({"propagationPolicy": "Foreground"}))
         .await?;
-    assert_eq!(waits.code, 202);
+    assert_eq!(waits.code, 200);
     let live = client.get(&path).await?.json();
     assert_eq!(live["metadata"]["finalizers"], json!(["foregroundDeletion"]));
     assert!(live["metadata"]["deletionTimestamp"].is_string());
@@ -609,6 +609,111 @@ async fn a_node_may_do_what_nodes_do() -> anyhow::Result<()> {
         stranger.patch(&path, "merge-patch+json", &status).await?.code,
         403
     );
+    cluster.stop().await;
+    Ok(())
+}
+
+/// Each of these was compared with what Kubernetes answers (`tests/compare`).
+#[tokio::test(flavor = "multi_thread")]
+async fn options_that_make_no_sense_are_refused_by_name() -> anyhow::Result<()> {
+    let cluster = Cluster::start().await?;
+    let client = cluster.admin()?;
+    let maps = format!("{DEFAULT}/configmaps");
+    let map = json!({"metadata": {"name": "a"}, "data": {"k": "v"}});
+    let made = client.post(&format!("{maps}?fieldManager=me"), &map).await?;
+    assert_eq!(made.code, 201, "{:?}", made.body);
+    for (method, path, media, body, code, message) in [
+        (
+            "POST",
+            format!("{maps}?dryRun=Some"),
+            "application/json",
+            map.to_string(),
+            422,
+            "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"Some\"]: supported values: \"All\"",
+        ),
+        (
+            "POST",
+            format!("{maps}?fieldManager=%0a"),
+            "application/json",
+            map.to_string(),
+            422,
+            "CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: Invalid value: \"\\n\": invalid character U+000A (at position 0)",
+        ),
+        (
+            "DELETE",
+            format!("{maps}/a"),
+            "application/json",
+            json!({"orphanDependents": true, "propagationPolicy": "Orphan"}).to_string(),
+            422,
+            "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: \"Orphan\": orphanDependents and deletionPropagation cannot be both set",
+        ),
+        (
+            "PATCH",
+            format!("{maps}/a"),
+            "application/merge-patch+json",
+            json!({"data": {"k": 5}}).to_string(),
+            422,
+            " \"\" is invalid: patch: Invalid value: json: cannot unmarshal number into Go struct field ConfigMap.data of type string",
+        ),
+        (
+            "PATCH",
+            format!("{maps}/a?fieldManager=me"),
+            "application/apply-patch+yaml",
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "dat": {"k": "w"}}).to_string(),
+            400,
+            "failed to create typed patch object (default/a; v1, Kind=ConfigMap): .dat: field not declared in schema",
+        ),
+        (
+            "PUT",
+            maps.clone(),
+            "application/json",
+            map.to_string(),
+            405,
+            "the server does not allow this method on the requested resource",
+        ),
+        (
+            "POST",
+            "/api/v1/configmaps".to_owned(),
+            "application/json",
+            map.to_string(),
+            405,
+            "the server does not allow this method on the requested resource",
+        ),
+        (
+            "POST",
+            "/apis/authentication.k8s.io/v1/tokenreviews".to_owned(),
+            "application/json",
+            json!({"spec": {}}).to_string(),
+            400,
+            "token is required for TokenReview in authentication",
+        ),
+    ] {
+        let refused = client
+            .send(method, &path, &[("content-type", media)], body)
+            .await?;
+        assert_eq!(
+            (refused.code, refused.json()["message"].as_str()),
+            (code, Some(message)),
+            "{method} {path}"
+        );
+    }
+    let stays = client.get(&format!("{maps}/a")).await?.json();
+    assert_eq!(stays["data"], json!({"k": "v"}));
+    cluster.stop().await;
+    Ok(())
+}
+
+/// kubectl lists them when it meets a kind that it does not know, and says so only when that works.
+#[tokio::test(flavor = "multi_thread")]
+async fn there_are_no_custom_resources() -> anyhow::Result<()> {
+    let cluster = Cluster::start().await?;
+    let client = cluster.admin()?;
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(client.get(path).await?.json()["items"], json!([]));
+    let made = client
+        .post(path, &json!({"metadata": {"name": "a.b.example"}}))
+        .await?;
+    assert_eq!(made.code, 405);
     cluster.stop().await;
     Ok(())
 }

@@ -16,6 +16,7 @@ const ALL: &[&str] = &[
 ];
 /// Namespaces are deleted one at a time.
 const NO_COLLECTION: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
+const READ: &[&str] = &["get", "list", "watch"];
 const CREATE: &[&str] = &["create"];
 const CHANGE: &[&str] = &["get", "patch", "update"];
 const CONNECT: &[&str] = &["create", "get"];
@@ -217,6 +218,17 @@ static TABLE: &[Resource] = &[
             core("proxy", "ServiceProxyOptions", PROXY),
             core("status", "Service", CHANGE),
         ]),
+    // There are none yet. kubectl asks for them when it meets a kind that it does not know, to say so.
+    row(
+        ("apiextensions.k8s.io", "v1"),
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        "customresourcedefinition",
+        &kinds::review::Virtual,
+    )
+    .cluster()
+    .short(&["crd", "crds"])
+    .verbs(READ),
     row(
         APPS,
         "ControllerRevision",

@@ -86,17 +86,20 @@ fn conflict_text(conflicts: &[FieldConflict]) -> String {
             conflict.message, conflict.field
         );
     }
-    let mut text = format!("Apply failed with {} conflicts: ", conflicts.len());
-    let mut owner = "";
-    for FieldConflict { message, field } in conflicts {
-        if owner != message {
-            let line = if owner.is_empty() { "" } else { "\n" };
-            text += &format!("{line}{}:", message.replacen("conflict ", "conflicts ", 1));
-            owner = message;
-        }
-        text += &format!("\n- {field}");
+    let mut owners: Vec<&str> = conflicts.iter().map(|c| c.message.as_str()).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let mut lines = Vec::new();
+    for owner in owners {
+        lines.push(format!("{}:", owner.replacen("conflict ", "conflicts ", 1)));
+        let owned = conflicts.iter().filter(|c| c.message == owner);
+        lines.extend(owned.map(|c| format!("- {}", c.field)));
     }
-    text
+    format!(
+        "Apply failed with {} conflicts: {}",
+        conflicts.len(),
+        lines.join("\n")
+    )
 }
 
 /// Who writes: the parts of a managedFields entry.

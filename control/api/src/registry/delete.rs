@@ -36,6 +36,8 @@ pub struct DeleteOptions {
     pub grace_seconds: Option<i64>,
     /// `propagationPolicy` (or the older `orphanDependents`).
     pub propagation: Option<Propagation>,
+    /// `orphanDependents: false`, the older way to ask for dependents to go.
+    pub asks_dependents_deleted: bool,
     /// `preconditions`.
     pub preconditions: Preconditions,
 }
@@ -58,12 +60,18 @@ impl DeleteOptions {
             value.get("propagationPolicy").and_then(Value::as_str),
             &value["orphanDependents"],
         ) {
+            (Some(policy), Value::Bool(_)) => {
+                let message = format!(
+                    "Invalid value: {policy:?}: orphanDependents and deletionPropagation cannot be both set"
+                );
+                return Err(invalid("FieldValueInvalid", "propagationPolicy", message));
+            }
             (Some("Orphan"), _) => Some(Propagation::Orphan),
             (Some("Background"), _) => Some(Propagation::Background),
             (Some("Foreground"), _) => Some(Propagation::Foreground),
             (Some(other), _) => {
                 let message = format!(
-                    "Unsupported value: \"{other}\": supported values: \"Background\", \"Foreground\", \"Orphan\""
+                    "Unsupported value: \"{other}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
                 );
                 return Err(invalid("FieldValueNotSupported", "propagationPolicy", message));
             }
@@ -75,6 +83,7 @@ impl DeleteOptions {
         Ok(Self {
             grace_seconds: value["gracePeriodSeconds"].as_i64(),
             propagation,
+            asks_dependents_deleted: value["orphanDependents"] == false,
             preconditions: Preconditions {
                 uid: text(&["preconditions", "uid"]),
                 resource_version: text(&["preconditions", "resourceVersion"]),

@@ -11,10 +11,7 @@ use super::{
     Registry, RequestContext, Target, Written, api_version_of, meta,
     write::{Preconditions, Tracking, part_name, to_storage},
 };
-use crate::{
-    request::{body, query::FieldValidation},
-    status::Status,
-};
+use crate::{request::body, status::Status};
 
 /// How a patch is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,23 +137,18 @@ impl Registry {
         let Some(ty) = skiff_schema::lookup(&api_version_of(resource), &resource.kind) else {
             return Ok(Vec::new());
         };
-        let problems = skiff_schema::prune(object, ty).map_err(Status::patch)?;
+        // Kubernetes puts the whole patched object before the reason.
+        let invalid = |why: &str| {
+            let error = FieldError {
+                reason: "FieldValueInvalid",
+                field: "patch".into(),
+                message: format!("Invalid value: {why}"),
+            };
+            Status::invalid_kind("", "", "", &[error])
+        };
+        let problems = skiff_schema::prune(object, ty).map_err(|error| invalid(&error.to_string()))?;
         let problems: Vec<String> = problems.into_iter().map(|p| p.0).collect();
-        body::strict(problems, ctx.field_validation, &|why| {
-            let mut status = Status::invalid(
-                resource,
-                target.name,
-                &[FieldError {
-                    reason: "FieldValueInvalid",
-                    field: "patch".into(),
-                    message: format!("Invalid value: {why}"),
-                }],
-            );
-            if ctx.field_validation == FieldValidation::Strict {
-                status.code = 422;
-            }
-            status
-        })
+        body::strict(problems, ctx.field_validation, &invalid)
     }
 
     async fn apply(
@@ -186,7 +178,7 @@ impl Registry {
                 }
             }
         }
-        let warnings = self.check_fields(ctx, target, &mut applied)?;
+        self.declared(target, &mut applied)?;
         let metadata = meta::metadata(&mut applied);
         match metadata.get("name").and_then(Value::as_str) {
             None | Some("") => {
@@ -203,11 +195,38 @@ impl Registry {
         if resource.namespaced && !metadata.contains_key("namespace") {
             metadata.insert("namespace".into(), json!(target.namespace));
         }
-        let mut written = self
-            .apply_value(ctx, target, part, part_name(part), applied, patch.force)
-            .await?;
-        written.warnings.splice(0..0, warnings);
-        Ok(written)
+        self.apply_value(ctx, target, part, part_name(part), applied, patch.force)
+            .await
+    }
+
+    /// What is applied may have declared fields only, whatever `fieldValidation` says: a field that nobody knows can't be
+    /// owned.
+    fn declared(&self, target: &Target<'_>, applied: &mut Value) -> Result<(), Status> {
+        let resource = target.resource;
+        let api_version = api_version_of(resource);
+        let Some(ty) = skiff_schema::lookup(&api_version, &resource.kind) else {
+            return Ok(());
+        };
+        let problems = skiff_schema::prune(applied, ty).map_err(Status::patch)?;
+        let unknown: Vec<String> = problems
+            .iter()
+            .filter_map(|problem| problem.0.strip_prefix("unknown field \"")?.strip_suffix('"'))
+            .map(|field| format!(".{field}: field not declared in schema"))
+            .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        Err(Status::bad_request(format!(
+            "failed to create typed patch object ({}/{}; {api_version}, Kind={}): {}",
+            target.namespace,
+            target.name,
+            resource.kind,
+            if let [one] = unknown.as_slice() {
+                one.clone()
+            } else {
+                format!("errors:\n  {}", unknown.join("\n  "))
+            }
+        )))
     }
 
     /// Applies an object that was checked; its fields are managed under the name of a sub-resource.

@@ -509,7 +509,10 @@ fn fill_namespace(resource: &Resource, namespace: &str, object: &mut Value) -> R
 fn check_identity(target: &Target<'_>, object: &Value) -> Result<(), Status> {
     let name = meta::name(object);
     if name.is_empty() {
-        return Err(Status::bad_request("name must be provided"));
+        return Err(Status::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            target.name
+        )));
     }
     if name != target.name {
         return Err(Status::bad_request(format!(

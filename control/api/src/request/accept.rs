@@ -120,6 +120,7 @@ pub fn negotiate(headers: &HeaderMap, offer: Offer) -> Result<Accepted, Status> 
             None => Shape::Object,
             Some(_) if !offer.transforms => continue,
             Some(_) if !matches!(range.parameter("g"), Some("meta.k8s.io")) => continue,
+            Some(_) if !matches!(range.parameter("v"), Some("v1" | "v1beta1")) => continue,
             Some("Table") => Shape::Table { beta },
             Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Shape::Metadata { beta },
             Some(_) => continue,

@@ -123,17 +123,24 @@ impl FieldValidation {
     }
 }
 
-/// `dryRun=All`.
+/// `dryRun=All`. `options` is the kind that the parameters of the verb make up.
 ///
 /// # Errors
-/// 400 for any other value.
-pub fn dry_run(query: &Query) -> Result<bool, Status> {
+/// 422 for any other value.
+pub fn dry_run(query: &Query, options: &str) -> Result<bool, Status> {
     match query.all("dryRun").find(|v| !v.is_empty()) {
         None => Ok(false),
         Some("All") => Ok(true),
-        Some(other) => Err(Status::bad_request(format!(
-            "Invalid value: [\"{other}\"]: dryRun: Unsupported value: \"{other}\": supported values: \"All\""
-        ))),
+        Some(other) => Err(Status::invalid_kind(
+            "meta.k8s.io",
+            options,
+            "",
+            &[skiff_resources::FieldError {
+                reason: "FieldValueNotSupported",
+                field: "dryRun".into(),
+                message: format!("Unsupported value: [{other:?}]: supported values: \"All\""),
+            }],
+        )),
     }
 }
 

@@ -31,11 +31,10 @@ pub(crate) fn answer(
         format!("{group}/{version}")
     });
     object["kind"] = json!(resource.kind);
-    let metadata = meta::metadata(&mut object);
-    metadata.entry("creationTimestamp").or_insert(Value::Null);
+    meta::metadata(&mut object);
     let status = match &*resource.plural {
         "selfsubjectreviews" => json!({"userInfo": user}),
-        "tokenreviews" => token::review(app, &object["spec"]),
+        "tokenreviews" => token::review(app, &object["spec"])?,
         "selfsubjectaccessreviews" => access(app, resource, user, &object["spec"])?,
         "subjectaccessreviews" => access(
             app,
@@ -133,7 +132,14 @@ fn access(app: &App, resource: &Resource, user: &User, spec: &Value) -> Result<V
             path: meta::text(a, &["path"]),
             ..Attributes::default()
         },
-        _ => {
+        (Some(_), Some(a)) => {
+            return Err(invalid(
+                resource,
+                "spec.nonResourceAttributes",
+                &format!("Invalid value: {a}: cannot be specified in combination with resourceAttributes"),
+            ));
+        }
+        (None, None) => {
             return Err(invalid(
                 resource,
                 "spec.resourceAttributes",

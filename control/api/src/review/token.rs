@@ -25,13 +25,18 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 /// The status of a TokenReview.
-pub(super) fn review(app: &App, spec: &Value) -> Value {
+///
+/// # Errors
+/// 400 without a token.
+pub(super) fn review(app: &App, spec: &Value) -> Result<Value, Status> {
     let token = meta::text(spec, &["token"]);
     if token.is_empty() {
-        return json!({"user": {}, "error": "no token"});
+        return Err(Status::bad_request(
+            "token is required for TokenReview in authentication",
+        ));
     }
     let Ok(verified) = app.tokens.verify(&app.registry, token) else {
-        return json!({"user": {}, "error": "invalid bearer token"});
+        return Ok(json!({"user": {}, "error": "invalid bearer token"}));
     };
     let mut wanted = strings(&spec["audiences"]);
     if wanted.is_empty() {
@@ -39,10 +44,13 @@ pub(super) fn review(app: &App, spec: &Value) -> Value {
     }
     wanted.retain(|a| verified.audiences.contains(a));
     if wanted.is_empty() {
-        return json!({"user": {}, "error": format!("token audiences {:?} is invalid for the target audiences",
-            verified.audiences)});
+        let error = format!(
+            "token audiences {:?} is invalid for the target audiences",
+            verified.audiences
+        );
+        return Ok(json!({"user": {}, "error": error}));
     }
-    json!({"authenticated": true, "user": verified.user, "audiences": wanted})
+    Ok(json!({"authenticated": true, "user": verified.user, "audiences": wanted}))
 }
 
 /// Answers a TokenRequest for a service account.

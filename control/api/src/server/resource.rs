@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header};
 use serde_json::Value;
-use skiff_resources::{Part, Resource};
+use skiff_resources::{FieldError, Part, Resource};
 
 use super::{
     App,
@@ -43,7 +43,12 @@ pub(super) async fn answer(app: &Arc<App>, call: Call) -> Result<Response<Body>,
     if resource.namespaced && info.namespace.is_empty() && !matches!(info.verb, "list" | "watch") {
         let review = resource.plural == "localsubjectaccessreviews";
         if !review {
-            return Err(Status::no_such_path());
+            // The collection over all namespaces is there, to be read.
+            return Err(if info.name.is_empty() {
+                Status::method_not_allowed()
+            } else {
+                Status::no_such_path()
+            });
         }
     }
     if !resource.namespaced && !info.namespace.is_empty() && resource.plural != "namespaces" {
@@ -63,6 +68,7 @@ pub(super) async fn answer(app: &Arc<App>, call: Call) -> Result<Response<Body>,
         "list" => list(app, call, resource).await,
         "watch" => watch(app, call, resource).await,
         "create" if info.name.is_empty() => create(app, call, resource).await,
+        "update" | "patch" | "delete" if info.name.is_empty() => Err(Status::method_not_allowed()),
         "update" => update(app, call, resource, Part::Main).await,
         "patch" => patch(app, call, resource, Part::Main).await,
         "delete" => delete(app, call, resource).await,
@@ -85,12 +91,14 @@ fn target<'a>(call: &'a Call, resource: &'static Resource) -> Target<'a> {
 }
 
 fn context(call: &Call) -> Result<RequestContext, Status> {
+    let options = match call.info.verb {
+        "patch" => "PatchOptions",
+        "update" => "UpdateOptions",
+        "delete" | "deletecollection" => "DeleteOptions",
+        _ => "CreateOptions",
+    };
     let manager = call.query.get("fieldManager").unwrap_or_default();
-    if manager.len() > MANAGER_MAX {
-        return Err(Status::bad_request(format!(
-            "Invalid value: \"{manager}\": fieldManager: may not be more than {MANAGER_MAX} bytes"
-        )));
-    }
+    field_manager(manager).map_err(|error| Status::invalid_kind("meta.k8s.io", options, "", &[error]))?;
     let agent = call
         .request
         .headers()
@@ -99,10 +107,35 @@ fn context(call: &Call) -> Result<RequestContext, Status> {
     Ok(RequestContext {
         user: call.user.clone(),
         field_manager: manager.to_owned(),
-        dry_run: dry_run(&call.query)?,
+        dry_run: dry_run(&call.query, options)?,
         field_validation: FieldValidation::from_query(&call.query)?,
         user_agent: agent.unwrap_or_default().to_owned(),
     })
+}
+
+/// A name of a field manager is short and can be printed.
+fn field_manager(name: &str) -> Result<(), FieldError> {
+    let error = |reason, message| {
+        Err(FieldError {
+            reason,
+            field: "fieldManager".into(),
+            message,
+        })
+    };
+    if name.len() > MANAGER_MAX {
+        let message = format!("Too long: may not be more than {MANAGER_MAX} bytes");
+        return error("FieldValueTooLong", message);
+    }
+    match name.chars().enumerate().find(|(_, c)| c.is_control()) {
+        Some((at, odd)) => {
+            let message = format!(
+                "Invalid value: {name:?}: invalid character U+{:04X} (at position {at})",
+                u32::from(odd)
+            );
+            error("FieldValueInvalid", message)
+        }
+        None => Ok(()),
+    }
 }
 
 fn view(call: &Call, resource: &Resource) -> Result<(Accepted, View), Status> {
@@ -386,8 +419,12 @@ async fn delete(app: &App, call: Call, resource: &'static Resource) -> Result<Re
         name: &name,
     };
     let deleted = app.registry.delete(&ctx, &target, &options).await?;
-    let waits = !deleted.gone && options.propagation == Some(registry::Propagation::Foreground);
-    let code = if waits { 202 } else { 200 };
+    // As Kubernetes does for those who ask in the old way, and for no others.
+    let code = if options.asks_dependents_deleted && !deleted.gone {
+        202
+    } else {
+        200
+    };
     let answer = Answer::new(
         code,
         deleted.bytes,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::{Method, Response};
 use serde_json::Value;
 use skiff_auth::{Attributes, Decision};
-use skiff_resources::Resource;
+use skiff_resources::{FieldError, Resource};
 
 pub(crate) use tunnel::{Tunnels, accept_tunnel, tunnel_node};
 
@@ -124,6 +124,9 @@ fn path(target: &Target<'_>, subresource: &str, pod: &Value, query: &Query) -> R
         }
         return Ok(out.after(format!("/portForward/{namespace}/{name}")));
     }
+    if subresource == "log" {
+        log_options(name, query)?;
+    }
     let container = container(target, pod, query.get("container"))?;
     if subresource == "log" {
         for key in [
@@ -160,6 +163,40 @@ fn path(target: &Target<'_>, subresource: &str, pod: &Value, query: &Query) -> R
         out.add("command", value);
     }
     Ok(out.after(format!("/{subresource}/{namespace}/{name}/{container}")))
+}
+
+/// Checks the options of a request for logs: the node would refuse them, too, but with less to say.
+fn log_options(pod: &str, query: &Query) -> Result<(), Status> {
+    let mut errors = Vec::new();
+    let mut invalid = |field: &str, reason, message: String| {
+        errors.push(FieldError {
+            reason,
+            field: field.to_owned(),
+            message,
+        });
+    };
+    for (field, least, words) in [
+        ("tailLines", 0, "must be greater than or equal to 0"),
+        ("limitBytes", 1, "must be greater than 0"),
+        ("sinceSeconds", 1, "must be greater than 0"),
+    ] {
+        if let Some(number) = query.number::<i64>(field)?.filter(|n| *n < least) {
+            invalid(
+                field,
+                "FieldValueInvalid",
+                format!("Invalid value: {number}: {words}"),
+            );
+        }
+    }
+    if query.get("sinceSeconds").is_some() && query.get("sinceTime").is_some() {
+        let message = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified";
+        invalid("", "FieldValueForbidden", message.to_owned());
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Status::invalid_kind("", "PodLogOptions", pod, &errors))
+    }
 }
 
 /// The container a request means. Source: `pkg/registry/core/pod/strategy.go`, `LogLocation`.

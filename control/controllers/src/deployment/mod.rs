@@ -99,7 +99,8 @@ impl Controller {
         for action in plan.actions {
             match action {
                 Action::Annotate(new) => {
-                    if let Some(written) = self.client.patch(&*deployment, &new, "").await? {
+                    // Through the status, so that it does not count as a change of what is wanted.
+                    if let Some(written) = self.client.patch(&*deployment, &new, "status").await? {
                         deployment = written;
                     }
                 }

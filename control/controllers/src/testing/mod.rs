@@ -381,12 +381,14 @@ impl Api for MemoryApi {
         }
         let mut new = (*old).clone();
         merge(&mut new, patch);
-        // A status write leaves the rest alone, and the other way round.
+        // A status write leaves the spec alone, and the other way round.
         if subresource == "status" {
-            let (status, metadata) = (new["status"].take(), old["metadata"].clone());
+            let (status, annotations) = (new["status"].take(), new["metadata"]["annotations"].take());
             new = (*old).clone();
             new["status"] = status;
-            new["metadata"] = metadata;
+            if !annotations.is_null() {
+                new["metadata"]["annotations"] = annotations;
+            }
         } else if r.plural != "events" {
             match old.get("status") {
                 Some(status) => new["status"] = status.clone(),

@@ -13,7 +13,7 @@ use crate::{
         meta::{self as metadata, Scope},
         names, percent,
     },
-    value::{carry, get, get_mut, has, int, set_default, set_default_text, text},
+    value::{carry, get, get_mut, has, int, make_object, set_default, set_default_text, text},
 };
 
 pub(crate) struct Deployment;
@@ -27,6 +27,7 @@ pub(crate) const SCALE: ScalePaths = ScalePaths {
 
 impl Strategy for Deployment {
     fn default(&self, object: &mut Value) {
+        make_object(object, "spec.template.spec");
         if let Some(spec) = get_mut(object, "spec") {
             set_default(spec, "replicas", 1);
             set_default(spec, "revisionHistoryLimit", 10);
@@ -67,11 +68,13 @@ impl Strategy for Deployment {
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Errors::new();
         metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
-        workload(&mut errors, object, "Deployment");
         let path = Path::root("spec");
         let empty = Value::Null;
         let spec = get(object, "spec").unwrap_or(&empty);
+        counter(&mut errors, &path, spec, "replicas");
+        workload(&mut errors, object, "Deployment");
         strategy(&mut errors, &path.field("strategy"), spec);
+        counter(&mut errors, &path, spec, "minReadySeconds");
         counter(&mut errors, &path, spec, "revisionHistoryLimit");
         if let Some(deadline) = int(spec, "progressDeadlineSeconds") {
             let at = path.field("progressDeadlineSeconds");
@@ -140,13 +143,11 @@ pub(super) const CONTAINERS: Column =
 pub(super) const IMAGES: Column = wide("Images", "string", "Images of each container in the template.");
 pub(super) const SELECTOR: Column = wide("Selector", "string", "Selects the pods.");
 
-/// What Deployments and ReplicaSets have in common: replicas, a selector, and a template it selects.
+/// What Deployments and ReplicaSets have in common: a selector, and a template it selects.
 pub(super) fn workload(errors: &mut Errors, object: &Value, kind: &str) {
     let path = Path::root("spec");
     let empty = Value::Null;
     let spec = get(object, "spec").unwrap_or(&empty);
-    counter(errors, &path, spec, "replicas");
-    counter(errors, &path, spec, "minReadySeconds");
     let at = path.field("selector");
     let selector = get(spec, "selector");
     match selector {
@@ -162,15 +163,18 @@ pub(super) fn workload(errors: &mut Errors, object: &Value, kind: &str) {
             }
         }
     }
-    let at = path.field("template");
-    let Some(template) = get(spec, "template") else {
-        errors.required(&at, "");
+    let Ok(parsed) = LabelSelector::from_object(selector) else {
+        errors.invalid(
+            &at,
+            selector.cloned().unwrap_or_default(),
+            "invalid label selector",
+        );
         return;
     };
-    if let Ok(selector) = LabelSelector::from_object(selector)
-        && !selector.requirements().is_empty()
-        && !selector.matches(template)
-    {
+    let at = path.field("template");
+    let template = get(spec, "template").unwrap_or(&empty);
+    // No selector selects nothing, an empty one everything.
+    if selector.is_none() || (!parsed.requirements().is_empty() && !parsed.matches(template)) {
         errors.invalid(
             &at.field("metadata").field("labels"),
             get(template, "metadata.labels").cloned().unwrap_or_default(),

@@ -183,7 +183,8 @@ fn roles(object: &Value) -> String {
 }
 
 fn taints(errors: &mut Errors, taints: &[Value]) {
-    let path = Path::root("spec.taints");
+    // Kubernetes gives them this path, too.
+    let path = Path::root("metadata.taints");
     let mut seen: Vec<(&str, &str)> = Vec::new();
     for (i, taint) in taints.iter().enumerate() {
         let path = path.index(i);

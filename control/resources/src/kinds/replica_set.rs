@@ -10,17 +10,18 @@ use crate::{
     Column, FieldError, Part, ScalePaths, Strategy, meta,
     print::{self, AGE, NAME, column},
     validate::{
-        Errors,
+        Errors, Path, counter,
         meta::{self as metadata, Scope},
         names,
     },
-    value::{get, get_mut, int, set, set_default},
+    value::{get, get_mut, int, make_object, set, set_default},
 };
 
 pub(crate) struct ReplicaSet;
 
 impl Strategy for ReplicaSet {
     fn default(&self, object: &mut Value) {
+        make_object(object, "spec.template.spec");
         if let Some(spec) = get_mut(object, "spec") {
             set_default(spec, "replicas", 1);
             if let Some(template) = get_mut(spec, "template") {
@@ -45,6 +46,11 @@ impl Strategy for ReplicaSet {
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Errors::new();
         metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
+        let path = Path::root("spec");
+        let empty = Value::Null;
+        let spec = get(object, "spec").unwrap_or(&empty);
+        counter(&mut errors, &path, spec, "replicas");
+        counter(&mut errors, &path, spec, "minReadySeconds");
         workload(&mut errors, object, "ReplicaSet");
         errors.into_vec()
     }

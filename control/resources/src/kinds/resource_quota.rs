@@ -12,7 +12,7 @@ use crate::{
         meta::{self as metadata, Scope},
         names, quantity,
     },
-    value::{entries, get, get_mut},
+    value::{entries, get, get_mut, list},
 };
 
 pub(crate) struct ResourceQuota;
@@ -50,6 +50,7 @@ impl Strategy for ResourceQuota {
                 errors.invalid(&hard.key(name), amount.to_string(), "must be an integer");
             }
         }
+        scopes(&mut errors, object);
         errors.into_vec()
     }
 
@@ -105,5 +106,38 @@ impl Strategy for ResourceQuota {
             limits.join(", ").into(),
             print::age(object, now),
         ]
+    }
+}
+
+/// Which pods a quota counts: known scopes, and not one with its opposite.
+fn scopes(errors: &mut Errors, object: &Value) {
+    const OPPOSITES: [[&str; 2]; 2] = [["Terminating", "NotTerminating"], ["BestEffort", "NotBestEffort"]];
+    let path = Path::root("spec.scopes");
+    let given: Vec<&str> = list(object, "spec.scopes")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let value = || get(object, "spec.scopes").cloned().unwrap_or_default();
+    for scope in &given {
+        let known = OPPOSITES.as_flattened().contains(scope)
+            || matches!(
+                *scope,
+                "PriorityClass" | "CrossNamespacePodAffinity" | "VolumeAttributesClass"
+            );
+        if !known {
+            errors.invalid(&path, value(), "unsupported scope");
+        }
+        let counts_pods_alone = *scope == "BestEffort";
+        for (name, _) in entries(object, "spec.hard") {
+            if counts_pods_alone && known && name != "pods" {
+                errors.invalid(&path, value(), "unsupported scope applied to resource");
+            }
+        }
+    }
+    if OPPOSITES
+        .iter()
+        .any(|pair| pair.iter().all(|s| given.contains(s)))
+    {
+        errors.invalid(&path, value(), "conflicting scopes");
     }
 }

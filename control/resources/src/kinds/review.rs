@@ -1,4 +1,5 @@
-//! Kinds that are never stored: access and token reviews, bindings. The API server answers them.
+//! Kinds that are never stored: access and token reviews, bindings, which the API server answers, and definitions of
+//! custom resources, of which there are none.
 
 use serde_json::Value;
 

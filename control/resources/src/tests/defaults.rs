@@ -46,6 +46,16 @@ fn deployments() {
                 "replicas": 1,
                 "revisionHistoryLimit": 10,
                 "strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}, "type": "RollingUpdate"},
+                "template": {
+                    "metadata": {},
+                    "spec": {
+                        "dnsPolicy": "ClusterFirst",
+                        "restartPolicy": "Always",
+                        "schedulerName": "default-scheduler",
+                        "securityContext": {},
+                        "terminationGracePeriodSeconds": 30,
+                    },
+                },
             },
             "status": {},
         })

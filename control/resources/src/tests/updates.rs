@@ -208,6 +208,11 @@ fn a_service_keeps_what_it_was_given() {
         errors,
         [r#"spec.clusterIPs[0]: Invalid value: ["10.96.0.8"]: may not change once set"#]
     );
+    let (_, errors) = update(Part::Main, &old, |o| o["spec"]["clusterIP"] = "10.96.0.8".into());
+    assert_eq!(
+        errors,
+        [r#"spec.clusterIPs[0]: Invalid value: ["10.96.0.8"]: may not change once set"#]
+    );
 }
 
 #[test]

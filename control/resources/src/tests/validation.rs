@@ -238,7 +238,10 @@ fn workloads() {
     );
     assert_eq!(
         changed("Deployment", |o| o["spec"]["selector"] = Value::Null),
-        ["spec.selector: Required value"]
+        [
+            "spec.selector: Required value",
+            r#"spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`"#,
+        ]
     );
     assert_eq!(
         changed("Deployment", |o| o["spec"]["template"]["spec"]["restartPolicy"] =
@@ -270,7 +273,10 @@ fn workloads() {
     );
     assert_eq!(
         changed("ReplicaSet", |o| o["spec"]["template"] = Value::Null),
-        ["spec.template: Required value"]
+        [
+            "spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`",
+            "spec.template.spec.containers: Required value",
+        ]
     );
 }
 
@@ -390,7 +396,7 @@ fn other_kinds() {
         changed("Node", |o| o["spec"]["taints"] =
             json!([{"key": "a", "effect": "Maybe"}])),
         [
-            r#"spec.taints[0].effect: Unsupported value: "Maybe": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute""#
+            r#"metadata.taints[0].effect: Unsupported value: "Maybe": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute""#
         ]
     );
 }
@@ -452,5 +458,62 @@ fn network_policies() {
     assert_eq!(
         changed("NetworkPolicy", |o| o["spec"]["policyTypes"][0] = "Both".into()),
         [r#"spec.policyTypes[0]: Unsupported value: "Both": supported values: "Egress", "Ingress""#]
+    );
+}
+
+/// A missing spec is an empty one: its defaults are no errors of the client.
+#[test]
+fn objects_without_a_spec() {
+    let without = |kind: &str| changed(kind, |o| drop(o.as_object_mut().unwrap().remove("spec")));
+    assert_eq!(without("Pod"), ["spec.containers: Required value"]);
+    assert_eq!(
+        without("Deployment"),
+        [
+            "spec.selector: Required value",
+            "spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`",
+            "spec.template.spec.containers: Required value",
+        ]
+    );
+}
+
+#[test]
+fn a_selector_that_selects_nothing_known_hides_what_is_wrong_with_the_template() {
+    let selector = json!({"matchExpressions": [{"key": "x", "operator": "Near"}]});
+    let found = changed("Deployment", |o| {
+        o["spec"]["selector"] = selector.clone();
+        o["spec"]["minReadySeconds"] = json!(-1);
+        o["spec"]["template"]["spec"]["containers"] = json!([]);
+    });
+    assert_eq!(
+        found,
+        [
+            r#"spec.selector.matchExpressions[0].operator: Invalid value: "Near": not a valid selector operator"#.to_owned(),
+            format!("spec.selector: Invalid value: {selector}: invalid label selector"),
+            "spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn scopes_of_quotas() {
+    let scopes = |scopes: Value| {
+        changed("ResourceQuota", |o| {
+            o["spec"] = json!({"hard": {"pods": "1"}, "scopes": scopes});
+        })
+    };
+    assert_eq!(scopes(json!(["BestEffort"])), [""; 0]);
+    assert_eq!(
+        scopes(json!(["Odd"])),
+        [r#"spec.scopes: Invalid value: ["Odd"]: unsupported scope"#]
+    );
+    assert_eq!(
+        scopes(json!(["Terminating", "NotTerminating"])),
+        [r#"spec.scopes: Invalid value: ["Terminating","NotTerminating"]: conflicting scopes"#]
+    );
+    assert_eq!(
+        changed("ResourceQuota", |o| {
+            o["spec"] = json!({"hard": {"cpu": "1"}, "scopes": ["BestEffort"]});
+        }),
+        [r#"spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource"#]
     );
 }

@@ -207,6 +207,14 @@ fn describe_tells_what_an_operator_asks(cluster: &Cluster) -> Result<()> {
         web_service("web"),
     ])?;
     ns.wait_rolled_out("web")?;
+    // The controller notes the revision without asking for anything new.
+    let generations = "jsonpath={.metadata.generation} {.status.observedGeneration}";
+    same(
+        ns.kubectl(["get", "deployment", "web", "-o", generations])
+            .ok()?
+            .trim(),
+        "1 1",
+    )?;
     let pod = ns.pods("app=web")?.remove(0);
     let text = ns.kubectl(["describe", "pod", &pod]).ok()?;
     has(
@@ -347,7 +355,10 @@ fn what_does_not_exist_is_said_as_kubernetes_says_it(cluster: &Cluster) -> Resul
     has(
         &text,
         &["strict decoding error: unknown field \"spec.containers[0].comand\""],
-    )
+    )?;
+    let kind = json!({"apiVersion": "v1", "kind": "Pot", "metadata": {"name": "p"}});
+    let text = ns.kubectl_with_input("create -f -", kind.to_string()).fails(1)?;
+    has(&text, &["no matches for kind \"Pot\" in version \"v1\""])
 }
 
 fn rights_are_asked_for_and_tokens_given(cluster: &Cluster) -> Result<()> {

@@ -13,13 +13,14 @@ pub use qos::qos_class;
 
 use crate::{
     Column, FieldError, Part, Strategy, meta,
-    value::{carry, flag, get, get_mut, int, list, set, text},
+    value::{carry, flag, get, get_mut, int, list, make_object, set, text},
 };
 
 pub(crate) struct Pod;
 
 impl Strategy for Pod {
     fn default(&self, object: &mut Value) {
+        make_object(object, "spec");
         defaults::pod(object);
     }
 

@@ -201,6 +201,14 @@ fn keep_allocated(new: &mut Value, old: &Value) {
             carry("spec.clusterIP", old, new);
             carry("spec.clusterIPs", old, new);
         }
+        // A client that knows the single field only: the list follows it, and validation says what is wrong.
+        let single = text(new, "spec.clusterIP").to_owned();
+        if single != text(old, "spec.clusterIP")
+            && get(new, "spec.clusterIPs") == get(old, "spec.clusterIPs")
+            && let Some(first) = list_mut(new, "spec.clusterIPs").first_mut()
+        {
+            *first = single.into();
+        }
         for field in ["spec.ipFamilies", "spec.ipFamilyPolicy"] {
             if !has(new, field) {
                 carry(field, old, new);
