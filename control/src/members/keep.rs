@@ -20,6 +20,9 @@ use super::{
 const LOOK: Duration = Duration::from_millis(250);
 const RETRY: Duration = Duration::from_millis(200);
 
+/// Where the servers are, and which CAs are to be believed.
+type Published = (Vec<SocketAddr>, Vec<String>);
+
 impl Membership {
     /// Follows the records, and writes them down for the next start. `identity` is what was written down last.
     pub async fn follow(self: Arc<Self>, data: PathBuf, mut identity: Identity) {
@@ -104,7 +107,7 @@ impl Membership {
     /// While this member leads: one step after the other, and the list of servers that are there.
     pub async fn lead(self: Arc<Self>) {
         let mut leadership = self.store.leadership();
-        let mut published: Option<Vec<SocketAddr>> = None;
+        let mut published = None;
         loop {
             if leadership.wait_for(|l| l.is_leader).await.is_err() {
                 return;
@@ -185,7 +188,7 @@ impl Membership {
         tokio::time::timeout(Duration::from_secs(2), handed).await.is_ok()
     }
 
-    async fn publish(&self, records: &[Record], published: &mut Option<Vec<SocketAddr>>) {
+    async fn publish(&self, records: &[Record], published: &mut Option<Published>) {
         let Some(registry) = self.registry.get() else {
             return;
         };
@@ -195,11 +198,12 @@ impl Membership {
             .filter(|record| members.voters.contains(&record.id) && self.peers.is_alive(record.id))
             .map(|record| record.address)
             .collect();
-        if servers.is_empty() || published.as_ref() == Some(&servers) {
+        let now = (servers, self.pki.pins());
+        if now.0.is_empty() || published.as_ref() == Some(&now) {
             return;
         }
-        match registry.publish_servers(&servers).await {
-            Ok(()) => *published = Some(servers),
+        match registry.publish_servers(&now.0, &now.1).await {
+            Ok(()) => *published = Some(now),
             Err(error) => tracing::warn!(%error, "publishing where the servers are failed, trying again"),
         }
     }
