@@ -15,7 +15,14 @@ pub fn run(paths: &Paths, args: &AgentArgs) -> Result<i32> {
     let name = cluster::node_name(args.node.node_name.as_deref())?;
     if let (Some(server), Some(token)) = (&args.join, &args.token) {
         // Joining needs threads, and the agent must start without any: a child does it.
-        in_child(|| join::join(paths, server, token, &name, args.node.node_ip))?;
+        let asked = in_child(|| join::join(paths, server, token, &name, args.node.node_ip));
+        // A node that is one goes on without that server, and with a token that is not valid any more.
+        match asked {
+            Err(error) if join::Joined::load(paths).is_ok_and(|joined| joined.is_some()) => {
+                eprintln!("skiff agent: joining again failed, going on as the node it is: {error:#}");
+            }
+            other => other?,
+        }
     }
     let joined = join::Joined::load(paths)?.context(
         "this node has not joined a cluster: give --join https://SERVER:6443 --token TOKEN (`skiff token` on the server \

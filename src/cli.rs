@@ -172,6 +172,15 @@ pub enum ServerAction {
     },
     /// Seal all secrets with a new key
     RotateSecretsKey,
+    /// Make a new CA, a new key of service-account tokens and new join tokens; those before stay valid until --finish
+    RotateKeys {
+        /// End the validity of the keys before, once members, nodes and pods have the new ones
+        #[arg(long)]
+        finish: bool,
+        /// With --finish: whoever has not got the new keys yet is refused from then on
+        #[arg(long, requires = "finish")]
+        force: bool,
+    },
     /// Refuse the certificate of a node from now on, whatever it runs; it can't join again with the same key
     RevokeNode {
         /// Its name

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             Some(ServerAction::List) => members::list(&paths),
             Some(ServerAction::Remove { id }) => members::remove(&paths, id),
             Some(ServerAction::RotateSecretsKey) => members::rotate_secrets_key(&paths),
+            Some(ServerAction::RotateKeys { finish, force }) => members::rotate_keys(&paths, finish, force),
             Some(ServerAction::RevokeNode { node }) => members::revoke_node(&paths, &node),
         },
         // From here on single-threaded until the agent is in its namespaces.

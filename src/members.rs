@@ -144,6 +144,26 @@ pub fn rotate_secrets_key(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
+/// `skiff server rotate-keys`.
+pub fn rotate_keys(paths: &Paths, finish: bool, force: bool) -> Result<()> {
+    let (path, body) = if finish {
+        ("rotate-keys/finish", json!({ "force": force }))
+    } else {
+        ("rotate-keys", Value::Null)
+    };
+    let body = serde_json::to_vec(&body)?;
+    send(paths, Request::post(format!("{PATH}/{path}")).body(body)?)?;
+    if finish {
+        crate::output::say!("only the present keys are valid from now on");
+    } else {
+        crate::output::say!(
+            "the cluster has new keys; those before stay valid until `skiff server rotate-keys --finish`.\nUntil then take \
+             over the new kubeconfig (`skiff kubeconfig`) and the new tokens (`skiff token`) wherever copies of them are"
+        );
+    }
+    Ok(())
+}
+
 fn send(paths: &Paths, request: Request<Vec<u8>>) -> Result<Value> {
     server::runtime()?.block_on(async {
         let client = status::client(paths).await?;

@@ -57,7 +57,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
     let fixed = Fixed::check(args, &paths.data)?;
     let pki = Arc::new(Pki::open(&paths.pki())?);
     write_kubeconfigs(paths, &pki, address, None)?;
-    let renewing = renew_kubeconfig(paths.clone(), pki.clone(), address);
+    let renewing = renew_kubeconfig(paths.clone(), pki.clone(), pki.follow_ca(), address);
     let config = member::Config {
         data_dir: paths.data.clone(),
         listener,
@@ -150,17 +150,25 @@ pub fn write_kubeconfigs(paths: &Paths, pki: &Pki, address: SocketAddr, node: Op
     Ok(())
 }
 
-/// Writes the administrator's kubeconfig anew long before its certificate ends.
-async fn renew_kubeconfig(paths: Paths, pki: Arc<Pki>, address: SocketAddr) {
+/// Writes the administrator's kubeconfig anew long before its certificate ends, and when the CA has changed.
+async fn renew_kubeconfig(
+    paths: Paths,
+    pki: Arc<Pki>,
+    mut ca: tokio::sync::watch::Receiver<String>,
+    address: SocketAddr,
+) {
     // Clocks jump, so it is the clock that is looked at, and often.
     const LOOK: Duration = Duration::from_secs(600);
     let mut written = SystemTime::now();
     loop {
-        tokio::time::sleep(LOOK).await;
+        let is_new = tokio::select! {
+            () = tokio::time::sleep(LOOK) => false,
+            Ok(()) = ca.changed() => true,
+        };
         let age = SystemTime::now()
             .duration_since(written)
             .unwrap_or(RENEW_KUBECONFIG);
-        if age < RENEW_KUBECONFIG {
+        if age < RENEW_KUBECONFIG && !is_new {
             continue;
         }
         match write_kubeconfigs(&paths, &pki, address, None) {

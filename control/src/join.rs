@@ -43,6 +43,10 @@ impl Join for Signer {
         self.sign(node, csr_pem)
     }
 
+    fn authorities(&self) -> String {
+        self.pki.ca_pem()
+    }
+
     fn key(&self, csr_pem: &str) -> Result<String, JoinError> {
         pki::request_key(csr_pem).map_err(|error| JoinError::Refused(error.to_string()))
     }

@@ -140,7 +140,7 @@ pub async fn start(config: Config) -> Result<Member> {
         store: store.clone(),
         listen: vec![listener],
         tls,
-        service_account_key_pem: pki.service_account_key_pem().to_owned(),
+        service_account_keys: pki.service_account_keys(),
         issuer: format!("https://kubernetes.default.svc.{cluster_domain}"),
         service_cidr,
         node_ports: 30000..=32767,
@@ -162,9 +162,10 @@ pub async fn start(config: Config) -> Result<Member> {
         why = peers.removed() => return Err(gone(&why)),
     };
     membership.publish_through(server.registry());
+    tasks.spawn(run(Box::pin(membership.clone().follow_keys())));
     tasks.spawn(renew(serving, tls_to_members, pki.clone(), stop.clone()));
     let controllers = skiff_controllers::Config {
-        root_ca_pem: pki.ca_pem().to_owned(),
+        root_ca: pki.follow_ca(),
         pod_cidr: cluster_cidr.to_string(),
         node_grace_seconds: 40,
         resources: stored_kinds(),
@@ -232,8 +233,9 @@ fn gone(why: &str) -> anyhow::Error {
     anyhow!("{why}: this server has no cluster any more; remove its data directory to join again")
 }
 
-/// Renews this member's certificates until stopped.
+/// Renews this member's certificates until stopped: before they end, and when the keys of the cluster are made anew.
 async fn renew(serving: Arc<Serving>, members: Arc<Tls>, pki: Arc<Pki>, stop: CancellationToken) {
+    let mut ca = pki.follow_ca();
     loop {
         let now = SystemTime::now();
         let both = [serving.renew_if_due(&pki, now), members.renew_if_due(&pki, now)];
@@ -246,6 +248,7 @@ async fn renew(serving: Arc<Serving>, members: Arc<Tls>, pki: Arc<Pki>, stop: Ca
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
+            Ok(()) = ca.changed() => {}
             () = stop.cancelled() => return,
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod identity;
 mod keep;
+mod keys;
 pub mod plan;
 pub mod record;
 mod requests;
@@ -17,7 +18,7 @@ use http::Method;
 use serde_json::Value;
 use skiff_api::{
     Registry, Status,
-    members::{Asker, BoxStream, Members, StreamKind},
+    members::{Asker, BoxStream, Certificate, Members, StreamKind},
 };
 use skiff_auth::User;
 use skiff_store::Store;
@@ -81,9 +82,13 @@ impl Members for Membership {
         (record.key == key).then_some(id)
     }
 
-    fn revoked(&self, key: &str) -> Option<String> {
-        let removed = !key.is_empty() && record::is_removed(&self.store, key);
-        removed.then(|| format!("the certificate is refused: its owner {REMOVED}"))
+    fn refused(&self, certificate: &Certificate) -> Option<String> {
+        let Certificate { key, issuer } = certificate;
+        if !key.is_empty() && record::is_removed(&self.store, key) {
+            return Some(format!("the certificate is refused: its owner {REMOVED}"));
+        }
+        let is_past = self.pki.has_dropped(issuer);
+        is_past.then(|| "the certificate is refused: the keys of the cluster were made anew".to_owned())
     }
 
     fn revocations(&self) -> watch::Receiver<u64> {

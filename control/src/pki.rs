@@ -3,9 +3,10 @@
 //!
 //! Files in `<data dir>/pki`, all 0600 and written by rename: `ca.key`, `ca.crt`, `service-account.key`, `join-token`,
 //! `server-token`, the same on all members; and `member.key`, by which a member is known to the others. Leaf
-//! certificates are not kept: they are made anew at every start.
+//! certificates are not kept: they are made anew at every start. `held.rs` says how the CA is replaced.
 
 mod files;
+mod held;
 mod keys;
 mod member;
 mod renewable;
@@ -14,22 +15,27 @@ mod serving;
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use parking_lot::RwLock;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    KeyPair, KeyUsagePurpose,
 };
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use held::Held;
 
 pub use files::write_private;
-pub use keys::{Keys, prepare_member_key};
+pub use keys::{Keys, Stage, prepare_member_key};
 pub use member::{Tls, member_name, member_of};
 pub use serving::{MinTls, Serving};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Longer than any machine lives; rotation of the CA is a deliberate act.
+/// Longer than most machines live; a new CA is a deliberate act.
 const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// Certificates of users and nodes: longer than any holiday of a machine, since a node whose certificate has expired
 /// must join again.
@@ -92,11 +98,11 @@ pub struct Identity {
 /// The certificate authority and the keys beside it.
 pub struct Pki {
     dir: PathBuf,
-    ca_pem: String,
-    issuer: Issuer<'static, KeyPair>,
-    service_account_key_pem: String,
-    join_token: String,
-    server_token: String,
+    held: RwLock<Arc<Held>>,
+    /// Names of the keys of CAs that were believed in this run.
+    dropped: RwLock<Vec<String>>,
+    /// Those that are believed.
+    ca: watch::Sender<String>,
     member_key_pem: String,
 }
 
@@ -108,32 +114,19 @@ impl Pki {
     /// `File` and `Unusable`.
     pub fn open(dir: &Path) -> Result<Self, PkiError> {
         files::create_private_dir(dir)?;
-        let ca_key_path = dir.join("ca.key");
-        let ca_key_pem = files::read_or_make(&ca_key_path, || new_key_pem("ca"))?;
-        let unusable = |path: &Path, e: rcgen::Error| PkiError::Unusable {
-            path: path.into(),
-            reason: e.to_string(),
-        };
-        let key = KeyPair::from_pem(&ca_key_pem).map_err(|e| unusable(&ca_key_path, e))?;
-        let ca_path = dir.join("ca.crt");
-        let ca_pem = files::read_or_make(&ca_path, || make_ca(&key))?;
-        let issuer = Issuer::from_ca_cert_pem(&ca_pem, key).map_err(|e| unusable(&ca_path, e))?;
-        let service_account_key_pem = files::read_or_make(&dir.join("service-account.key"), || {
-            new_key_pem("service-account")
-        })?;
-        let token =
-            |name| files::read_or_make(&dir.join(name), || Ok(hex::encode(rand::random::<[u8; 16]>())));
-        let (join_token, server_token) = (token("join-token")?, token("server-token")?);
+        let held = Held::open(dir)?;
         let member_key_pem = files::read_or_make(&dir.join(keys::MEMBER_KEY), || new_key_pem("member"))?;
         Ok(Self {
             dir: dir.into(),
-            ca_pem,
-            issuer,
-            service_account_key_pem,
-            join_token,
-            server_token,
+            dropped: RwLock::default(),
+            ca: watch::Sender::new(held.bundle()),
+            held: RwLock::new(Arc::new(held)),
             member_key_pem,
         })
+    }
+
+    fn held(&self) -> Arc<Held> {
+        self.held.read().clone()
     }
 
     /// The directory of the files.
@@ -141,35 +134,70 @@ impl Pki {
         &self.dir
     }
 
-    /// The CA's certificate.
-    pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+    /// The certificates of the CAs that are believed, the one that signs first.
+    pub fn ca_pem(&self) -> String {
+        self.held().bundle()
     }
 
-    /// The key that signs service-account tokens, EC P-256, PKCS#8.
-    pub fn service_account_key_pem(&self) -> &str {
-        &self.service_account_key_pem
+    /// [`Pki::ca_pem`] as it changes: it does at each step of a rotation.
+    pub fn follow_ca(&self) -> watch::Receiver<String> {
+        self.ca.subscribe()
+    }
+
+    /// What tokens pin of the CAs that are believed, the one that signs first.
+    pub fn pins(&self) -> Vec<String> {
+        self.held().trusted.iter().map(|ca| ca.pin.clone()).collect()
+    }
+
+    /// Whether a CA was believed earlier in this run and is not any more, by the name of its key. Connections that began
+    /// before are no better than new ones, which TLS refuses. One that is not known here may be the next one, verified
+    /// through the present one.
+    pub fn has_dropped(&self, issuer: &str) -> bool {
+        self.dropped.read().iter().any(|dropped| dropped == issuer)
+    }
+
+    /// The keys of service-account tokens, EC P-256, PKCS#8: the one that signs, then one that still verifies.
+    pub fn service_account_keys(&self) -> Vec<String> {
+        let held = self.held();
+        let former = held
+            .former
+            .as_ref()
+            .map(|former| former.service_account_key.clone());
+        std::iter::once(held.service_account_key.clone())
+            .chain(former)
+            .collect()
     }
 
     /// What a node must know to join: `K<hex SHA-256 of the CA's certificate>::<secret>`. The first half lets the node
     /// recognise the cluster, the second lets the cluster recognise the node.
     pub fn join_token(&self) -> String {
-        format!("K{}::{}", ca_pin(&self.ca_pem), self.join_token.trim())
+        let held = self.held();
+        token('K', &held.trusted[0].pin, &held.join_token)
     }
 
     /// What a server must know to join as a member; not the nodes' token, since members get the keys of the cluster.
     pub fn server_token(&self) -> String {
-        format!("S{}::{}", ca_pin(&self.ca_pem), self.server_token.trim())
+        let held = self.held();
+        token('S', &held.trusted[0].pin, &held.server_token)
     }
 
-    /// Whether `token` (as made by [`Pki::join_token`]) is ours.
+    /// Whether `token` (as made by [`Pki::join_token`]) is ours, or was until a rotation that is not finished.
     pub fn accepts(&self, token: &str) -> bool {
-        is_same(token, &self.join_token())
+        self.takes(token, 'K', |former| &former.join_token) || is_same(token, &self.join_token())
     }
 
-    /// Whether `token` (as made by [`Pki::server_token`]) is ours.
+    /// Whether `token` (as made by [`Pki::server_token`]) is ours; one from before a rotation is not, since it is worth the
+    /// keys of the cluster.
     pub fn accepts_server(&self, token: &str) -> bool {
         is_same(token, &self.server_token())
+    }
+
+    fn takes(&self, given: &str, letter: char, secret: impl Fn(&held::Former) -> &str) -> bool {
+        let held = self.held();
+        let (Some(former), Some(ca)) = (&held.former, held.trusted.get(1)) else {
+            return false;
+        };
+        is_same(given, &token(letter, &ca.pin, secret(former)))
     }
 
     /// A client certificate for `common_name` in `organizations`, with a new key.
@@ -183,9 +211,10 @@ impl Pki {
         };
         let key = KeyPair::generate().map_err(failed)?;
         let params = client_params(common_name, organizations, CLIENT_LIFETIME, SystemTime::now());
-        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
+        let held = self.held();
+        let certificate = params.signed_by(&key, &held.issuer).map_err(failed)?;
         Ok(Identity {
-            certificate_pem: certificate.pem(),
+            certificate_pem: held.with_cross(&certificate.pem()),
             key_pem: key.serialize_pem(),
         })
     }
@@ -207,13 +236,14 @@ impl Pki {
             .map_err(|e| PkiError::Request(e.to_string()))?;
         let name = format!("system:node:{node}");
         request.params = client_params(&name, &["system:nodes"], CLIENT_LIFETIME, SystemTime::now());
+        let held = self.held();
         let certificate = request
-            .signed_by(&self.issuer)
+            .signed_by(&held.issuer)
             .map_err(|source| PkiError::Certificate {
                 subject: node.into(),
                 source,
             })?;
-        Ok(certificate.pem())
+        Ok(held.with_cross(&certificate.pem()))
     }
 
     fn issue_server(&self, names: &[String], now: SystemTime) -> Result<Identity, PkiError> {
@@ -228,16 +258,18 @@ impl Pki {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         validity(&mut params, SERVER_LIFETIME, now);
-        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
+        let held = self.held();
+        let certificate = params.signed_by(&key, &held.issuer).map_err(failed)?;
         Ok(Identity {
-            certificate_pem: certificate.pem(),
+            // The CAs travel along, so that a joining node can find the one its token pins.
+            certificate_pem: held.with_cross(&certificate.pem()) + &held.bundle(),
             key_pem: key.serialize_pem(),
         })
     }
 
     /// A kubeconfig for one user of the cluster behind `server` (`https://host:port`).
     pub fn kubeconfig(&self, server: &str, user: &str, identity: &Identity) -> String {
-        kubeconfig(&self.ca_pem, server, user, identity)
+        kubeconfig(&self.ca_pem(), server, user, identity)
     }
 }
 
@@ -254,6 +286,10 @@ pub fn kubeconfig(ca_pem: &str, server: &str, user: &str, identity: &Identity) -
         certificate = b64(&identity.certificate_pem),
         key = b64(&identity.key_pem),
     )
+}
+
+fn token(letter: char, pin: &str, secret: &str) -> String {
+    format!("{letter}{pin}::{}", secret.trim())
 }
 
 /// Hashing both sides takes the timing of the comparison away from whoever guesses.
@@ -315,23 +351,6 @@ fn new_key_pem(subject: &str) -> Result<String, PkiError> {
     Ok(key.serialize_pem())
 }
 
-fn make_ca(key: &KeyPair) -> Result<String, PkiError> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = name("skiff-ca", &[]);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::CrlSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
-    validity(&mut params, CA_LIFETIME, SystemTime::now());
-    let failed = |source| PkiError::Certificate {
-        subject: "skiff-ca".into(),
-        source,
-    };
-    Ok(params.self_signed(key).map_err(failed)?.pem())
-}
-
 fn client_params(
     common_name: &str,
     organizations: &[&str],
@@ -386,7 +405,7 @@ mod tests {
         let second = Pki::open(&path).unwrap();
         // The same key and name: what the first had issued still verifies.
         let der = |pem: &str| pem::parse(pem).unwrap().into_contents();
-        let (ca, leaf) = (der(second.ca_pem()), der(&identity.certificate_pem));
+        let (ca, leaf) = (der(&second.ca_pem()), der(&identity.certificate_pem));
         let (_, ca) = x509_parser::parse_x509_certificate(&ca).unwrap();
         let (_, leaf) = x509_parser::parse_x509_certificate(&leaf).unwrap();
         leaf.verify_signature(Some(ca.public_key())).unwrap();

@@ -58,6 +58,8 @@ pub(crate) struct Agent {
     pub capacity: node::Capacity,
     /// Service-account tokens of pods with the time of their renewal.
     pub tokens: Mutex<HashMap<String, (String, Timestamp)>>,
+    /// Changes whenever the kubeconfig has another certificate.
+    pub renewals: watch::Receiver<u64>,
     /// TLS for HTTPS probes, which take any certificate.
     pub probe_tls: Arc<rustls::ClientConfig>,
     network: watch::Sender<Option<Arc<PodNetwork>>>,
@@ -154,7 +156,7 @@ pub(crate) async fn run(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = CancellationToken::new();
-    let (identity, mut api) = Renewing::open(config.kubeconfig.clone()).await?;
+    let (identity, mut api) = Renewing::open(config.kubeconfig.clone(), config.node_name.clone()).await?;
     let server = api.cluster_url.clone();
     let host_ip = match config.node_ip {
         Some(ip) => ip,
@@ -178,6 +180,7 @@ pub(crate) async fn run(
         .parse()
         .context("our own address")?;
     let client = identity.client(&api)?;
+    let authorities = servers.authorities();
     tokio::spawn(servers.follow(client.clone(), stop.clone()));
     let images = ImageStore::open(crate::image_config(&config, entered)).context("open the image store")?;
     // The first look compiles the grammar of references, which the first pod need not wait for.
@@ -198,6 +201,7 @@ pub(crate) async fn run(
         cgroups,
         host_ip: Mutex::new(host_ip),
         server,
+        renewals: identity.renewals(),
         config,
     });
     info!(node = agent.config.node_name, ip = %host_ip, rootless = entered.rootless, "node agent starts");
@@ -209,7 +213,7 @@ pub(crate) async fn run(
     node::start(Arc::clone(&agent), node_state, stop.clone());
     let network = tokio::spawn(bring_up(Arc::clone(&agent), state, proxy));
     let tls = identity.tls();
-    tokio::spawn(identity.run(api, stop.clone()));
+    tokio::spawn(identity.run(api, authorities, stop.clone()));
     tokio::spawn(stream::tunnel(
         (forwarder, tls),
         Arc::new(stream::Streams::new(Arc::clone(&agent), manager.clone())),

@@ -28,7 +28,8 @@ impl TokenCache {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let now = meta::now();
         let known = self.known.lock().get(&digest).cloned();
-        let verified = match known.filter(|v| v.expires_at > now) {
+        let still = |v: &Arc<Verified>| v.expires_at > now && registry.tokens().has_key(&v.key_id);
+        let verified = match known.filter(still) {
             Some(verified) => verified,
             None => {
                 let verified = registry.tokens().verify(token, now).map_err(|error| {

@@ -1,7 +1,7 @@
 //! Nodes that join (`POST /skiff/v1/join`, with a token) and renew (`POST /skiff/v1/renew`, with their certificate).
 //!
-//! Bodies are JSON: `{"token", "node", "csr", "address"}` and `{"csr"}` in, `{"certificate", "cluster"}` (PEM, and what
-//! a node must know) out.
+//! Bodies are JSON: `{"token", "node", "csr", "address"}` and `{"csr"}` in, `{"certificate", "authorities", "cluster"}` (PEM of
+//! its certificate and of the CAs to believe, and what a node must know) out.
 
 use std::sync::Arc;
 
@@ -78,7 +78,10 @@ pub(crate) async fn answer(app: &App, call: Call) -> Result<Response<Body>, Stat
         signed
     };
     let certificate = signed.map_err(refused)?;
-    let body = serde_json::json!({"certificate": certificate, "cluster": join.facts()}).to_string();
+    let body = serde_json::json!({
+        "certificate": certificate, "cluster": join.facts(), "authorities": join.authorities(),
+    })
+    .to_string();
     Ok(Answer::new(200, body, Accepted::default()).into_response(&head.headers, &call.query))
 }
 

@@ -45,8 +45,8 @@ pub struct Config {
     pub listen: Vec<std::net::TcpListener>,
     /// TLS certificate and key of the server: swapped when renewed, so asked for at each handshake.
     pub tls: Arc<rustls::ServerConfig>,
-    /// Signs and checks service-account tokens: PEM of an EC P-256 private key; older public keys that still verify.
-    pub service_account_key_pem: String,
+    /// Signs and checks service-account tokens: PEM of EC P-256 private keys; the first one signs.
+    pub service_account_keys: Vec<String>,
     /// `iss` of tokens and of the discovery document, e.g. `https://kubernetes.default.svc.cluster.local`.
     pub issuer: String,
     /// Service addresses are given out from here, e.g. `10.96.0.0/16`; the first is the service `kubernetes`.
@@ -72,6 +72,8 @@ pub trait Join: Send + Sync + 'static {
     async fn sign_node(&self, token: &str, node: &str, csr_pem: &str) -> Result<String, JoinError>;
     /// A node known by its certificate renews it.
     async fn renew_node(&self, node: &str, csr_pem: &str) -> Result<String, JoinError>;
+    /// PEM of the CAs that a node is to believe.
+    fn authorities(&self) -> String;
     /// What names the key of a request: the same for every request with it, as nodes say in [`NODE_KEY`].
     fn key(&self, csr_pem: &str) -> Result<String, JoinError>;
     /// What every node must know of the cluster.
@@ -80,6 +82,13 @@ pub trait Join: Send + Sync + 'static {
 
 /// Annotation of a Node: what names the key it has joined with. Another key does not get its name.
 pub const NODE_KEY: &str = "skiff.dev/key";
+
+/// Annotation of the EndpointSlices of the service `kubernetes`: which CAs are to be believed, by the hex SHA-256 of their
+/// certificates, with commas between them; the first one signs. A node that knows others renews its certificate.
+pub const AUTHORITIES: &str = "skiff.dev/authorities";
+
+/// Annotation of a Node: the CA that has signed the certificate it uses, as in [`AUTHORITIES`].
+pub const AUTHORITY: &str = "skiff.dev/authority";
 
 /// What a node that joins is told.
 #[derive(Clone, Debug, serde::Serialize)]

@@ -75,16 +75,25 @@ pub enum Asker {
     Member(u64),
 }
 
+/// What a connection's certificate is known by; empty without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// Hex SHA-256 of its key.
+    pub key: String,
+    /// What names the key that signed it; empty if it does not say so.
+    pub issuer: String,
+}
+
 /// The other members, as the API server needs them.
 #[async_trait]
 pub trait Members: Send + Sync + 'static {
     /// The id of a member, when a connection's certificate is that of one: name and key must be the known ones.
     fn member_of(&self, user: &User, key: &str) -> Option<u64>;
 
-    /// Why a certificate with this key is not taken any more, if so.
-    fn revoked(&self, key: &str) -> Option<String>;
+    /// Why a certificate that was taken when its connection began is not taken any more, if so.
+    fn refused(&self, certificate: &Certificate) -> Option<String>;
 
-    /// Changes whenever a certificate may have been revoked.
+    /// Changes whenever a certificate may be refused from now on.
     fn revocations(&self) -> tokio::sync::watch::Receiver<u64>;
 
     /// Takes over a stream that a member has opened; `announced` is the address it says it is reached at.
@@ -97,13 +106,13 @@ pub trait Members: Send + Sync + 'static {
     async fn open(&self, node: &str) -> Option<BoxStream>;
 }
 
-/// Resolves when the certificate with this key is revoked; never for connections without one.
-pub(crate) async fn revoked(app: &App, key: &str) {
-    let (Some(members), false) = (&app.members, key.is_empty()) else {
+/// Resolves when a certificate is refused from now on; never for connections without one.
+pub(crate) async fn refused(app: &App, certificate: &Certificate) {
+    let (Some(members), false) = (&app.members, certificate.key.is_empty()) else {
         return std::future::pending().await;
     };
     let mut revocations = members.revocations();
-    while members.revoked(key).is_none() {
+    while members.refused(certificate).is_none() {
         if revocations.changed().await.is_err() {
             return std::future::pending().await;
         }

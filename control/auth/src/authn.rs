@@ -40,6 +40,18 @@ pub fn key_hash(der: &[u8]) -> Option<String> {
     Some(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Which key has signed a certificate, as the certificate says (its authority key identifier, hex); `None` when it does not.
+pub fn issuer_key(der: &[u8]) -> Option<String> {
+    use x509_parser::extensions::ParsedExtension;
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let mut extensions = certificate.iter_extensions();
+    let id = extensions.find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(authority) => authority.key_identifier.as_ref(),
+        _ => None,
+    })?;
+    Some(id.0.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// A certificate that names nobody.
 #[derive(Debug, thiserror::Error)]
 #[error("client certificate {0}")]

@@ -1,8 +1,9 @@
 //! Service-account tokens: bound, signed with ES256, with the claims Kubernetes gives them
 //! (KEP-1205, "Bound Service Account Tokens").
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use arc_swap::ArcSwap;
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation,
     errors::ErrorKind,
@@ -45,6 +46,8 @@ pub struct Verified {
     pub request: Request,
     /// Seconds since the epoch.
     pub expires_at: i64,
+    /// Which key has signed it.
+    pub key_id: String,
 }
 
 /// Why a token was refused.
@@ -104,32 +107,68 @@ impl From<Reference> for (String, String) {
 /// Signs and verifies.
 pub struct Tokens {
     issuer: String,
+    /// The first one signs.
+    keys: ArcSwap<Vec<Key>>,
+}
+
+struct Key {
     signing: EncodingKey,
     verifying: DecodingKey,
     jwk: Jwk,
-    key_id: String,
+    id: String,
 }
 
-impl Tokens {
-    /// From the PEM of an EC P-256 private key (PKCS#8) and the issuer URL.
-    ///
-    /// # Errors
-    /// When the PEM is no such key.
-    pub fn new(key_pem: &str, issuer: &str) -> Result<Self, TokenError> {
+impl Key {
+    fn new(pem: &str) -> Result<Self, TokenError> {
         let invalid = |e: jsonwebtoken::errors::Error| TokenError::Invalid(format!("signing key: {e}"));
-        let signing = EncodingKey::from_ec_pem(key_pem.as_bytes()).map_err(invalid)?;
+        let signing = EncodingKey::from_ec_pem(pem.as_bytes()).map_err(invalid)?;
         let mut jwk = Jwk::from_encoding_key(&signing, Algorithm::ES256).map_err(invalid)?;
-        let key_id = jwk.thumbprint(ThumbprintHash::SHA256).map_err(invalid)?;
-        jwk.common.key_id = Some(key_id.clone());
+        let id = jwk.thumbprint(ThumbprintHash::SHA256).map_err(invalid)?;
+        jwk.common.key_id = Some(id.clone());
         jwk.common.public_key_use = Some(jsonwebtoken::jwk::PublicKeyUse::Signature);
         let verifying = DecodingKey::from_jwk(&jwk).map_err(invalid)?;
         Ok(Self {
-            issuer: issuer.to_owned(),
             signing,
             verifying,
             jwk,
-            key_id,
+            id,
         })
+    }
+}
+
+impl Tokens {
+    /// From the PEM of EC P-256 private keys (PKCS#8) and the issuer URL. The first key signs; tokens of all of them verify.
+    ///
+    /// # Errors
+    /// When a PEM is no such key, or there is none.
+    pub fn new(keys: &[String], issuer: &str) -> Result<Self, TokenError> {
+        let tokens = Self {
+            issuer: issuer.to_owned(),
+            keys: ArcSwap::default(),
+        };
+        tokens.set_keys(keys)?;
+        Ok(tokens)
+    }
+
+    /// Uses other keys from now on.
+    ///
+    /// # Errors
+    /// As [`Tokens::new`]; nothing has changed then.
+    pub fn set_keys(&self, keys: &[String]) -> Result<(), TokenError> {
+        let keys = keys
+            .iter()
+            .map(|pem| Key::new(pem))
+            .collect::<Result<Vec<Key>, _>>()?;
+        if keys.is_empty() {
+            return Err(TokenError::Invalid("there is no signing key".into()));
+        }
+        self.keys.store(Arc::new(keys));
+        Ok(())
+    }
+
+    /// Whether tokens of a key verify, by its name in [`Verified`].
+    pub fn has_key(&self, id: &str) -> bool {
+        self.keys.load().iter().any(|key| key.id == id)
     }
 
     /// Issues a token at `now` (seconds since the epoch); returns it and its expiry.
@@ -165,11 +204,13 @@ impl Tokens {
                 request.namespace, request.service_account
             ),
         };
+        let keys = self.keys.load();
+        let key = &keys[0];
         let header = Header {
-            kid: Some(self.key_id.clone()),
+            kid: Some(key.id.clone()),
             ..Header::new(Algorithm::ES256)
         };
-        let token = jsonwebtoken::encode(&header, &claims, &self.signing)
+        let token = jsonwebtoken::encode(&header, &claims, &key.signing)
             .map_err(|e| TokenError::Invalid(e.to_string()))?;
         Ok((token, expires_at))
     }
@@ -185,7 +226,12 @@ impl Tokens {
         // The library reads the system's clock; ours is a parameter.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &validation)
+        let invalid = |reason: &str| TokenError::Invalid(reason.to_owned());
+        let header = jsonwebtoken::decode_header(token).map_err(|e| TokenError::Invalid(e.to_string()))?;
+        let keys = self.keys.load();
+        let key = keys.iter().find(|key| header.kid.as_ref() == Some(&key.id));
+        let key = key.ok_or_else(|| invalid("it is of a key that is not ours"))?;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.verifying, &validation)
             .map_err(|e| match e.kind() {
                 ErrorKind::ExpiredSignature => TokenError::Expired,
                 _ => TokenError::Invalid(e.to_string()),
@@ -196,7 +242,7 @@ impl Tokens {
         }
         // One minute of tolerance for clocks of other members.
         if now + 60 < claims.nbf {
-            return Err(TokenError::Invalid("not valid yet".into()));
+            return Err(invalid("not valid yet"));
         }
         let bound = claims.kubernetes;
         let request = Request {
@@ -215,7 +261,7 @@ impl Tokens {
                 request.namespace, request.service_account
             )
         {
-            return Err(TokenError::Invalid("subject and service account differ".into()));
+            return Err(invalid("subject and service account differ"));
         }
         let user = user(&request, &claims.jti);
         Ok(Verified {
@@ -223,12 +269,14 @@ impl Tokens {
             audiences: claims.aud,
             request,
             expires_at: claims.exp,
+            key_id: key.id.clone(),
         })
     }
 
     /// `/openid/v1/jwks`.
     pub fn jwks(&self) -> Value {
-        json!({ "keys": [self.jwk] })
+        let keys = self.keys.load();
+        json!({ "keys": keys.iter().map(|key| &key.jwk).collect::<Vec<_>>() })
     }
 
     /// `/.well-known/openid-configuration`.
@@ -284,13 +332,31 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
 
+    fn key() -> String {
+        rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)
+            .unwrap()
+            .serialize_pem()
+    }
+
     fn tokens() -> Tokens {
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-        Tokens::new(
-            &key.serialize_pem(),
-            "https://kubernetes.default.svc.cluster.local",
-        )
-        .unwrap()
+        Tokens::new(&[key()], "https://kubernetes.default.svc.cluster.local").unwrap()
+    }
+
+    #[test]
+    fn tokens_of_a_former_key_verify_until_it_goes() {
+        let (old, new) = (key(), key());
+        let tokens = Tokens::new(std::slice::from_ref(&old), "https://x").unwrap();
+        let (first, _) = tokens.issue(&request(), NOW).unwrap();
+        tokens.set_keys(&[new.clone(), old]).unwrap();
+        let (second, _) = tokens.issue(&request(), NOW).unwrap();
+        let verified = tokens.verify(&first, NOW).unwrap();
+        assert_ne!(verified.key_id, tokens.verify(&second, NOW).unwrap().key_id);
+        assert_eq!(tokens.jwks()["keys"].as_array().unwrap().len(), 2);
+        tokens.set_keys(&[new]).unwrap();
+        assert!(matches!(tokens.verify(&first, NOW), Err(TokenError::Invalid(_))));
+        assert!(!tokens.has_key(&verified.key_id));
+        tokens.verify(&second, NOW).unwrap();
+        assert!(tokens.set_keys(&[]).is_err());
     }
 
     fn request() -> Request {

@@ -155,8 +155,8 @@ pub struct ResourceKind {
 /// Settings of the controllers.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// PEM of the cluster's CA, for `kube-root-ca.crt` in every namespace.
-    pub root_ca_pem: String,
+    /// PEM of the cluster's CAs, for `kube-root-ca.crt` in every namespace.
+    pub root_ca: tokio::sync::watch::Receiver<String>,
     /// Pods of the cluster get addresses from here; every node gets a /24 (`spec.podCIDR`).
     pub pod_cidr: String,
     /// A node whose Lease is older than this is not ready. Kubernetes: 40 s.
@@ -214,7 +214,7 @@ pub(crate) fn run_with(
     let namespaces =
         namespace::Controller::new(client("namespace-controller"), config.resources.clone(), &graph);
     let accounts = serviceaccount::Controller::new(client("service-account-controller"));
-    let root_ca = rootca::Controller::new(client("root-ca-cert-publisher"), config.root_ca_pem.clone());
+    let root_ca = rootca::Controller::new(client("root-ca-cert-publisher"), config.root_ca.clone());
     let garbage = garbage::Controller::new(client("generic-garbage-collector"), graph.clone());
     let nodes = node::Controller::new(
         client("node-controller"),

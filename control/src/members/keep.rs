@@ -20,6 +20,9 @@ use super::{
 const LOOK: Duration = Duration::from_millis(250);
 const RETRY: Duration = Duration::from_millis(200);
 
+/// Where the servers are, and which CAs are to be believed.
+type Published = (Vec<SocketAddr>, Vec<String>);
+
 impl Membership {
     /// Follows the records, and writes them down for the next start. `identity` is what was written down last.
     pub async fn follow(self: Arc<Self>, data: PathBuf, mut identity: Identity) {
@@ -92,6 +95,7 @@ impl Membership {
                 if mine != stored.record {
                     tracing::info!(address = %mine.address, "announcing this member's address");
                     record::put(&self.store, &mine, Some(stored.revision)).await?;
+                    self.changed.notify_one();
                 }
             }
             // The first one is its own witness; all others are recorded when they join.
@@ -104,19 +108,21 @@ impl Membership {
     /// While this member leads: one step after the other, and the list of servers that are there.
     pub async fn lead(self: Arc<Self>) {
         let mut leadership = self.store.leadership();
-        let mut published: Option<Vec<SocketAddr>> = None;
+        let mut published = None;
+        // Alone, nobody can go silent, and all else that has to be done is told: nothing wakes such a member.
+        let mut is_settled = false;
         loop {
             if leadership.wait_for(|l| l.is_leader).await.is_err() {
                 return;
             }
             tokio::select! {
                 () = self.changed.notified() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(LOOK), if !is_settled => {}
                 gone = leadership.wait_for(|l| !l.is_leader) => {
                     if gone.is_err() {
                         return;
                     }
-                    published = None;
+                    (published, is_settled) = (None, false);
                     continue;
                 }
             }
@@ -128,12 +134,13 @@ impl Membership {
                 progress: &self.store.progress(),
                 is_alive: &|id| self.peers.is_alive(id),
             });
+            is_settled = step.is_none() && records.len() == 1 && self.is_alone();
             if let Some(step) = step
                 && let Err(error) = self.take(&step, &records).await
             {
                 tracing::warn!(?step, %error, "changing the members failed, trying again");
             }
-            self.publish(&records, &mut published).await;
+            is_settled &= self.publish(&records, &mut published).await;
         }
     }
 
@@ -185,9 +192,15 @@ impl Membership {
         tokio::time::timeout(Duration::from_secs(2), handed).await.is_ok()
     }
 
-    async fn publish(&self, records: &[Record], published: &mut Option<Vec<SocketAddr>>) {
+    fn is_alone(&self) -> bool {
+        let members = self.store.members().borrow().clone();
+        members.voters.len() == 1 && members.learners.is_empty()
+    }
+
+    /// True when everybody can see where the servers are.
+    async fn publish(&self, records: &[Record], published: &mut Option<Published>) -> bool {
         let Some(registry) = self.registry.get() else {
-            return;
+            return false;
         };
         let members = self.store.members().borrow().clone();
         let servers: Vec<SocketAddr> = records
@@ -195,13 +208,18 @@ impl Membership {
             .filter(|record| members.voters.contains(&record.id) && self.peers.is_alive(record.id))
             .map(|record| record.address)
             .collect();
-        if servers.is_empty() || published.as_ref() == Some(&servers) {
-            return;
+        let now = (servers, self.pki.pins());
+        if now.0.is_empty() || published.as_ref() == Some(&now) {
+            return !now.0.is_empty();
         }
-        match registry.publish_servers(&servers).await {
-            Ok(()) => *published = Some(servers),
-            Err(error) => tracing::warn!(%error, "publishing where the servers are failed, trying again"),
+        match registry.publish_servers(&now.0, &now.1).await {
+            Ok(()) => *published = Some(now),
+            Err(error) => {
+                tracing::warn!(%error, "publishing where the servers are failed, trying again");
+                return false;
+            }
         }
+        true
     }
 }
 

@@ -159,6 +159,7 @@ pub async fn forget(store: &Store, record: &Record) -> Result<(), Error> {
         compare: vec![Compare::Present(key_of(record.id))],
         ops: vec![
             Op::Delete(key_of(record.id), None),
+            Op::Delete(super::keys::has_key(record.id), None),
             Op::Put(removed_key(&record.key), value(&record.id)),
         ],
     };

@@ -67,6 +67,11 @@ impl Membership {
                 let count = self.registry()?.rotate_secrets_key().await?;
                 Ok(json!({ "secrets": count }))
             }
+            (&Method::POST, "rotate-keys") => self.rotate_keys().await,
+            (&Method::POST, "rotate-keys/finish") => {
+                let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+                self.finish_keys(request["force"] == true).await
+            }
             (&Method::POST, "revoke") => {
                 let request: Value = serde_json::from_slice(&body).unwrap_or_default();
                 self.revoke_node(request["node"].as_str().unwrap_or_default())
@@ -164,7 +169,7 @@ impl Membership {
         Ok(json!({"members": list, "term": leader.term, "leader": leader.leader, "asked": self.me()}))
     }
 
-    fn registry(&self) -> Result<&Registry, Status> {
+    pub(super) fn registry(&self) -> Result<&Registry, Status> {
         self.registry
             .get()
             .ok_or_else(|| Status::unavailable("the server starts"))

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use parking_lot::RwLock;
 use rcgen::KeyPair;
 use rustls::{ClientConfig, SignatureScheme, client::ResolvesClientCert, crypto::ring, sign::CertifiedKey};
 use skiff_auth::User;
@@ -39,9 +40,10 @@ impl Pki {
         };
         let key = KeyPair::from_pem(&self.member_key_pem).map_err(failed)?;
         let params = client_params(&subject, &[GROUP], SERVER_LIFETIME, now);
-        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
+        let held = self.held();
+        let certificate = params.signed_by(&key, &held.issuer).map_err(failed)?;
         Ok(Identity {
-            certificate_pem: certificate.pem(),
+            certificate_pem: held.with_cross(&certificate.pem()),
             key_pem: self.member_key_pem.clone(),
         })
     }
@@ -65,7 +67,7 @@ impl ResolvesClientCert for Holder {
 pub struct Tls {
     id: u64,
     holder: Arc<Holder>,
-    client: Arc<ClientConfig>,
+    client: RwLock<Arc<ClientConfig>>,
 }
 
 impl Tls {
@@ -74,23 +76,23 @@ impl Tls {
     /// # Errors
     /// `Certificate`, `Tls`.
     pub fn start(pki: &Pki, id: u64, now: SystemTime) -> Result<Self, PkiError> {
-        let first = certified(&pki.issue_member(id, now)?, &[])?;
-        let holder = Arc::new(Holder(Renewable::new(first, SERVER_LIFETIME, now)));
-        let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(PkiError::Tls)?
-            .with_root_certificates(roots(pki)?)
-            .with_client_cert_resolver(holder.clone());
+        let first = certified(&pki.issue_member(id, now)?)?;
+        let holder = Arc::new(Holder(Renewable::new(
+            first,
+            SERVER_LIFETIME,
+            now,
+            pki.held().stage(),
+        )));
         Ok(Self {
             id,
+            client: RwLock::new(client(pki, holder.clone())?),
             holder,
-            client: Arc::new(client),
         })
     }
 
     /// What to connect with.
     pub fn client(&self) -> Arc<ClientConfig> {
-        self.client.clone()
+        self.client.read().clone()
     }
 
     /// See [`super::Serving::renew_if_due`].
@@ -98,10 +100,21 @@ impl Tls {
     /// # Errors
     /// `Certificate`; the old one stays.
     pub fn renew_if_due(&self, pki: &Pki, now: SystemTime) -> Result<Duration, PkiError> {
-        self.holder
-            .0
-            .renew_if_due(now, || certified(&pki.issue_member(self.id, now)?, &[]))
+        let stage = pki.held().stage();
+        self.holder.0.renew_if_due(now, stage, || {
+            *self.client.write() = client(pki, self.holder.clone())?;
+            certified(&pki.issue_member(self.id, now)?)
+        })
     }
+}
+
+fn client(pki: &Pki, holder: Arc<Holder>) -> Result<Arc<ClientConfig>, PkiError> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(PkiError::Tls)?
+        .with_root_certificates(roots(pki)?)
+        .with_client_cert_resolver(holder);
+    Ok(Arc::new(config))
 }
 
 #[cfg(test)]

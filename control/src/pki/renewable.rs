@@ -14,49 +14,69 @@ use rustls::{
 
 use super::{Identity, PkiError};
 
-/// The present certificate and when it ends. It is replaced in the last third of its life.
+/// The present certificate and when it ends. It is replaced in the last third of its life, and when another CA signs.
 #[derive(Debug)]
 pub(super) struct Renewable {
-    current: RwLock<(Arc<CertifiedKey>, SystemTime)>,
+    current: RwLock<Current>,
     lifetime: Duration,
 }
 
+#[derive(Debug)]
+struct Current {
+    key: Arc<CertifiedKey>,
+    ends: SystemTime,
+    stage: Stage,
+}
+
+/// Of the keys, when the certificate was made.
+pub(super) type Stage = (u64, bool);
+
 impl Renewable {
-    pub(super) fn new(key: CertifiedKey, lifetime: Duration, now: SystemTime) -> Self {
+    pub(super) fn new(key: CertifiedKey, lifetime: Duration, now: SystemTime, stage: Stage) -> Self {
         Self {
-            current: RwLock::new((Arc::new(key), now + lifetime)),
+            current: RwLock::new(Current {
+                key: Arc::new(key),
+                ends: now + lifetime,
+                stage,
+            }),
             lifetime,
         }
     }
 
     pub(super) fn get(&self) -> Arc<CertifiedKey> {
-        self.current.read().0.clone()
+        self.current.read().key.clone()
     }
 
     /// Replaces the certificate when less than a third of its life is left, or none of it has begun (the clock was
-    /// set back). Returns when to look again.
+    /// set back), or the keys have changed. Returns when to look again.
     pub(super) fn renew_if_due(
         &self,
         now: SystemTime,
+        stage: Stage,
         issue: impl FnOnce() -> Result<CertifiedKey, PkiError>,
     ) -> Result<Duration, PkiError> {
-        let expires = self.current.read().1;
-        let left = expires.duration_since(now).unwrap_or_default();
-        if left < self.lifetime / 3 || left > self.lifetime * 2 {
-            *self.current.write() = (Arc::new(issue()?), now + self.lifetime);
+        let (ends, of) = {
+            let current = self.current.read();
+            (current.ends, current.stage)
+        };
+        let left = ends.duration_since(now).unwrap_or_default();
+        if left < self.lifetime / 3 || left > self.lifetime * 2 || of != stage {
+            *self.current.write() = Current {
+                key: Arc::new(issue()?),
+                ends: now + self.lifetime,
+                stage,
+            };
         }
         // Clocks jump: looking often costs nothing.
         Ok((self.lifetime / 30).min(Duration::from_secs(600)))
     }
 }
 
-/// Key and chain as TLS wants them; `more` are certificates that travel along.
-pub(super) fn certified(identity: &Identity, more: &[&str]) -> Result<CertifiedKey, PkiError> {
+/// Key and chain as TLS wants them.
+pub(super) fn certified(identity: &Identity) -> Result<CertifiedKey, PkiError> {
     let broken = |e: rustls::pki_types::pem::Error| PkiError::Tls(rustls::Error::General(e.to_string()));
-    let mut chain = Vec::new();
-    for pem in std::iter::once(identity.certificate_pem.as_str()).chain(more.iter().copied()) {
-        chain.push(CertificateDer::from_pem_slice(pem.as_bytes()).map_err(broken)?);
-    }
+    let chain = CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes());
+    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(broken)?;
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(broken)?;
     let key = ring::sign::any_supported_type(&key).map_err(PkiError::Tls)?;
     Ok(CertifiedKey::new(chain, key))

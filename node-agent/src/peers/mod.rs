@@ -59,6 +59,7 @@ pub(crate) async fn follow(
     let mut nodes = std::pin::pin!(watcher::watcher(api, watcher::Config::default()));
     let mut roster = Roster::new(&agent.config.node_name);
     let mut open: Option<Open> = None;
+    let mut renewals = agent.renewals.clone();
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // What could not be carried out, or has changed, is due.
@@ -74,6 +75,13 @@ pub(crate) async fn follow(
                 Err(error) => {
                     warn!(%error, "watch nodes");
                     tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            },
+            Ok(()) = renewals.changed() => {
+                // Tokens of before may be of a key that is not valid much longer.
+                agent.tokens.lock().clear();
+                if let Err(error) = renew_ways(&agent, &ways) {
+                    warn!(error = format!("{error:#}"), "renew the ways to other nodes");
                 }
             },
             _ = looks.tick() => if agent.look_at_address() {
@@ -115,6 +123,12 @@ fn describe(network: &PodNetwork, peers: usize) -> String {
     };
     let nodes = if peers == 1 { "node" } else { "nodes" };
     format!("WireGuard tunnel to {peers} other {nodes} by {device}")
+}
+
+fn renew_ways(agent: &Agent, ways: &Ways) -> anyhow::Result<()> {
+    let kubeconfig =
+        kube::config::Kubeconfig::read_from(&agent.config.kubeconfig).context("read the kubeconfig")?;
+    ways.renew(&kubeconfig)
 }
 
 async fn carry_over(

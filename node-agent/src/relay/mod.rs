@@ -64,7 +64,7 @@ pub(crate) struct RelayPeer {
 /// How the proxy reaches backends: in their own namespace here, or by the agent of their node.
 pub(crate) struct Ways {
     network: Arc<PodNetwork>,
-    identity: Identity,
+    identity: RwLock<Arc<Identity>>,
     peers: RwLock<BTreeMap<Ipv4Addr, (RelayPeer, Arc<NodeDialer>)>>,
 }
 
@@ -73,9 +73,34 @@ impl Ways {
     pub fn new(network: Arc<PodNetwork>, kubeconfig: &kube::config::Kubeconfig) -> anyhow::Result<Self> {
         Ok(Self {
             network,
-            identity: Identity::of(kubeconfig)?,
+            identity: RwLock::new(Arc::new(Identity::of(kubeconfig)?)),
             peers: RwLock::default(),
         })
+    }
+
+    /// Uses the certificate that `kubeconfig` holds now. Streams that are open stay.
+    pub fn renew(&self, kubeconfig: &kube::config::Kubeconfig) -> anyhow::Result<()> {
+        *self.identity.write() = Arc::new(Identity::of(kubeconfig)?);
+        for (peer, dialer) in self.peers.write().values_mut() {
+            *dialer = self.dialer(peer)?;
+        }
+        Ok(())
+    }
+
+    fn dialer(&self, peer: &RelayPeer) -> anyhow::Result<Arc<NodeDialer>> {
+        let tls = self.identity().client(&peer.name)?;
+        let (host, node) = (self.network.host(), self.network.node());
+        Ok(Arc::new(NodeDialer::new(
+            &peer.name,
+            peer.address,
+            tls,
+            host,
+            node,
+        )))
+    }
+
+    fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.identity.read())
     }
 
     /// Sets who the other nodes are. Streams that are open stay.
@@ -89,11 +114,7 @@ impl Ways {
                 .map(|(_, dialer)| Arc::clone(dialer));
             let dialer = match known {
                 Some(dialer) => dialer,
-                None => {
-                    let tls = self.identity.client(&peer.name)?;
-                    let (host, node) = (self.network.host(), self.network.node());
-                    Arc::new(NodeDialer::new(&peer.name, peer.address, tls, host, node))
-                }
+                None => self.dialer(peer)?,
             };
             new.insert(peer.range.network(), (peer.clone(), dialer));
         }
@@ -131,7 +152,7 @@ impl Ways {
     /// Serves one connection of another agent: one stream after another.
     async fn serve_agent(&self, stream: TcpStream) -> io::Result<()> {
         settle(&stream)?;
-        let accept = TlsAcceptor::from(Arc::clone(&self.identity.server)).accept(stream);
+        let accept = TlsAcceptor::from(Arc::clone(&self.identity().server)).accept(stream);
         let accepted = timeout(HANDSHAKE_DEADLINE, accept).await??;
         let certificate = accepted.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let node = tls::node_of(certificate.ok_or(io::ErrorKind::PermissionDenied)?)?;

@@ -13,8 +13,10 @@ use std::{
 use anyhow::Context as _;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{Request, Response};
+use k8s_openapi::api::core::v1::Node;
 use kube::{
     Client, Config,
+    api::{Patch, PatchParams},
     client::{Body, ConfigExt as _},
     config::{KubeConfigOptions, Kubeconfig},
 };
@@ -23,12 +25,13 @@ use rustls::{
     ClientConfig,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// How often is looked whether the certificate is due: clocks jump.
 const LOOK: Duration = Duration::from_secs(600);
-const RETRY: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(3);
 
 /// The TLS to connect with now.
 #[derive(Clone)]
@@ -40,24 +43,36 @@ impl TlsSource {
     }
 }
 
-/// The node's identity, from its kubeconfig, renewed before it ends.
+/// The node's identity, from its kubeconfig, renewed before it ends, and when the cluster has another CA.
 pub(crate) struct Renewing {
     kubeconfig: PathBuf,
+    node: String,
     tls: TlsSource,
     present: Arc<RwLock<Option<Client>>>,
+    renewals: watch::Sender<u64>,
+    /// The CA that the Node says its certificate is of.
+    said: Option<String>,
 }
 
 impl Renewing {
-    /// Reads the kubeconfig.
-    pub(crate) async fn open(kubeconfig: PathBuf) -> anyhow::Result<(Self, Config)> {
+    /// Reads the kubeconfig of this node.
+    pub(crate) async fn open(kubeconfig: PathBuf, node: String) -> anyhow::Result<(Self, Config)> {
         let config = read(&kubeconfig).await?;
         let tls = config.rustls_client_config().context("TLS of the kubeconfig")?;
         let renewing = Self {
             kubeconfig,
+            node,
             tls: TlsSource(Arc::new(RwLock::new(Arc::new(tls)))),
             present: Arc::default(),
+            renewals: watch::Sender::new(0),
+            said: None,
         };
         Ok((renewing, config))
+    }
+
+    /// Changes whenever the kubeconfig has another certificate.
+    pub(crate) fn renewals(&self) -> watch::Receiver<u64> {
+        self.renewals.subscribe()
     }
 
     /// The TLS of the present certificate.
@@ -81,31 +96,79 @@ impl Renewing {
         Ok(Client::new(service, config.default_namespace.clone()))
     }
 
-    /// Renews the certificate in the last third of its life, until `stop`. `address` is the forwarder's.
-    pub(crate) async fn run(self, config: Config, stop: CancellationToken) {
+    /// Renews the certificate in the last third of its life, and when the cluster announces CAs that are not those of the
+    /// kubeconfig, until `stop`. `config` has the forwarder's address.
+    pub(crate) async fn run(
+        mut self,
+        config: Config,
+        mut announced: watch::Receiver<Option<String>>,
+        stop: CancellationToken,
+    ) {
         let work = async {
             loop {
-                let pause = match self.renew_if_due(&config, SystemTime::now()).await {
-                    Ok(()) => LOOK,
+                let authorities = announced.borrow_and_update().clone();
+                let pause = match self
+                    .bring_up(&config, authorities.as_deref(), SystemTime::now())
+                    .await
+                {
+                    Ok(pause) => pause,
                     Err(error) => {
                         warn!(error = format!("{error:#}"), "renew this node's certificate");
                         RETRY
                     }
                 };
-                tokio::time::sleep(pause).await;
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    Ok(()) = announced.changed() => {}
+                }
             }
         };
         stop.run_until_cancelled(work).await;
     }
 
-    async fn renew_if_due(&self, config: &Config, now: SystemTime) -> anyhow::Result<()> {
-        let text = std::fs::read_to_string(&self.kubeconfig).context("read the kubeconfig")?;
-        let (old, key) = (field(&text, CERTIFICATE)?, field(&text, KEY)?);
-        if !is_due(&decode(old)?, now)? {
-            return Ok(());
+    async fn bring_up(
+        &mut self,
+        config: &Config,
+        announced: Option<&str>,
+        now: SystemTime,
+    ) -> anyhow::Result<Duration> {
+        let mut held = std::fs::read_to_string(&self.kubeconfig).context("read the kubeconfig")?;
+        let is_new = announced.is_some_and(|announced| pins(&held).is_ok_and(|held| held != announced));
+        if is_new || is_due(&decode(field(&held, CERTIFICATE)?)?, now)? {
+            held = self.renew(config, &held).await?;
         }
+        let known = pins(&held)?;
+        if let Some(announced) = announced.filter(|announced| *announced != known) {
+            anyhow::bail!("asked a server that does not have the keys {announced} yet");
+        }
+        let signs = known.split(',').next().map(str::to_owned);
+        // Only a cluster that announces its CAs asks nodes which they have.
+        if announced.is_some() && self.said != signs {
+            let nodes = kube::Api::<Node>::all(self.present.read().clone().context("no client")?);
+            let Some(node) = nodes.get_opt(&self.node).await.context("get the Node")? else {
+                // It is about to be registered.
+                return Ok(RETRY);
+            };
+            let says = node
+                .metadata
+                .annotations
+                .and_then(|mut all| all.remove(AUTHORITY));
+            let body = serde_json::json!({ "metadata": { "annotations": { AUTHORITY: signs } } });
+            if says != signs {
+                nodes
+                    .patch(&self.node, &PatchParams::default(), &Patch::Merge(body))
+                    .await
+                    .context("say which CA this node's certificate is of")?;
+            }
+            self.said = signs;
+        }
+        Ok(LOOK)
+    }
+
+    /// Asks for a certificate; returns the new kubeconfig, which is in use from then on.
+    async fn renew(&self, config: &Config, held: &str) -> anyhow::Result<String> {
         // The key stays: it is what the cluster knows this node by.
-        let key = rcgen::KeyPair::from_pem(&decode(key)?).context("key")?;
+        let key = rcgen::KeyPair::from_pem(&decode(field(held, KEY)?)?).context("key")?;
         let csr = rcgen::CertificateParams::default()
             .serialize_request(&key)?
             .pem()?;
@@ -113,19 +176,27 @@ impl Renewing {
         let client = self.present.read().clone().context("no client")?;
         let request = Request::post("/skiff/v1/renew").body(body)?;
         let answer: serde_json::Value = client.request(request).await.context("ask for a certificate")?;
-        let new = answer["certificate"]
+        let certificate = answer["certificate"]
             .as_str()
             .context("the answer has no certificate")?;
-        write_private(&self.kubeconfig, &text.replace(old, &BASE64_STANDARD.encode(new)))?;
+        let mut text = held.replace(field(held, CERTIFICATE)?, &BASE64_STANDARD.encode(certificate));
+        if let Some(authorities) = answer["authorities"].as_str() {
+            text = text.replace(field(held, CA)?, &BASE64_STANDARD.encode(authorities));
+        }
+        write_private(&self.kubeconfig, &text)?;
         let mut fresh = read(&self.kubeconfig).await?;
         fresh.cluster_url = config.cluster_url.clone();
         *self.tls.0.write() = Arc::new(fresh.rustls_client_config().context("TLS of the kubeconfig")?);
         *self.present.write() = Some(Client::try_from(fresh).context("make the API client")?);
+        self.renewals.send_modify(|count| *count += 1);
         info!("this node's certificate is renewed");
-        Ok(())
+        Ok(text)
     }
 }
 
+/// Annotation of a Node: the CA its certificate is of.
+const AUTHORITY: &str = "skiff.dev/authority";
+const CA: &str = "certificate-authority-data: ";
 const CERTIFICATE: &str = "client-certificate-data: ";
 const KEY: &str = "client-key-data: ";
 
@@ -147,6 +218,16 @@ fn field<'a>(kubeconfig: &'a str, name: &str) -> anyhow::Result<&'a str> {
 
 fn decode(base64: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(BASE64_STANDARD.decode(base64)?)?)
+}
+
+/// The CAs of a kubeconfig as a cluster announces them: hex SHA-256 of each, with commas between them.
+fn pins(kubeconfig: &str) -> anyhow::Result<String> {
+    use sha2::Digest as _;
+    let bundle = decode(field(kubeconfig, CA)?)?;
+    let pins: Result<Vec<String>, _> = CertificateDer::pem_slice_iter(bundle.as_bytes())
+        .map(|der| der.map(|der| hex::encode(sha2::Sha256::digest(&der))))
+        .collect();
+    Ok(pins.map_err(|error| anyhow::anyhow!("CA: {error}"))?.join(","))
 }
 
 /// Whether a certificate (PEM) is in the last third of its life, or past it.

@@ -3,7 +3,7 @@
 //! ```text
 //! API client, tunnel ──TLS, end to end──► forwarder (127.0.0.1) ──► the present server
 //!                                                probe: GET /readyz ──► if it fails: the first one that answers
-//! EndpointSlices of the service `kubernetes` ──► which servers there are, kept on disk for the next start
+//! EndpointSlices of the service `kubernetes` ──► which servers there are, kept on disk for the next start; which CAs
 //! ```
 //! The forwarder moves bytes and knows nothing of what is in them: who a server is, the client finds out by its
 //! certificate. When the present server stops answering, its connections are closed, and whoever had them connects
@@ -36,6 +36,8 @@ pub(crate) use client::{Renewing, TlsSource};
 
 /// The name that every API server's certificate has.
 const SERVER_NAME: &str = "kubernetes";
+/// Annotation of the slices: the CAs to be believed.
+const AUTHORITIES: &str = "skiff.dev/authorities";
 const CONNECT: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(200);
 /// How long a server may be silent on a connection that asks it something, or whether it is there.
@@ -46,6 +48,8 @@ pub(crate) struct Servers {
     /// `host:port`, the one of the kubeconfig first.
     known: Mutex<Vec<String>>,
     present: watch::Sender<String>,
+    /// Which CAs are to be believed, as the cluster says.
+    authorities: watch::Sender<Option<String>>,
     /// The present one could not be connected to.
     doubt: Notify,
     cache: PathBuf,
@@ -67,6 +71,7 @@ impl Servers {
         let servers = Arc::new(Self {
             known: Mutex::new(known),
             present: watch::Sender::new(first),
+            authorities: watch::Sender::new(None),
             doubt: Notify::new(),
             cache,
         });
@@ -78,6 +83,11 @@ impl Servers {
         Ok((servers, address))
     }
 
+    /// Which CAs are to be believed, as the cluster announces it; `None` until it does.
+    pub(crate) fn authorities(&self) -> watch::Receiver<Option<String>> {
+        self.authorities.subscribe()
+    }
+
     /// Follows which servers there are.
     pub(crate) async fn follow(self: Arc<Self>, client: Client, stop: CancellationToken) {
         let slices: Api<EndpointSlice> = Api::namespaced(client, "default");
@@ -87,7 +97,11 @@ impl Servers {
             let mut by_name = std::collections::BTreeMap::new();
             let mut listing = None;
             loop {
-                match slices.try_next().await {
+                let event = slices.try_next().await;
+                if let Ok(Some(watcher::Event::InitApply(slice) | watcher::Event::Apply(slice))) = &event {
+                    self.note_authorities(slice);
+                }
+                match event {
                     Ok(Some(watcher::Event::Init)) => listing = Some(std::collections::BTreeMap::new()),
                     Ok(Some(watcher::Event::InitApply(slice))) => {
                         let list = listing.get_or_insert_default();
@@ -114,6 +128,17 @@ impl Servers {
             }
         };
         stop.run_until_cancelled(work).await;
+    }
+
+    fn note_authorities(&self, slice: &EndpointSlice) {
+        let annotations = slice.metadata.annotations.as_ref();
+        if let Some(announced) = annotations.and_then(|all| all.get(AUTHORITIES)) {
+            self.authorities.send_if_modified(|known| {
+                let changes = known.as_ref() != Some(announced);
+                *known = Some(announced.clone());
+                changes
+            });
+        }
     }
 
     fn learn(&self, servers: Vec<String>) {

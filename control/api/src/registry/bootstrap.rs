@@ -12,7 +12,7 @@ use skiff_resources::Part;
 use skiff_store::{Compare, Op, Txn};
 
 use super::{Registry, RequestContext, Target, meta};
-use crate::status::Status;
+use crate::{AUTHORITIES, status::Status};
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
@@ -130,16 +130,21 @@ async fn ensure_service(registry: &Registry, advertise: SocketAddr) -> Result<()
     if registry.store().members().borrow().voters.len() > 1 {
         return Ok(());
     }
-    registry.publish_servers(&[advertise]).await
+    registry.publish_servers(&[advertise], &[]).await
 }
 
 impl Registry {
     /// Writes where the API servers are: the endpoints of the service `kubernetes`. Servers on another port than the
-    /// first one have a slice of their own, since a slice has one list of ports.
+    /// first one have a slice of their own, since a slice has one list of ports. With them goes which CAs are to be believed
+    /// (see [`AUTHORITIES`]); none given: what is there stays.
     ///
     /// # Errors
     /// 503 without quorum.
-    pub async fn publish_servers(&self, servers: &[SocketAddr]) -> Result<(), Status> {
+    pub async fn publish_servers(
+        &self,
+        servers: &[SocketAddr],
+        authorities: &[String],
+    ) -> Result<(), Status> {
         let Some(first) = servers.first() else {
             return Ok(());
         };
@@ -172,13 +177,15 @@ impl Registry {
                 .iter()
                 .map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}}))
                 .collect();
-            objects.push(
-                json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            let mut slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
                 "metadata": {"name": name, "namespace": "default",
                     "labels": {"kubernetes.io/service-name": "kubernetes"}},
                 "addressType": if first.is_ipv4() { "IPv4" } else { "IPv6" },
-                "endpoints": endpoints, "ports": ports(*port)}),
-            );
+                "endpoints": endpoints, "ports": ports(*port)});
+            if !authorities.is_empty() {
+                slice["metadata"]["annotations"] = json!({ (AUTHORITIES): authorities.join(",") });
+            }
+            objects.push(slice);
         }
         let mut wanted = BTreeSet::new();
         for object in objects {
@@ -231,7 +238,11 @@ async fn put(registry: &Registry, target: &Target<'_>, mut object: Value) -> Res
     let compare = match &live {
         Some(entry) => {
             let live = registry.parse(entry)?;
-            if same_addresses(&live, &object) {
+            let annotations = &live["metadata"]["annotations"];
+            if object["metadata"]["annotations"].is_null() && !annotations.is_null() {
+                meta::metadata(&mut object).insert("annotations".into(), annotations.clone());
+            }
+            if says_the_same(&live, &object) {
                 return Ok(());
             }
             for field in ["uid", "creationTimestamp", "managedFields"] {
@@ -264,8 +275,8 @@ async fn put(registry: &Registry, target: &Target<'_>, mut object: Value) -> Res
     }
 }
 
-fn same_addresses(a: &Value, b: &Value) -> bool {
-    ["subsets", "endpoints", "ports"]
+fn says_the_same(a: &Value, b: &Value) -> bool {
+    ["/subsets", "/endpoints", "/ports", "/metadata/annotations"]
         .iter()
-        .all(|field| a[*field] == b[*field])
+        .all(|field| a.pointer(field) == b.pointer(field))
 }

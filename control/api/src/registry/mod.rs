@@ -23,7 +23,10 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use ipnet::Ipv4Net;
 use serde_json::Value;
-use skiff_auth::{User, token::Tokens};
+use skiff_auth::{
+    User,
+    token::{TokenError, Tokens},
+};
 use skiff_resources::Resource;
 use skiff_store::{Entry, Store};
 
@@ -183,6 +186,14 @@ impl Registry {
 
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.inner.parts.tokens
+    }
+
+    /// Signs service-account tokens with the first of these keys from now on, and takes those of all of them.
+    ///
+    /// # Errors
+    /// When one is no key; nothing has changed then.
+    pub fn set_service_account_keys(&self, keys: &[String]) -> Result<(), TokenError> {
+        self.tokens().set_keys(keys)
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

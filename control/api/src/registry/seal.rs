@@ -131,6 +131,20 @@ fn open(cipher: &Aes256Gcm, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl Registry {
+    /// Seals something for all members, with the key that they have in a file. `name` must be given again to open it.
+    ///
+    /// # Errors
+    /// When encryption fails.
+    pub fn seal_for_members(&self, name: &[u8], plain: &[u8]) -> Result<Vec<u8>, Status> {
+        close(&self.inner.parts.codec.seal.file, name, plain)
+            .ok_or_else(|| Status::internal("sealing for the members"))
+    }
+
+    /// What was sealed under this name; `None` if it was with another key.
+    pub fn open_for_members(&self, name: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        open(&self.inner.parts.codec.seal.file, name, sealed)
+    }
+
     /// Makes a new key for secrets at rest and seals all of them with it. Returns how many. Stopped half-way, the rest has the
     /// old key, which still opens it; asked again, it goes on with another new one.
     ///

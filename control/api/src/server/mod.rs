@@ -86,7 +86,7 @@ impl Server {
     /// # Errors
     /// When a key can't be used or a listener is broken.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let tokens = Tokens::new(&config.service_account_key_pem, &config.issuer)?;
+        let tokens = Tokens::new(&config.service_account_keys, &config.issuer)?;
         let registry = Registry::new(Parts {
             codec: Codec::open(&config.secrets_key, config.store.clone())?,
             store: config.store,
@@ -236,7 +236,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, 
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         // Watches that go on would tell more to whoever may know nothing any more.
-        () = members::revoked(&revoking, key.key()) => return,
+        () = members::refused(&revoking, key.certificate()) => return,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     audit::Trail,
-    authn, authz, health, join, members,
+    authn, authz, health, join,
+    members::{self, Certificate},
     request::{RequestInfo, accept, query::Query},
     status::Status,
     stream,
@@ -26,8 +27,8 @@ pub(crate) struct Call {
     pub(crate) info: RequestInfo,
     pub(crate) query: Query,
     pub(crate) user: User,
-    /// The hash of the key of the connection's certificate; empty without one.
-    pub(crate) key: String,
+    /// What the connection's certificate is known by.
+    pub(crate) certificate: Certificate,
     pub(crate) request: Request<Incoming>,
 }
 
@@ -38,14 +39,14 @@ pub(super) struct Peer {
     /// The user of its certificate, if it has one. A certificate that verified but names nobody is no identity, and no
     /// reason to treat its owner as anonymous.
     user: Result<Option<User>, Status>,
-    /// The hash of its certificate's key; empty without one.
-    key: String,
+    /// What its certificate is known by.
+    certificate: Certificate,
 }
 
 impl Peer {
-    /// The hash of its certificate's key; empty without one.
-    pub(super) fn key(&self) -> &str {
-        &self.key
+    /// What its certificate is known by.
+    pub(super) fn certificate(&self) -> &Certificate {
+        &self.certificate
     }
 
     pub(super) fn of(certificate: Option<&CertificateDer<'_>>, address: SocketAddr) -> Self {
@@ -53,7 +54,7 @@ impl Peer {
             return Self {
                 address,
                 user: Ok(None),
-                key: String::new(),
+                certificate: Certificate::default(),
             };
         };
         let user = skiff_auth::authn::from_certificate(leaf);
@@ -63,7 +64,10 @@ impl Peer {
                 tracing::debug!(%address, %error, "client certificate without a user");
                 Status::unauthorized()
             }),
-            key: skiff_auth::authn::key_hash(leaf).unwrap_or_default(),
+            certificate: Certificate {
+                key: skiff_auth::authn::key_hash(leaf).unwrap_or_default(),
+                issuer: skiff_auth::authn::issuer_key(leaf).unwrap_or_default(),
+            },
         }
     }
 }
@@ -121,12 +125,12 @@ async fn answer(
     let certificate = peer.user.as_ref().map_err(Clone::clone)?;
     let mut member = None;
     if let (Some(members), Some(user)) = (&app.members, certificate) {
-        if let Some(why) = members.revoked(&peer.key) {
+        if let Some(why) = members.refused(&peer.certificate) {
             let mut status = Status::unauthorized();
             status.message = why;
             return Err(status);
         }
-        member = members.member_of(user, &peer.key);
+        member = members.member_of(user, &peer.certificate.key);
     }
     let user = authn::authenticate(
         &app.registry,
@@ -147,7 +151,7 @@ async fn answer(
         info,
         query,
         user,
-        key: peer.key.clone(),
+        certificate: peer.certificate.clone(),
         request,
     };
     if members::is_ours(&call.info) {

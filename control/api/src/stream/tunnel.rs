@@ -129,7 +129,7 @@ pub(crate) fn accept_tunnel(app: &Arc<App>, mut call: Call) -> Result<Response<B
         tracing::info!(node, "node connected");
         tokio::select! {
             () = drive(connection, requests, &app.stop) => {}
-            () = members::revoked(&app, &call.key) => tracing::info!(node, "the node's certificate is revoked"),
+            () = members::refused(&app, &call.certificate) => tracing::info!(node, "the node's certificate is refused"),
         }
         app.tunnels.remove(&node, id);
         tracing::info!(node, "node disconnected");

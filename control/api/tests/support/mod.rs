@@ -64,7 +64,7 @@ impl Cluster {
             store: store.clone(),
             listen: vec![listener],
             tls: Arc::new(tls),
-            service_account_key_pem: KeyPair::generate()?.serialize_pem(),
+            service_account_keys: vec![KeyPair::generate()?.serialize_pem()],
             issuer: "https://kubernetes.default.svc.cluster.local".into(),
             service_cidr: "10.96.0.0/24".parse()?,
             node_ports: 30000..=32767,

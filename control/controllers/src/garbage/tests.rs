@@ -174,6 +174,9 @@ async fn a_namespace_has_its_account_and_ca_and_goes_with_all_it_contains() {
     });
     cluster.settle(MINUTE).await;
     assert_eq!(ca(&cluster).unwrap()["ca.crt"], "CA");
+    cluster.root_ca.send_replace("next CA, CA".into());
+    cluster.settle(MINUTE).await;
+    assert_eq!(ca(&cluster).unwrap()["ca.crt"], "next CA, CA");
     cluster
         .api
         .remove::<ServiceAccount>("team", "default", &DeleteOptions::default());

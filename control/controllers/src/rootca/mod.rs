@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::machinery::{Client, Key, Object, Outcome, Queue, listen, run_keyed};
@@ -18,12 +19,12 @@ const TEXT: &str = "Contains a CA bundle that can be used to verify the kube-api
 pub struct Controller {
     client: Client,
     queue: Arc<Queue<Key>>,
-    ca_pem: String,
+    ca: watch::Receiver<String>,
 }
 
 impl Controller {
     /// Registers its listeners.
-    pub fn new(client: Client, ca_pem: String) -> Self {
+    pub fn new(client: Client, ca: watch::Receiver<String>) -> Self {
         let queue: Arc<Queue<Key>> = Arc::new(Queue::default());
         listen::namespaces(&client.caches, &queue);
         let q = queue.clone();
@@ -32,25 +33,35 @@ impl Controller {
                 .into_iter()
                 .for_each(|m| q.add(Key::new("", m.namespace())));
         });
-        Self {
-            client,
-            queue,
-            ca_pem,
-        }
+        Self { client, queue, ca }
     }
 
     /// Works until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let (queue, caches) = (self.queue.clone(), self.client.caches.clone());
-        run_keyed(
+        let mut ca = self.ca.clone();
+        let following = async {
+            while ca.changed().await.is_ok() {
+                caches
+                    .namespaces
+                    .keys()
+                    .into_iter()
+                    .for_each(|key| self.queue.add(key));
+            }
+            std::future::pending::<()>().await;
+        };
+        let working = run_keyed(
             "rootca",
             queue,
             8,
             || caches.namespaces.keys(),
             stop,
             |key| self.reconcile(key),
-        )
-        .await;
+        );
+        tokio::select! {
+            () = working => {}
+            () = following => {}
+        }
     }
 
     async fn reconcile(&self, key: Key) -> Outcome {
@@ -61,16 +72,13 @@ impl Controller {
         if namespace.is_terminating() {
             return Ok(None);
         }
+        let ca = self.ca.borrow().clone();
         let result = match caches.config_maps.get(&key.name, NAME) {
-            None => self
-                .client
-                .create(&config_map(&key.name, &self.ca_pem))
-                .await
-                .map(|_| ()),
+            None => self.client.create(&config_map(&key.name, &ca)).await.map(|_| ()),
             Some(old) if old.is_terminating() => Ok(()),
             Some(old) => {
                 let mut new = (*old).clone();
-                let wanted = config_map(&key.name, &self.ca_pem);
+                let wanted = config_map(&key.name, &ca);
                 new.data = wanted.data;
                 let annotations = new.metadata.annotations.get_or_insert_default();
                 annotations.extend(wanted.metadata.annotations.into_iter().flatten());

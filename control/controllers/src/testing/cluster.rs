@@ -22,6 +22,8 @@ use crate::{
 pub struct Cluster {
     pub api: Arc<MemoryApi>,
     pub clock: Clock,
+    /// What is to be in `kube-root-ca.crt`.
+    pub root_ca: tokio::sync::watch::Sender<String>,
     running: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
@@ -36,6 +38,7 @@ impl Cluster {
         Self {
             api,
             clock,
+            root_ca: tokio::sync::watch::Sender::new("CA".into()),
             running: None,
         }
     }
@@ -43,7 +46,7 @@ impl Cluster {
     /// Starts all controllers.
     pub fn start(&mut self) {
         let config = Config {
-            root_ca_pem: "CA".into(),
+            root_ca: self.root_ca.subscribe(),
             pod_cidr: "10.42.0.0/16".into(),
             node_grace_seconds: 40,
             resources: kinds(),

@@ -3,6 +3,7 @@
 mod agents;
 mod audit;
 mod failover;
+mod keys;
 mod membership;
 mod quorum;
 mod writers;
