@@ -19,6 +19,10 @@ use crate::Backend;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
+/// Connections in a row that a backend resets before it has answered anything, after which it is passed over too. Fewer are
+/// what a server does that refuses one client, or that is being restarted.
+const MOST_RESETS: u32 = 3;
+
 /// Affinity entries are swept when their number has doubled since the last sweep, beginning here.
 const FIRST_SWEEP: usize = 1024;
 
@@ -37,6 +41,8 @@ pub(crate) struct Load {
     pub connections: AtomicU64,
     /// Failures in a row.
     failures: AtomicU32,
+    /// Connections in a row that it took and reset without an answer.
+    resets: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -83,6 +89,7 @@ impl Balancer {
                     given: AtomicU64::new(start),
                     connections: AtomicU64::new(0),
                     failures: AtomicU32::new(0),
+                    resets: AtomicU32::new(0),
                 }),
                 terminating: false,
                 paused_until: None,
@@ -216,9 +223,25 @@ impl Balancer {
     pub fn failed(&mut self, backend: SocketAddr, now: Instant) {
         if let Some(candidate) = self.candidate(backend) {
             let failures = candidate.load.failures.fetch_add(1, Relaxed);
-            let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(10)).min(MAX_PAUSE);
-            candidate.paused_until = Some(now + pause);
+            candidate.paused_until = Some(now + pause(failures));
         }
+        self.forget_preferences(backend);
+    }
+
+    /// The backend took a connection and reset it before it had answered anything. The last of several such in a row has
+    /// it passed over for a while; connects that it takes say nothing about that, an [answer](Load::answered) ends it.
+    pub fn reset(&mut self, backend: SocketAddr, now: Instant) {
+        let Some(candidate) = self.candidate(backend) else {
+            return;
+        };
+        let resets = candidate.load.resets.fetch_add(1, Relaxed) + 1;
+        if let Some(more) = resets.checked_sub(MOST_RESETS) {
+            candidate.paused_until = Some(now + pause(more));
+            self.forget_preferences(backend);
+        }
+    }
+
+    fn forget_preferences(&mut self, backend: SocketAddr) {
         self.preferences
             .retain(|_, preference| preference.backend != backend);
     }
@@ -230,10 +253,28 @@ impl Balancer {
     }
 }
 
+/// How long to pass over a backend that has failed this often before.
+fn pause(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << failures.min(10)).min(MAX_PAUSE)
+}
+
 impl Load {
     /// Whether its last connection failed.
     pub fn has_failed(&self) -> bool {
         self.failures.load(Relaxed) > 0
+    }
+
+    /// Whether it resets what it takes.
+    pub fn resets(&self) -> bool {
+        self.resets.load(Relaxed) >= MOST_RESETS
+    }
+
+    /// It has sent something on a connection.
+    pub fn answered(&self) {
+        // Mostly read: the line stays shared between the threads.
+        if self.resets.load(Relaxed) > 0 {
+            self.resets.store(0, Relaxed);
+        }
     }
 
     /// A connection counted by [`Balancer::pick`] has ended.
@@ -408,6 +449,41 @@ mod tests {
             balancer.preferences.len() <= 2 * FIRST_SWEEP,
             "{}",
             balancer.preferences.len()
+        );
+    }
+
+    #[test]
+    fn a_backend_that_resets_what_it_takes_is_passed_over_until_it_answers() {
+        let mut random = StdRng::seed_from_u64(8);
+        let mut balancer = balancer(2, None);
+        let now = Instant::now();
+        let bad = backend(1).address;
+        let load = Arc::clone(balancer.loads().find(|load| load.address == bad).unwrap());
+        let mut share = |balancer: &mut Balancer, now| {
+            (0..20)
+                .filter(|_| picked(balancer, now, &mut random) == Some(bad))
+                .count()
+        };
+        for _ in 1..MOST_RESETS {
+            balancer.reset(bad, now);
+        }
+        assert!(share(&mut balancer, now) > 0, "a few resets are no fault");
+        balancer.reset(bad, now);
+        assert_eq!(share(&mut balancer, now), 0);
+        let later = now + FIRST_PAUSE;
+        assert!(share(&mut balancer, later) > 0, "it is given another chance");
+        balancer.reset(bad, later);
+        assert_eq!(
+            share(&mut balancer, later + FIRST_PAUSE),
+            0,
+            "the next pause is longer"
+        );
+        load.answered();
+        assert!(!load.resets());
+        balancer.reset(bad, later + MAX_PAUSE);
+        assert!(
+            share(&mut balancer, later + MAX_PAUSE) > 0,
+            "the count begins anew"
         );
     }
 }

@@ -37,7 +37,7 @@ impl Shared {
             address: load.address,
             connections: load.connections.load(Relaxed),
             in_flight: load.in_flight.load(Relaxed).into(),
-            failing: load.has_failed(),
+            failing: load.has_failed() || load.resets(),
         });
         PortReport {
             service: self.service.clone(),

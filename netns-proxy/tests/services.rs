@@ -497,6 +497,95 @@ async fn resets_and_half_closes_pass_in_both_directions() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_backend_that_resets_every_connection_is_passed_over() -> Result<()> {
+    let proxy = proxy()?;
+    let (good, _) = backend(1).await?;
+    let resetting = TcpListener::bind((address(), 0)).await?;
+    let bad = resetting.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = resetting.accept().await {
+            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+    });
+    let to = service_address();
+    proxy.set(service(to, Protocol::Tcp, ready(&[good, bad]))).await?;
+    let passed_over = || {
+        let report = proxy.report().remove(0);
+        let bad = report.backends.into_iter().find(|backend| backend.address == bad);
+        bad.is_some_and(|backend| backend.failing)
+    };
+    let deadline = Instant::now() + SOON;
+    let mut failed = 0;
+    while !passed_over() {
+        ensure!(Instant::now() < deadline, "{failed} connections were reset");
+        failed += usize::from(ask(to).await.is_err());
+    }
+    ensure!(failed >= 3, "passed over after {failed}");
+    let mut answers = Vec::new();
+    let begun = Instant::now();
+    for _ in 0..10 {
+        answers.push(ask(to).await.ok());
+    }
+    // On a machine that stands still for longer than the pause there is nothing to be seen.
+    ensure!(
+        begun.elapsed() > Duration::from_millis(100) || answers == [Some(1); 10],
+        "{answers:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transfers_to_a_backend_that_is_killed_are_reset_and_the_others_go_on() -> Result<()> {
+    const CONNECTIONS: usize = 20;
+    let proxy = proxy()?;
+    let to = service_address();
+    let doomed = TcpListener::bind((address(), 0)).await?;
+    let (other, _) = backend(2).await?;
+    let doomed_at = doomed.local_addr()?;
+    proxy.set(service(to, Protocol::Tcp, ready(&[doomed_at]))).await?;
+    let mut clients = Vec::new();
+    let mut served = Vec::new();
+    for _ in 0..CONNECTIONS {
+        clients.push(TcpStream::connect(to).await?);
+        served.push(timeout(SOON, doomed.accept()).await??.0);
+    }
+    proxy
+        .set(service(to, Protocol::Tcp, ready(&[doomed_at, other])))
+        .await?;
+    let transfers = clients.into_iter().map(|mut client| {
+        tokio::spawn(async move {
+            let data = vec![5; 64 * 1024];
+            loop {
+                if let Err(error) = client.write_all(&data).await {
+                    return error.kind();
+                }
+            }
+        })
+    });
+    let transfers: Vec<_> = transfers.collect();
+    let mut buffer = vec![0; 64 * 1024];
+    for stream in &mut served {
+        // Under way, and with unread bytes: closed like this the kernel sends resets, as it does for a killed process.
+        timeout(SOON, stream.read_exact(&mut buffer)).await??;
+    }
+    drop((served, doomed));
+    for transfer in transfers {
+        let error = timeout(SOON, transfer).await??;
+        let cut = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+        ensure!(cut.contains(&error), "{error}");
+    }
+    for _ in 0..CONNECTIONS {
+        ensure!(ask(to).await? == 2);
+    }
+    let deadline = Instant::now() + SOON;
+    while proxy.report()[0].in_flight > 0 {
+        ensure!(Instant::now() < deadline, "{:?}", proxy.report());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_holds_up_only_itself_and_gets_everything() -> Result<()> {
     const LENGTH: usize = 24 * 1024 * 1024;

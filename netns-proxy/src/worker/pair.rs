@@ -3,9 +3,13 @@
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
+    time::Instant,
 };
 
-use rustix::event::epoll::EventFlags;
+use rustix::{
+    event::{PollFd, PollFlags, epoll::EventFlags, poll},
+    time::Timespec,
+};
 use tracing::debug;
 
 use super::{Entry, Side, Worker};
@@ -23,6 +27,8 @@ pub(super) struct Pair {
     ready: [Readiness; 2],
     forward: Direction,
     back: Direction,
+    /// The backend has sent something.
+    answered: bool,
     held: Held,
 }
 
@@ -41,6 +47,7 @@ impl Pair {
             ready: [ready(true), ready(false)],
             forward: Direction::default(),
             back: Direction::default(),
+            answered: false,
             held,
         }
     }
@@ -78,6 +85,10 @@ impl Pair {
         let forward = self.forward.pump(&mut client, &mut backend, &mut received);
         let back = self.back.pump(&mut backend, &mut client, &mut sent);
         let metrics = &self.held.port.metrics;
+        if sent > 0 && !self.answered {
+            self.answered = true;
+            self.held.load.answered();
+        }
         add(&metrics.received, received);
         add(&metrics.sent, sent);
         Ok(match (forward?, back?) {
@@ -85,6 +96,20 @@ impl Pair {
             (Progress::Again, _) | (_, Progress::Again) => Progress::Again,
             _ => Progress::Blocked,
         })
+    }
+
+    /// Tells the balancer of a backend that takes connections and resets them. Its socket is asked which side broke: the
+    /// error may have come by either, and before any event.
+    fn blame(&self) {
+        let hung_up = || {
+            let mut socket = [PollFd::new(&self.backend, PollFlags::empty())];
+            let asked = poll(&mut socket, Some(&Timespec::default()));
+            asked.is_ok() && socket[0].revents().contains(PollFlags::HUP)
+        };
+        if !self.answered && hung_up() {
+            let mut balancer = self.held.port.balancer.lock();
+            balancer.reset(self.held.load.address, Instant::now());
+        }
     }
 }
 
@@ -99,6 +124,7 @@ impl Worker {
             Ok(Progress::Again) => self.again.push(index),
             Ok(Progress::Closed) => drop(self.remove(index)),
             Err(error) => {
+                pair.blame();
                 abort(&pair.client);
                 abort(&pair.backend);
                 debug!(service = %pair.held.port.service, backend = %pair.held.load.address, %error, "connection broke");

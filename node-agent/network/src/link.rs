@@ -84,6 +84,26 @@ pub(crate) fn set_mtu(index: u32, mtu: u32) -> Request {
     )
 }
 
+/// Bytes of a segment that never leaves the machine. The kernel's own limit is a little more.
+const LARGE_SEGMENT: u32 = 500_000;
+
+/// Lets sockets of the calling thread's namespace hand larger segments than 64 KiB to an interface behind which everything
+/// is of this machine: each is a way through the whole stack. Not for interfaces with a tunnel or a network card behind
+/// them, where such a segment would be cut in software. Kernels before 6.3 go on as they did.
+pub(crate) fn take_large_segments(index: u32) {
+    let message = LinkUnspec::new_with_index(index)
+        .append_extra_attribute(LinkAttribute::GsoIpv4MaxSize(LARGE_SEGMENT))
+        .build();
+    let request = Request::route(
+        format!("let interface {index} take large segments"),
+        0,
+        &RouteNetlinkMessage::SetLink(message),
+    );
+    if let Err(error) = ensure(&[request]) {
+        tracing::debug!(%error, "segments stay small");
+    }
+}
+
 pub(crate) fn set_up(index: u32) -> Request {
     let message = LinkUnspec::new_with_index(index).up().build();
     Request::route(

@@ -79,7 +79,11 @@ pub(crate) async fn connect(
         };
         let mut requests = vec![route.request()];
         requests.extend(mtu.map(|mtu| link::set_mtu(index, mtu)));
-        link::ensure(&requests)
+        link::ensure(&requests)?;
+        // Sockets of this namespace that send there are the proxy's. The pod's own end stays as it is: what other nodes
+        // get leaves by it too.
+        link::take_large_segments(index);
+        Ok(())
     })
     .await
     .map_err(&run)??;
@@ -161,6 +165,8 @@ fn prepare() -> Result<Option<link::Interface>, Refused> {
         link::set_congestion_control();
     }
     link::ensure(&[link::set_up(LOOPBACK)])?;
+    // The way of the proxy's connections to this pod's servers.
+    link::take_large_segments(LOOPBACK);
     Ok(inside)
 }
 
