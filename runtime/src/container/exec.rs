@@ -3,7 +3,6 @@
 use std::{
     fs, io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::Path,
 };
 
 use oci_spec::runtime::Process;
@@ -261,41 +260,11 @@ fn become_process(
 
 /// Start time of a process in clock ticks since boot: with the id it names the process for good.
 pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
-    let path = format!("/proc/{pid}/stat");
-    let stat = fs::read_to_string(&path).context(|| format!("read {path}"))?;
-    parse_start_time(&stat).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, path))
-}
-
-/// Field 22 of proc_pid_stat(5); the name in field 2 may hold spaces and parentheses.
-fn parse_start_time(stat: &str) -> Option<u64> {
-    stat.rsplit_once(')')?
-        .1
-        .split_ascii_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
+    let life = skiff_sys::process::life(pid).context(|| format!("look at process {pid}"))?;
+    Ok(life.started)
 }
 
 /// That process is there and not a zombie.
 pub(crate) fn alive(pid: u32, started: u64) -> bool {
-    let Ok(stat) = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")) else {
-        return false;
-    };
-    let state = stat
-        .rsplit_once(')')
-        .and_then(|(_, rest)| rest.split_ascii_whitespace().next());
-    parse_start_time(&stat) == Some(started) && !matches!(state, Some("Z" | "X"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_start_time_is_found_behind_a_hostile_name() {
-        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 2";
-        assert_eq!(parse_start_time(stat), Some(12345));
-        assert!(alive(std::process::id(), start_time(std::process::id()).unwrap()));
-        assert!(!alive(std::process::id(), 1));
-    }
+    skiff_sys::process::alive_since(pid) == Some(started)
 }
