@@ -3,12 +3,14 @@
 use std::{fs, io, path::Path};
 
 use oci_spec::runtime::{
-    Hook, Linux, LinuxNamespaceType, LinuxSchedulerPolicy, PosixRlimitType, Process, Spec,
+    Hook, Linux, LinuxNamespaceType, LinuxSchedulerPolicy, MemoryPolicyFlagType, MemoryPolicyModeType,
+    PosixRlimitType, Process, Spec,
 };
 use serde_json::Value;
 
 use super::sysctl;
 use crate::{
+    container::{net_devices, schedule},
     error::{Context, invalid},
     lsm,
 };
@@ -41,7 +43,31 @@ fn parse(text: &[u8], told: &mut Vec<String>) -> io::Result<Spec> {
     if let Some(process) = value.get_mut("process") {
         relax_process(process, told);
     }
+    if let Some(linux) = value.get_mut("linux").and_then(Value::as_object_mut)
+        && let Some(policy) = linux.get("memoryPolicy").and_then(Value::as_object)
+    {
+        if policy.is_empty() {
+            linux.remove("memoryPolicy");
+        } else {
+            memory_policy(policy)?;
+        }
+    }
     serde_json::from_value(value).map_err(|_| first.into())
+}
+
+/// Refuses words that our types do not know, as runc does.
+fn memory_policy(policy: &serde_json::Map<String, Value>) -> io::Result<()> {
+    let mode = policy.get("mode").unwrap_or(&Value::Null);
+    if serde_json::from_value::<MemoryPolicyModeType>(mode.clone()).is_err() {
+        return Err(invalid(format!("invalid memory policy mode: {mode}")));
+    }
+    let flags = policy.get("flags").and_then(Value::as_array);
+    for flag in flags.into_iter().flatten() {
+        if serde_json::from_value::<MemoryPolicyFlagType>(flag.clone()).is_err() {
+            return Err(invalid(format!("invalid memory policy flag: {flag}")));
+        }
+    }
+    Ok(())
 }
 
 /// Reads the process of `exec --process`.
@@ -206,6 +232,17 @@ pub(super) fn process(process: Option<&Process>) -> io::Result<()> {
             priority.priority()
         )));
     }
+    let affinity = process.exec_cpu_affinity().as_ref();
+    for list in [
+        affinity.and_then(|a| a.initial().as_deref()),
+        affinity.and_then(|a| a.cpu_affinity_final().as_deref()),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|list| !list.is_empty())
+    {
+        schedule::processors(list)?;
+    }
     scheduler(process)
 }
 
@@ -313,8 +350,9 @@ fn linux(linux: &Linux) -> io::Result<()> {
             "intelRdt is specified in config, but Intel RDT is not enabled",
         ));
     }
-    if linux.net_devices().as_ref().is_some_and(|d| !d.is_empty()) {
-        return Err(unsupported("linux.netDevices"));
+    net_devices(linux)?;
+    if let Some(policy) = linux.memory_policy() {
+        schedule::memory_nodes(policy)?;
     }
     if let Some(personality) = linux.personality()
         && personality.flags().as_ref().is_some_and(|f| !f.is_empty())
@@ -327,6 +365,34 @@ fn linux(linux: &Linux) -> io::Result<()> {
         return Err(invalid(format!(
             "rootfsPropagation={propagation} is not supported"
         )));
+    }
+    Ok(())
+}
+
+fn net_devices(linux: &Linux) -> io::Result<()> {
+    let Some(devices) = linux.net_devices().as_ref().filter(|d| !d.is_empty()) else {
+        return Ok(());
+    };
+    if !linux
+        .namespaces()
+        .iter()
+        .flatten()
+        .any(|n| n.typ() == LinuxNamespaceType::Network)
+    {
+        return Err(invalid("unable to move network devices without a NET namespace"));
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err(invalid(
+            "network devices are not supported for rootless containers: only root may take them from the host",
+        ));
+    }
+    for (name, device) in devices {
+        let new = device.name().as_deref().filter(|name| !name.is_empty());
+        for name in std::iter::once(name.as_str()).chain(new) {
+            if !net_devices::valid_name(name) {
+                return Err(invalid(format!("invalid network device name {name:?}")));
+            }
+        }
     }
     Ok(())
 }
@@ -410,7 +476,29 @@ mod tests {
                 v["linux"]["timeOffsets"] = json!({"boottime": {"secs": 1}});
             }),
             ("intelRdt", |v| v["linux"]["intelRdt"] = json!({"closID": "x"})),
-            ("netDevices", |v| v["linux"]["netDevices"] = json!({"eth0": {}})),
+            ("without a NET namespace", |v| {
+                v["linux"]["netDevices"] = json!({"eth0": {}});
+            }),
+            ("network device", |v| {
+                v["linux"]["netDevices"] = json!({"eth0": {"name": "a/b"}});
+                let namespaces = v["linux"]["namespaces"].as_array_mut().unwrap();
+                namespaces.push(json!({"type": "network"}));
+            }),
+            ("invalid memory policy mode", |v| {
+                v["linux"]["memoryPolicy"] = json!({"mode": "INTERLEAVE", "nodes": "0"});
+            }),
+            ("invalid memory policy mode", |v| {
+                v["linux"]["memoryPolicy"] = json!({"nodes": "0"});
+            }),
+            ("invalid memory policy flag", |v| {
+                v["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["x"]});
+            }),
+            ("invalid memory policy node", |v| {
+                v["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0-9876543210"});
+            }),
+            ("execCPUAffinity", |v| {
+                v["process"]["execCPUAffinity"] = json!({"initial": "0", "final": "some"});
+            }),
             ("personality", |v| {
                 v["linux"]["personality"] = json!({"domain": "LINUX", "flags": ["X"]});
             }),
@@ -446,6 +534,7 @@ mod tests {
         value["process"]["capabilities"] = json!({"bounding": ["CAP_KILL", "CAP_OF_TOMORROW"]});
         value["process"]["scheduler"] =
             json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_RESET_ON_FORK"]});
+        value["linux"]["memoryPolicy"] = json!({});
         let mut told = Vec::new();
         let spec = parse(&serde_json::to_vec(&value).unwrap(), &mut told).unwrap();
         assert_eq!(told.len(), 1);

@@ -5,8 +5,10 @@ use std::io;
 use serde_json::json;
 
 /// The lines that callers of runc read.
-pub(super) fn version() {
-    println!("skiff oci version {}", env!("CARGO_PKG_VERSION"));
+pub(super) fn version(name: &str) {
+    println!("{name} version {}", env!("CARGO_PKG_VERSION"));
+    // Where runc names the commit it was built from: callers look for the line.
+    println!("commit: v{}", env!("CARGO_PKG_VERSION"));
     println!("spec: {}", crate::OCI_VERSION);
     if let Some(version) = libseccomp() {
         println!("libseccomp: {version}");
@@ -56,20 +58,20 @@ pub(super) fn features() -> io::Result<i32> {
             },
             "apparmor": {"enabled": true},
             "selinux": {"enabled": true},
-            "intelRdt": {"enabled": false},
+            "intelRdt": {"enabled": false, "schemata": false, "monitoring": false},
             "memoryPolicy": {
                 "modes": ["MPOL_BIND", "MPOL_DEFAULT", "MPOL_INTERLEAVE", "MPOL_LOCAL", "MPOL_PREFERRED",
                           "MPOL_PREFERRED_MANY", "MPOL_WEIGHTED_INTERLEAVE"],
                 "flags": ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"],
             },
             "mountExtensions": {"idmap": {"enabled": true}},
-            "netDevices": {"enabled": false},
+            "netDevices": {"enabled": true},
         },
         "annotations": {
             "io.github.seccomp.libseccomp.version": libseccomp(),
             "dev.skiff.version": env!("CARGO_PKG_VERSION"),
         },
-        "potentiallyUnsafeConfigAnnotations": [],
+        "potentiallyUnsafeConfigAnnotations": ["run.oci.keep_original_groups"],
     });
     println!("{}", serde_json::to_string_pretty(&value)?);
     Ok(0)

@@ -1,32 +1,44 @@
 //! state, list, ps.
 
-use std::{fs, io, process::Command};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, process::Command};
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{
     args::List,
     store::{Entry, Saved, Store},
 };
 
-fn describe(entry: &Entry, saved: &Saved) -> io::Result<Value> {
+/// What is told of a container, in runc's order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Description {
+    oci_version: String,
+    id: String,
+    pid: u32,
+    status: &'static str,
+    bundle: PathBuf,
+    rootfs: PathBuf,
+    created: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+    owner: String,
+}
+
+fn describe(entry: &Entry, saved: &Saved) -> io::Result<Description> {
     let status = entry.status(saved);
-    let mut value = json!({
-        "ociVersion": saved.oci_version,
-        "id": saved.id,
-        "pid": if status == "stopped" { 0 } else { saved.pid },
-        "status": status,
-        "bundle": saved.bundle,
-        "rootfs": saved.rootfs,
-        "created": saved.created,
-        "owner": owner(saved.owner),
-    });
-    if let Some(annotations) = entry.spec()?.annotations()
-        && !annotations.is_empty()
-    {
-        value["annotations"] = json!(annotations);
-    }
-    Ok(value)
+    let annotations = entry.spec()?.annotations().clone();
+    Ok(Description {
+        oci_version: saved.oci_version.clone(),
+        id: saved.id.clone(),
+        pid: if status == "stopped" { 0 } else { saved.pid },
+        status,
+        bundle: saved.bundle.clone(),
+        rootfs: saved.rootfs.clone(),
+        created: saved.created.clone(),
+        annotations: annotations.into_iter().flatten().collect(),
+        owner: owner(saved.owner),
+    })
 }
 
 fn owner(uid: u32) -> String {
@@ -56,12 +68,13 @@ pub(super) fn list(store: &Store, args: &List) -> io::Result<i32> {
         println!("{}", serde_json::to_string(&all)?);
         return Ok(0);
     }
-    let columns = ["id", "pid", "status", "bundle", "created", "owner"];
-    let mut rows = vec![columns.map(str::to_uppercase)];
-    rows.extend(
-        all.iter()
-            .map(|one| columns.map(|c| one[c].as_str().map_or(one[c].to_string(), str::to_owned))),
-    );
+    let columns = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"];
+    let mut rows = vec![columns.map(str::to_owned)];
+    rows.extend(all.into_iter().map(|one| {
+        let (pid, status) = (one.pid.to_string(), one.status.to_owned());
+        let bundle = one.bundle.to_string_lossy().into_owned();
+        [one.id, pid, status, bundle, one.created, one.owner]
+    }));
     // At least 12 wide, 3 apart.
     let widths: Vec<usize> = (0..columns.len())
         .map(|c| (rows.iter().map(|r| r[c].len()).max().unwrap_or(0) + 3).max(12))

@@ -12,7 +12,7 @@ use skiff_sys::{
     process::{Child, Forked, clone3},
 };
 
-use super::{Agent, FromChild, Plan, ToChild, fork::fork_after, hooks, init};
+use super::{Agent, FromChild, Plan, ToChild, fork::fork_after, hooks, init, net_devices::Given};
 use crate::{error::Context, rootfs, wire};
 
 /// How long a new process may take to become ready (a bind mount's file server may not answer).
@@ -59,7 +59,8 @@ pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
         unreachable!("the child does not return")
     };
     drop(theirs);
-    match prepare(&plan, &child, &ours, born) {
+    let mut given = None;
+    match prepare(&plan, &child, &ours, born, &mut given) {
         Ok((console, notes)) => Ok(Created {
             child,
             gate: ours,
@@ -67,6 +68,8 @@ pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
             notes,
         }),
         Err(e) => {
+            // While there is a namespace to take them from.
+            given.iter_mut().for_each(Given::take_back);
             put_down(&child);
             Err(e)
         }
@@ -110,6 +113,7 @@ fn prepare(
     child: &Child,
     socket: &OwnedFd,
     born_in_cgroup: bool,
+    given: &mut Option<Given>,
 ) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
     rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Recv, Some(PATIENCE))?;
     if plan.new & libc::CLONE_NEWUSER as u64 != 0 {
@@ -119,6 +123,11 @@ fn prepare(
         write_id_maps(child.pid, &uids, &gids)
             .context(|| "write the id maps of the user namespace".into())?;
         tell(socket, &ToChild::Mapped)?;
+    }
+    if let Some(devices) = plan.spec.linux().as_ref().and_then(|l| l.net_devices().as_ref())
+        && !devices.is_empty()
+    {
+        *given = Some(Given::give(devices, network_namespace(plan, child)?)?);
     }
     // The first move into a cgroup after a while waits for all processors: the child makes its mounts meanwhile.
     if let Some(cgroup) = &plan.cgroup
@@ -164,6 +173,18 @@ fn prepare(
                 return Ok((console, notes));
             }
             FromChild::Failed(failure) => return Err(failure.into()),
+        }
+    }
+}
+
+/// The network namespace that the child has, or is about to join.
+fn network_namespace(plan: &Plan, child: &Child) -> io::Result<OwnedFd> {
+    match plan.join.iter().find(|j| j.kind == LinuxNamespaceType::Network) {
+        Some(join) => Ok(join.fd.try_clone()?),
+        None => {
+            let path = format!("/proc/{}/ns/net", child.pid);
+            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+            rustix::fs::open(&path, flags, rustix::fs::Mode::empty()).context(|| format!("open {path}"))
         }
     }
 }

@@ -35,6 +35,10 @@ pub(crate) struct Request {
     pub process: Process,
     /// The container's cgroup.
     pub cgroup: Option<Cgroup>,
+    /// This cgroup and no other, where it takes no more processes (v2) not even that of the first process.
+    pub exact_cgroup: bool,
+    /// What all processes of the container have in common.
+    pub domain: schedule::Domain,
     /// The container's system call filter.
     pub seccomp: Option<Filter>,
     /// Streams.
@@ -98,18 +102,22 @@ pub(crate) fn exec(request: Request) -> io::Result<Running> {
     let target = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
         .context(|| format!("open process {}", request.target))?;
     let (ours, theirs) = wire::pair()?;
+    // One that is not there is told by the attempt to move.
     let birthplace = request
         .cgroup
         .as_ref()
-        .map(Cgroup::birthplace)
-        .transpose()?
-        .flatten();
+        .and_then(|cgroup| cgroup.birthplace().ok().flatten());
+    let mut born = birthplace.is_some();
 
     // From its birth on other processes of the container see the new one: none of them may open our program file
     // through it before it has become another program.
     let dumpable = rustix::process::dumpable_behavior()?;
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
-    let forked = fork(&request, &target, birthplace.as_ref().map(AsFd::as_fd), &foreign);
+    let mut forked = fork(&request, &target, birthplace.as_ref().map(AsFd::as_fd), &foreign);
+    if forked.is_err() && born {
+        born = false;
+        forked = fork(&request, &target, None, &foreign);
+    }
     if let Ok(Forked::Child) = forked {
         drop(ours);
         run(request, &target, &foreign, &theirs);
@@ -121,7 +129,7 @@ pub(crate) fn exec(request: Request) -> io::Result<Running> {
     };
     let done = restored
         .map_err(io::Error::from)
-        .and_then(|()| prepare(&request, &child, &ours, birthplace.is_some()));
+        .and_then(|()| prepare(&request, &child, &ours, born));
     match done {
         Ok((console, notes)) => Ok(Running {
             child,
@@ -168,7 +176,12 @@ fn prepare(
     if let Some(cgroup) = &request.cgroup
         && !born_in_cgroup
     {
-        cgroup.attach(child.pid)?;
+        match cgroup.attach(child.pid) {
+            Err(e) if crate::error::errno(&e) == Some(libc::EBUSY) && !request.exact_cgroup => {
+                cgroup.attach_beside(child.pid, request.target)?;
+            }
+            done => done?,
+        }
     }
     schedule::affinity(affinity, When::Final, child.pid)?;
     wire::send(socket, &ToChild::Go, &[])?;
@@ -210,6 +223,9 @@ fn become_process(
     let (ToChild::Go, _) = wire::receive::<ToChild>(socket)? else {
         return Err(io::Error::other("unexpected message"));
     };
+    if request.process.exec_cpu_affinity().is_none() {
+        schedule::all_processors()?;
+    }
     let mut notes = Vec::new();
     process::early(&request.process, &mut notes)?;
     let own_user = fs::read_link("/proc/self/ns/user").ok();
@@ -227,7 +243,7 @@ fn become_process(
             .context(|| format!("join the namespaces of process {}", request.target))?;
     }
     if foreign.iter().any(|(kind, _)| *kind == "user") {
-        init::become_root()?;
+        init::become_root(Some(request.process.user()))?;
     }
     let _ = rustix::process::setsid();
     if let Some(name) = &request.keyring {
@@ -243,6 +259,7 @@ fn become_process(
         _ => None,
     };
     process::streams(request.stdio, console.as_ref())?;
+    request.domain.enter()?;
     let setting = process::Setting {
         seccomp: request.seccomp.as_ref(),
         die_with_parent: request.die_with_parent,
@@ -250,10 +267,13 @@ fn become_process(
         keep_groups: false,
         creator: socket.as_fd(),
     };
-    let program = process::prepare(&request.process, &setting, &mut notes)?;
+    let mut program = process::prepare(&request.process, &setting, &mut notes)?;
     wire::send(socket, &FromChild::Ready(notes), &[])?;
     match wire::receive::<ToChild>(socket)? {
-        (ToChild::Start, _) => Err(program.execute(socket.as_fd())),
+        (ToChild::Start, _) => {
+            program.confine(socket.as_fd())?;
+            Err(program.execute())
+        }
         (other, _) => Err(io::Error::other(format!("unexpected message {other:?}"))),
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Root {
     fd: OwnedFd,
     /// How to find out about our cgroups, until somebody had to know.
     membership: Option<Membership>,
+    /// `/dev` is to be read-only when the devices are there.
+    readonly_dev: bool,
     /// Device nodes that this process makes can be used (not so in a user namespace).
     own_devices: bool,
     /// What could not be done as asked and was done differently.
@@ -129,6 +131,7 @@ impl Root {
         Ok(Root {
             fd: open_path(&path)?,
             membership: None,
+            readonly_dev: false,
             own_devices: skiff_sys::idmap::in_first_namespace(),
             notes: Vec::new(),
         })

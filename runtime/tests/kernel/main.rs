@@ -95,7 +95,11 @@ fn run(args: &[OsString]) -> ExitCode {
     let (mut passed, mut skipped, mut failed) = (0, 0, Vec::new());
     for (mode, _) in runs {
         let as_other = mode == "rootless" && root;
-        let Some(user) = (if as_other { ordinary::name() } else { Some(String::new()) }) else {
+        let Some(user) = (if as_other {
+            ordinary::name()
+        } else {
+            Some(String::new())
+        }) else {
             let unmet = "there is no ordinary user with a range in /etc/subuid, and none could be made";
             println!("skipped all rootless tests: {unmet}");
             if in_ci {
@@ -120,19 +124,24 @@ fn run(args: &[OsString]) -> ExitCode {
                 command.args(["--kill-after=1", DEADLINE]).arg(&copy);
                 command
             };
-            let output = command
+            // Files, not pipes: a process that a failed test leaves behind would keep a pipe open.
+            let said = shared.path().join("said");
+            let file = fs::File::create(&said).expect("a file for what the test says");
+            let status = command
                 .args(["__test", mode, name])
                 .env("SKIFF_TEST", &mark)
                 .env_remove("XDG_RUNTIME_DIR")
                 .env("RUST_BACKTRACE", "0")
                 .current_dir("/")
                 .stdin(std::process::Stdio::null())
-                .output()
+                .stdout(file.try_clone().expect("a second descriptor"))
+                .stderr(file)
+                .status()
                 .expect("run a test");
-            let text = String::from_utf8_lossy(&output.stdout).into_owned()
-                + &String::from_utf8_lossy(&output.stderr);
+            let text = fs::read(&said).expect("what the test has said");
+            let text = String::from_utf8_lossy(&text);
             let ms = started.elapsed().as_millis();
-            match output.status.code() {
+            match status.code() {
                 Some(0) => {
                     passed += 1;
                     println!("test {mode}: {name} ... ok ({ms} ms)");
@@ -146,10 +155,7 @@ fn run(args: &[OsString]) -> ExitCode {
                 }
                 _ => {
                     failed.push(format!("{mode}: {name}"));
-                    println!(
-                        "test {mode}: {name} ... FAILED ({ms} ms, {})\n{text}",
-                        output.status
-                    );
+                    println!("test {mode}: {name} ... FAILED ({ms} ms, {status})\n{text}");
                 }
             }
         }
