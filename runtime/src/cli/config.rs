@@ -381,7 +381,7 @@ fn net_devices(linux: &Linux) -> io::Result<()> {
     {
         return Err(invalid("unable to move network devices without a NET namespace"));
     }
-    if !rustix::process::geteuid().is_root() {
+    if !rustix::process::geteuid().is_root() || !skiff_sys::idmap::in_first_namespace() {
         return Err(invalid(
             "network devices are not supported for rootless containers: only root may take them from the host",
         ));
