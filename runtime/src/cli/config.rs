@@ -403,6 +403,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::{cgroup::Cgroup, container::schedule::Domain, rootfs::options::Options, seccomp::Filter};
 
     fn config() -> Value {
         let user = if rustix::process::geteuid().is_root() {
@@ -582,10 +583,61 @@ mod tests {
         found.push(at);
     }
 
+    /// Reads a configuration as far as that does nothing to this machine, whether it is refused in between or not.
     fn load_bytes(bytes: &[u8]) {
-        if let Ok(spec) = parse(bytes, &mut Vec::new()) {
-            let _ = check(&spec);
+        let Ok(spec) = parse(bytes, &mut Vec::new()) else {
+            return;
+        };
+        let _ = check(&spec);
+        for mount in spec.mounts().iter().flatten() {
+            Options::parse(mount.options().as_deref().unwrap_or_default());
         }
+        if let Some(profile) = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref()) {
+            let _ = Filter::compile(profile, None);
+        }
+        let _ = Domain::of(&spec);
+        let _ = Cgroup::of("id", &spec, "name", true);
+    }
+
+    /// A configuration in which every property is there that a mistake could be in.
+    fn everything() -> Value {
+        json!({
+            "ociVersion": "1.3.0", "hostname": "h", "domainname": "d", "annotations": {"a": "b"},
+            "root": {"path": "rootfs", "readonly": true},
+            "mounts": [{"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "rro"]},
+                {"destination": "/x", "source": "/tmp", "options": ["rbind", "idmap", "size=1", "tmpcopyup"],
+                 "uidMappings": [{"containerID": 0, "hostID": 1, "size": 2}],
+                 "gidMappings": [{"containerID": 0, "hostID": 1, "size": 2}]}],
+            "process": {"terminal": true, "consoleSize": {"height": 1, "width": 2}, "cwd": "/", "args": ["a"], "env": ["A=1"],
+                "user": {"uid": 0, "gid": 0, "umask": 18, "additionalGids": [1]},
+                "capabilities": {"bounding": ["CAP_KILL"], "ambient": ["CAP_KILL"]},
+                "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 2}], "noNewPrivileges": true, "oomScoreAdj": 1,
+                "scheduler": {"policy": "SCHED_BATCH", "nice": 1, "flags": ["SCHED_FLAG_RESET_ON_FORK"]},
+                "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 1},
+                "execCPUAffinity": {"initial": "0-1", "final": "0"}},
+            "hooks": {"createRuntime": [{"path": "/a", "args": ["a"], "env": ["A=1"], "timeout": 1}], "poststop": [{"path": "/b"}]},
+            "linux": {
+                "namespaces": [{"type": "mount"}, {"type": "network", "path": "/proc/self/ns/net"}, {"type": "time"}],
+                "uidMappings": [{"containerID": 0, "hostID": 1, "size": 2}], "timeOffsets": {"boottime": {"secs": 1}},
+                "devices": [{"path": "/dev/x", "type": "c", "major": 1, "minor": 3, "fileMode": 438, "uid": 0, "gid": 0}],
+                "netDevices": {"eth0": {"name": "eth1"}}, "cgroupsPath": "a.slice:b:c", "sysctl": {"net.ipv4.ip_forward": "1"},
+                "resources": {"devices": [{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"}],
+                    "memory": {"limit": 1, "swap": 2, "reservation": 1}, "cpu": {"shares": 1, "quota": 1, "cpus": "0-1"},
+                    "pids": {"limit": 1}, "unified": {"memory.high": "1"}, "hugepageLimits": [{"pageSize": "2MB", "limit": 1}],
+                    "blockIO": {"weight": 10, "throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 1}]},
+                    "network": {"classID": 1}, "rdma": {"a": {"hcaHandles": 1}}},
+                "seccomp": {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "architectures": ["SCMP_ARCH_X86_64"],
+                    "flags": ["SECCOMP_FILTER_FLAG_LOG"], "listenerPath": "/a", "syscalls": [{"names": ["mkdir"],
+                        "action": "SCMP_ACT_TRACE", "errnoRet": 1, "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]}]},
+                "rootfsPropagation": "rslave", "maskedPaths": ["/a"], "readonlyPaths": ["/b"], "mountLabel": "l",
+                "personality": {"domain": "LINUX32"}, "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0-1", "flags": []},
+            },
+        })
+    }
+
+    #[test]
+    fn what_the_fuzzer_starts_from_is_read() {
+        parse(everything().to_string().as_bytes(), &mut Vec::new()).unwrap();
     }
 
     proptest! {
@@ -602,12 +654,21 @@ mod tests {
         }
 
         #[test]
+        fn arbitrary_processes_of_exec_never_panic(document in any_json()) {
+            let mut document = document;
+            relax_process(&mut document, &mut Vec::new());
+            if let Ok(read) = serde_json::from_value::<Process>(document) {
+                let _ = process(Some(&read));
+            }
+        }
+
+        #[test]
         fn a_valid_configuration_with_one_place_replaced_never_panics(
             choice in any::<prop::sample::Index>(),
             replacement in any_json(),
             cut in any::<prop::sample::Index>(),
         ) {
-            let mut document = serde_json::to_value(Spec::default()).unwrap();
+            let mut document = everything();
             let mut all = Vec::new();
             places(&document, String::new(), &mut all);
             *document.pointer_mut(&all[choice.index(all.len())]).unwrap() = replacement;

@@ -90,7 +90,7 @@ fn make(store: &Store, args: &Create, all: &Args, detached: bool) -> io::Result<
     let cgroup = match Cgroup::of(&args.id, &spec, &store.cgroup_name(&args.id), all.by_systemd()) {
         _ if all.cgroup_manager == "disabled" => None,
         Err(e) if e.kind() == io::ErrorKind::Unsupported => {
-            check_dispensable(&spec)?;
+            check_dispensable(&spec).map_err(|refused| invalid(format!("{refused} ({e})")))?;
             told.push(e.to_string());
             None
         }

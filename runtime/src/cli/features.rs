@@ -5,16 +5,18 @@ use std::io;
 use serde_json::json;
 
 /// The lines that callers of runc read.
-pub(super) fn version(name: &str) {
-    println!("{name} version {}", env!("CARGO_PKG_VERSION"));
+pub(super) fn version(name: &str) -> io::Result<i32> {
+    let own = env!("CARGO_PKG_VERSION");
     // Where runc names the commit it was built from: callers look for the line.
-    println!("commit: v{}", env!("CARGO_PKG_VERSION"));
-    println!("spec: {}", crate::OCI_VERSION);
+    let mut text = format!(
+        "{name} version {own}\ncommit: v{own}\nspec: {}\n",
+        crate::OCI_VERSION
+    );
     if let Some(version) = libseccomp() {
-        println!("libseccomp: {version}");
+        text.push_str(&format!("libseccomp: {version}\n"));
     }
     // As crun lists what its callers may want to know.
-    println!("+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF");
+    super::say(&(text + "+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF"))
 }
 
 fn libseccomp() -> Option<String> {
@@ -73,6 +75,5 @@ pub(super) fn features() -> io::Result<i32> {
         },
         "potentiallyUnsafeConfigAnnotations": ["run.oci.keep_original_groups"],
     });
-    println!("{}", serde_json::to_string_pretty(&value)?);
-    Ok(0)
+    super::say(&serde_json::to_string_pretty(&value)?)
 }

@@ -376,6 +376,7 @@ fn later_processes(world: &World) -> Outcome {
     let out = ok(&mut world.oci(&["exec", "a", "grep", "Cpus_allowed_list", "/proc/self/status"]));
     nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &own)?;
     ensure!(out?.trim() == all);
+    detached(&mut world.oci(&["delete", "--force", "a"]))?;
     Ok(None)
 }
 

@@ -327,7 +327,8 @@ fn hooks(world: &World) -> Outcome {
     })?;
     let failed = output(&mut world.oci(&["run", "--bundle", &path, "a"]))?;
     ensure!(
-        String::from_utf8_lossy(&failed.stderr).contains("error running createRuntime hook #0: \"/bin/false\": exit status 1"),
+        String::from_utf8_lossy(&failed.stderr)
+            .contains("error running createRuntime hook #0: \"/bin/false\": exit status 1"),
         "{failed:?}"
     );
     let path = bundle(world, &["true"], |v| {
