@@ -73,14 +73,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// The arguments after `oci`, or all of them when the program is called `skiff-oci` (for engines that want the path
-/// of a runtime and nothing else).
+/// The arguments after `oci`, or all of them when the program is called by the name of a runtime.
 fn oci_arguments() -> Option<Vec<std::ffi::OsString>> {
     let mut args = std::env::args_os();
     let program = args.next()?;
     if std::path::Path::new(&program)
         .file_name()
-        .is_some_and(|name| name == "skiff-oci")
+        .and_then(|name| name.to_str())
+        .is_some_and(skiff_runtime::cli::is_runtime_name)
     {
         return Some(args.collect());
     }

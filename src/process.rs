@@ -24,16 +24,8 @@ pub struct Process {
 impl Process {
     /// The process with this pid now; `None` when there is none.
     pub fn of(pid: i32) -> Option<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The command name may hold spaces and parentheses: fields are counted after the last one.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        if fields.first() == Some(&"Z") {
-            return None;
-        }
-        Some(Self {
-            pid,
-            start_time: fields.get(19)?.parse().ok()?,
-        })
+        let start_time = skiff_sys::process::alive_since(u32::try_from(pid).ok()?)?;
+        Some(Self { pid, start_time })
     }
 
     /// Ourselves.

@@ -1,6 +1,4 @@
-//! Subordinate ids, id maps and process start times: the pure part of entering.
-
-use std::fs;
+//! Subordinate ids and id maps: the pure part of entering.
 
 /// The `(start, count)` ranges that belong to a user in the text of `/etc/subuid` or `/etc/subgid`, which name the
 /// user by login or by number. Source: subuid(5).
@@ -37,23 +35,6 @@ pub(crate) fn mapped(map: &str) -> u64 {
         .sum()
 }
 
-/// Start time of a process in clock ticks since boot: with the pid it names a process for good. `None`: no such
-/// process, or a zombie. Source: proc_pid_stat(5), field 22.
-pub(crate) fn start_time(pid: u32) -> Option<u64> {
-    parse_start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-fn parse_start_time(stat: &str) -> Option<u64> {
-    // The command in parentheses may hold anything, spaces and parentheses too.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    let state = fields.next()?;
-    if state == "Z" || state == "X" {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,15 +58,5 @@ mod tests {
     fn the_initial_namespace_maps_everything() {
         assert_eq!(mapped("         0          0 4294967295\n"), u64::from(u32::MAX));
         assert_eq!(mapped("0 1001 1\n1 100000 65536\n"), 65_537);
-    }
-
-    #[test]
-    fn a_command_with_parentheses_does_not_hide_the_start_time() {
-        let stat = "12 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20";
-        assert_eq!(parse_start_time(stat), Some(4711));
-        assert_eq!(
-            parse_start_time("12 (a) Z 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711"),
-            None
-        );
     }
 }

@@ -230,5 +230,5 @@ struct SupervisorState {
 pub(crate) fn supervisor_pid(pod_dir: &Path) -> Option<u32> {
     let text = fs::read(pod_dir.join("state.json")).ok()?;
     let state: SupervisorState = serde_json::from_slice(&text).ok()?;
-    (ids::start_time(state.pid)? == state.start_time).then_some(state.pid)
+    (skiff_sys::process::alive_since(state.pid)? == state.start_time).then_some(state.pid)
 }

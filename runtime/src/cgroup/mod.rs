@@ -436,23 +436,21 @@ impl Cgroup {
             .components()
             .any(|c| !matches!(c, std::path::Component::Normal(_)))
         {
-            return Err(invalid(format!("{text:?} is not a sub cgroup path")));
+            return Err(invalid(format!("bad sub cgroup path: {text:?}")));
         }
-        let mut below = self.clone();
+        let (mut below, mut known) = (self.clone(), false);
         for (controller, dir) in &mut below.directories {
             let chosen = controllers.is_none_or(|all| {
                 all.split(',')
                     .any(|c| self.directory(c) == Some(dir.as_path()) || c == controller)
             });
             if chosen {
+                known = true;
                 dir.push(relative);
-                if !dir.is_dir() {
-                    return Err(io::Error::new(
-                        io::ErrorKind::NotFound,
-                        format!("sub cgroup {dir:?} does not exist"),
-                    ));
-                }
             }
+        }
+        if !known {
+            return Err(invalid(format!("unknown controller in {text:?}")));
         }
         Ok(below)
     }
@@ -506,9 +504,23 @@ impl Cgroup {
         }
         for (_, dir) in &self.directories {
             fs::write(dir.join("cgroup.procs"), pid.to_string())
-                .context(|| format!("move process {pid} into cgroup {dir:?}"))?;
+                .context(|| format!("error adding pid {pid} to cgroups: {dir:?}"))?;
         }
         Ok(())
+    }
+
+    /// Moves a process to where process `first` of the container is now (v2): one that has made cgroups below its own and
+    /// handed controllers down has left it, and nobody can be in it any more.
+    pub fn attach_beside(&self, pid: u32, first: u32) -> io::Result<()> {
+        let membership = fs::read_to_string(format!("/proc/{first}/cgroup"))
+            .context(|| format!("look at the cgroup of process {first}"))?;
+        let path = membership.lines().find_map(|line| line.strip_prefix("0::/"));
+        let dir = match (path, self.directories.first()) {
+            (Some(path), Some((_, own))) if self.version == Version::V2 => self.mount_of(own).join(path),
+            _ => return self.attach(pid),
+        };
+        fs::write(dir.join("cgroup.procs"), pid.to_string())
+            .context(|| format!("error adding pid {pid} to cgroups: {dir:?}"))
     }
 
     /// The directory for one controller.

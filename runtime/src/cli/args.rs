@@ -116,6 +116,9 @@ pub(super) struct Create {
     /// File to write the process id to.
     #[arg(long)]
     pub pid_file: Option<PathBuf>,
+    /// Unix socket that is sent a pidfd of the process.
+    #[arg(long)]
+    pub pidfd_socket: Option<PathBuf>,
     /// Move the root file system to / instead of pivoting (on an initramfs).
     #[arg(long)]
     pub no_pivot: bool,
@@ -188,6 +191,9 @@ pub(super) struct Exec {
     /// File to write the process id to.
     #[arg(long)]
     pub pid_file: Option<PathBuf>,
+    /// Unix socket that is sent a pidfd of the process.
+    #[arg(long)]
+    pub pidfd_socket: Option<PathBuf>,
     /// Unix socket that is sent the controlling end of the terminal.
     #[arg(long)]
     pub console_socket: Option<PathBuf>,

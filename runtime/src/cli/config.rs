@@ -3,12 +3,14 @@
 use std::{fs, io, path::Path};
 
 use oci_spec::runtime::{
-    Hook, Linux, LinuxNamespaceType, LinuxSchedulerPolicy, PosixRlimitType, Process, Spec,
+    Hook, Linux, LinuxNamespaceType, LinuxSchedulerPolicy, MemoryPolicyFlagType, MemoryPolicyModeType,
+    PosixRlimitType, Process, Spec,
 };
 use serde_json::Value;
 
 use super::sysctl;
 use crate::{
+    container::{net_devices, schedule},
     error::{Context, invalid},
     lsm,
 };
@@ -41,7 +43,31 @@ fn parse(text: &[u8], told: &mut Vec<String>) -> io::Result<Spec> {
     if let Some(process) = value.get_mut("process") {
         relax_process(process, told);
     }
+    if let Some(linux) = value.get_mut("linux").and_then(Value::as_object_mut)
+        && let Some(policy) = linux.get("memoryPolicy").and_then(Value::as_object)
+    {
+        if policy.is_empty() {
+            linux.remove("memoryPolicy");
+        } else {
+            memory_policy(policy)?;
+        }
+    }
     serde_json::from_value(value).map_err(|_| first.into())
+}
+
+/// Refuses words that our types do not know, as runc does.
+fn memory_policy(policy: &serde_json::Map<String, Value>) -> io::Result<()> {
+    let mode = policy.get("mode").unwrap_or(&Value::Null);
+    if serde_json::from_value::<MemoryPolicyModeType>(mode.clone()).is_err() {
+        return Err(invalid(format!("invalid memory policy mode: {mode}")));
+    }
+    let flags = policy.get("flags").and_then(Value::as_array);
+    for flag in flags.into_iter().flatten() {
+        if serde_json::from_value::<MemoryPolicyFlagType>(flag.clone()).is_err() {
+            return Err(invalid(format!("invalid memory policy flag: {flag}")));
+        }
+    }
+    Ok(())
 }
 
 /// Reads the process of `exec --process`.
@@ -206,6 +232,17 @@ pub(super) fn process(process: Option<&Process>) -> io::Result<()> {
             priority.priority()
         )));
     }
+    let affinity = process.exec_cpu_affinity().as_ref();
+    for list in [
+        affinity.and_then(|a| a.initial().as_deref()),
+        affinity.and_then(|a| a.cpu_affinity_final().as_deref()),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|list| !list.is_empty())
+    {
+        schedule::processors(list)?;
+    }
     scheduler(process)
 }
 
@@ -313,8 +350,9 @@ fn linux(linux: &Linux) -> io::Result<()> {
             "intelRdt is specified in config, but Intel RDT is not enabled",
         ));
     }
-    if linux.net_devices().as_ref().is_some_and(|d| !d.is_empty()) {
-        return Err(unsupported("linux.netDevices"));
+    net_devices(linux)?;
+    if let Some(policy) = linux.memory_policy() {
+        schedule::memory_nodes(policy)?;
     }
     if let Some(personality) = linux.personality()
         && personality.flags().as_ref().is_some_and(|f| !f.is_empty())
@@ -331,12 +369,41 @@ fn linux(linux: &Linux) -> io::Result<()> {
     Ok(())
 }
 
+fn net_devices(linux: &Linux) -> io::Result<()> {
+    let Some(devices) = linux.net_devices().as_ref().filter(|d| !d.is_empty()) else {
+        return Ok(());
+    };
+    if !linux
+        .namespaces()
+        .iter()
+        .flatten()
+        .any(|n| n.typ() == LinuxNamespaceType::Network)
+    {
+        return Err(invalid("unable to move network devices without a NET namespace"));
+    }
+    if !rustix::process::geteuid().is_root() || !skiff_sys::idmap::in_first_namespace() {
+        return Err(invalid(
+            "network devices are not supported for rootless containers: only root may take them from the host",
+        ));
+    }
+    for (name, device) in devices {
+        let new = device.name().as_deref().filter(|name| !name.is_empty());
+        for name in std::iter::once(name.as_str()).chain(new) {
+            if !net_devices::valid_name(name) {
+                return Err(invalid(format!("invalid network device name {name:?}")));
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::{cgroup::Cgroup, container::schedule::Domain, rootfs::options::Options, seccomp::Filter};
 
     fn config() -> Value {
         let user = if rustix::process::geteuid().is_root() {
@@ -410,7 +477,29 @@ mod tests {
                 v["linux"]["timeOffsets"] = json!({"boottime": {"secs": 1}});
             }),
             ("intelRdt", |v| v["linux"]["intelRdt"] = json!({"closID": "x"})),
-            ("netDevices", |v| v["linux"]["netDevices"] = json!({"eth0": {}})),
+            ("without a NET namespace", |v| {
+                v["linux"]["netDevices"] = json!({"eth0": {}});
+            }),
+            ("network device", |v| {
+                v["linux"]["netDevices"] = json!({"eth0": {"name": "a/b"}});
+                let namespaces = v["linux"]["namespaces"].as_array_mut().unwrap();
+                namespaces.push(json!({"type": "network"}));
+            }),
+            ("invalid memory policy mode", |v| {
+                v["linux"]["memoryPolicy"] = json!({"mode": "INTERLEAVE", "nodes": "0"});
+            }),
+            ("invalid memory policy mode", |v| {
+                v["linux"]["memoryPolicy"] = json!({"nodes": "0"});
+            }),
+            ("invalid memory policy flag", |v| {
+                v["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["x"]});
+            }),
+            ("invalid memory policy node", |v| {
+                v["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0-9876543210"});
+            }),
+            ("execCPUAffinity", |v| {
+                v["process"]["execCPUAffinity"] = json!({"initial": "0", "final": "some"});
+            }),
             ("personality", |v| {
                 v["linux"]["personality"] = json!({"domain": "LINUX", "flags": ["X"]});
             }),
@@ -446,6 +535,7 @@ mod tests {
         value["process"]["capabilities"] = json!({"bounding": ["CAP_KILL", "CAP_OF_TOMORROW"]});
         value["process"]["scheduler"] =
             json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_RESET_ON_FORK"]});
+        value["linux"]["memoryPolicy"] = json!({});
         let mut told = Vec::new();
         let spec = parse(&serde_json::to_vec(&value).unwrap(), &mut told).unwrap();
         assert_eq!(told.len(), 1);
@@ -493,10 +583,61 @@ mod tests {
         found.push(at);
     }
 
+    /// Reads a configuration as far as that does nothing to this machine, whether it is refused in between or not.
     fn load_bytes(bytes: &[u8]) {
-        if let Ok(spec) = parse(bytes, &mut Vec::new()) {
-            let _ = check(&spec);
+        let Ok(spec) = parse(bytes, &mut Vec::new()) else {
+            return;
+        };
+        let _ = check(&spec);
+        for mount in spec.mounts().iter().flatten() {
+            Options::parse(mount.options().as_deref().unwrap_or_default());
         }
+        if let Some(profile) = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref()) {
+            let _ = Filter::compile(profile, None);
+        }
+        let _ = Domain::of(&spec);
+        let _ = Cgroup::of("id", &spec, "name", true);
+    }
+
+    /// A configuration in which every property is there that a mistake could be in.
+    fn everything() -> Value {
+        json!({
+            "ociVersion": "1.3.0", "hostname": "h", "domainname": "d", "annotations": {"a": "b"},
+            "root": {"path": "rootfs", "readonly": true},
+            "mounts": [{"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "rro"]},
+                {"destination": "/x", "source": "/tmp", "options": ["rbind", "idmap", "size=1", "tmpcopyup"],
+                 "uidMappings": [{"containerID": 0, "hostID": 1, "size": 2}],
+                 "gidMappings": [{"containerID": 0, "hostID": 1, "size": 2}]}],
+            "process": {"terminal": true, "consoleSize": {"height": 1, "width": 2}, "cwd": "/", "args": ["a"], "env": ["A=1"],
+                "user": {"uid": 0, "gid": 0, "umask": 18, "additionalGids": [1]},
+                "capabilities": {"bounding": ["CAP_KILL"], "ambient": ["CAP_KILL"]},
+                "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 2}], "noNewPrivileges": true, "oomScoreAdj": 1,
+                "scheduler": {"policy": "SCHED_BATCH", "nice": 1, "flags": ["SCHED_FLAG_RESET_ON_FORK"]},
+                "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 1},
+                "execCPUAffinity": {"initial": "0-1", "final": "0"}},
+            "hooks": {"createRuntime": [{"path": "/a", "args": ["a"], "env": ["A=1"], "timeout": 1}], "poststop": [{"path": "/b"}]},
+            "linux": {
+                "namespaces": [{"type": "mount"}, {"type": "network", "path": "/proc/self/ns/net"}, {"type": "time"}],
+                "uidMappings": [{"containerID": 0, "hostID": 1, "size": 2}], "timeOffsets": {"boottime": {"secs": 1}},
+                "devices": [{"path": "/dev/x", "type": "c", "major": 1, "minor": 3, "fileMode": 438, "uid": 0, "gid": 0}],
+                "netDevices": {"eth0": {"name": "eth1"}}, "cgroupsPath": "a.slice:b:c", "sysctl": {"net.ipv4.ip_forward": "1"},
+                "resources": {"devices": [{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"}],
+                    "memory": {"limit": 1, "swap": 2, "reservation": 1}, "cpu": {"shares": 1, "quota": 1, "cpus": "0-1"},
+                    "pids": {"limit": 1}, "unified": {"memory.high": "1"}, "hugepageLimits": [{"pageSize": "2MB", "limit": 1}],
+                    "blockIO": {"weight": 10, "throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 1}]},
+                    "network": {"classID": 1}, "rdma": {"a": {"hcaHandles": 1}}},
+                "seccomp": {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "architectures": ["SCMP_ARCH_X86_64"],
+                    "flags": ["SECCOMP_FILTER_FLAG_LOG"], "listenerPath": "/a", "syscalls": [{"names": ["mkdir"],
+                        "action": "SCMP_ACT_TRACE", "errnoRet": 1, "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]}]},
+                "rootfsPropagation": "rslave", "maskedPaths": ["/a"], "readonlyPaths": ["/b"], "mountLabel": "l",
+                "personality": {"domain": "LINUX32"}, "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0-1", "flags": []},
+            },
+        })
+    }
+
+    #[test]
+    fn what_the_fuzzer_starts_from_is_read() {
+        parse(everything().to_string().as_bytes(), &mut Vec::new()).unwrap();
     }
 
     proptest! {
@@ -513,12 +654,21 @@ mod tests {
         }
 
         #[test]
+        fn arbitrary_processes_of_exec_never_panic(document in any_json()) {
+            let mut document = document;
+            relax_process(&mut document, &mut Vec::new());
+            if let Ok(read) = serde_json::from_value::<Process>(document) {
+                let _ = process(Some(&read));
+            }
+        }
+
+        #[test]
         fn a_valid_configuration_with_one_place_replaced_never_panics(
             choice in any::<prop::sample::Index>(),
             replacement in any_json(),
             cut in any::<prop::sample::Index>(),
         ) {
-            let mut document = serde_json::to_value(Spec::default()).unwrap();
+            let mut document = everything();
             let mut all = Vec::new();
             places(&document, String::new(), &mut all);
             *document.pointer_mut(&all[choice.index(all.len())]).unwrap() = replacement;

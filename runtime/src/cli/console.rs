@@ -3,6 +3,7 @@
 use std::{io, os::fd::OwnedFd, path::Path};
 
 use rustix::termios::{self, OptionalActions, Termios};
+use skiff_sys::process::Child;
 
 use crate::error::Context;
 
@@ -10,6 +11,12 @@ use crate::error::Context;
 pub(super) fn send(socket: &Path, console: &OwnedFd) -> io::Result<()> {
     crate::container::send_descriptor(socket, b"/dev/ptmx", console)
         .context(|| format!("send the terminal to the console socket {socket:?}"))
+}
+
+/// Sends a process to who listens at `socket`, with a name as runc does.
+pub(super) fn send_pidfd(socket: &Path, child: &Child) -> io::Result<()> {
+    crate::container::send_descriptor(socket, b"pidfd", &child.pidfd)
+        .context(|| format!("send the process to the pidfd socket {socket:?}"))
 }
 
 /// Our own terminal in raw mode; as it was when this is dropped.

@@ -90,6 +90,7 @@ enum Way {
 fn make(store: &Store, args: &Create, all: &Args, way: Way) -> io::Result<Made> {
     let detached = way != Way::Run;
     let started_later = way == Way::Create;
+    check_preserved(args.preserve_fds)?;
     let keep = keep_descriptors(args.preserve_fds);
     let bundle = args
         .bundle
@@ -104,19 +105,16 @@ fn make(store: &Store, args: &Create, all: &Args, way: Way) -> io::Result<Made> 
     let cgroup = match Cgroup::of(&args.id, &spec, &store.cgroup_name(&args.id), all.by_systemd()) {
         _ if all.cgroup_manager == "disabled" => None,
         Err(e) if e.kind() == io::ErrorKind::Unsupported => {
+            check_dispensable(&spec).map_err(|refused| invalid(format!("{refused} ({e})")))?;
             told.push(e.to_string());
             None
         }
         done => Some(done?),
     };
     let entry = store.make(&args.id)?;
-    // Removing the container would end them with it.
-    let others = cgroup.as_ref().map_or(0, |cgroup| cgroup.pids().len());
-    if others > 0 {
+    if let Err(e) = cgroup.as_ref().map_or(Ok(()), check_vacant) {
         entry.remove()?;
-        return Err(invalid(format!(
-            "container's cgroup is not empty: {others} process(es) found"
-        )));
+        return Err(e);
     }
     if let Some(readiness) = Readiness::wanted(entry.dir())
         && let Err(e) = readiness.prepare(&mut spec)
@@ -207,6 +205,16 @@ fn keep_descriptors(preserve: u32) -> Keep {
     }
 }
 
+/// Refuses to preserve what is not there. Before anything else is opened.
+pub(super) fn check_preserved(count: u32) -> io::Result<()> {
+    let missing = (0..count).find(|at| fs::symlink_metadata(format!("/proc/self/fd/{}", at + 3)).is_err());
+    missing.map_or(Ok(()), |at| {
+        Err(invalid(format!(
+            "please check that preserved-fd {at} (of {count}) is present"
+        )))
+    })
+}
+
 /// No process can have more.
 const MOST_DESCRIPTORS: u32 = 1 << 30;
 
@@ -234,12 +242,6 @@ impl Making<'_> {
             .transpose()?;
         // Before the cgroup: `delete --force` finds the cgroup by it, whatever happens to us from here on.
         self.entry.save_config(spec)?;
-        if self.cgroup.is_none() && linux.resources().as_ref().is_some_and(asks_for_v1) {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "the limits asked for need cgroups, which are not available",
-            ));
-        }
         let plan = Plan {
             id: self.entry.id.clone(),
             spec: spec.clone(),
@@ -305,6 +307,9 @@ impl Making<'_> {
         if let (Some(socket), Some(console)) = (&self.args.console_socket, &created.console) {
             console::send(socket, console)?;
         }
+        if let Some(socket) = &self.args.pidfd_socket {
+            console::send_pidfd(socket, &created.child)?;
+        }
         if let Some(path) = &self.args.pid_file {
             crate::state::replace(path, created.child.pid.to_string().as_bytes())?;
         }
@@ -336,15 +341,46 @@ fn resources(linux: &Linux) -> LinuxResources {
     resources
 }
 
-/// Limits that are written nowhere but in a controller which must be there, unlike those that ordinary users do without.
-fn asks_for_v1(resources: &LinuxResources) -> bool {
-    resources.network().is_some()
-        || resources.rdma().as_ref().is_some_and(|r| !r.is_empty())
-        || resources
-            .hugepage_limits()
-            .as_ref()
-            .is_some_and(|h| !h.is_empty())
-        || resources.unified().as_ref().is_some_and(|u| !u.is_empty())
+/// Without cgroups there is a container only when it asks for none, in the words of runc. Rules for devices ask for
+/// nothing that an ordinary user's container would not be refused anyway.
+fn check_dispensable(spec: &Spec) -> io::Result<()> {
+    let resources = spec.linux().as_ref().and_then(|l| l.resources().as_ref());
+    if resources.is_some_and(asks_for_limits) {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "unable to apply cgroup configuration: rootless needs no limits + no cgrouppath when no permission is granted for \
+             cgroups",
+        ));
+    }
+    Ok(())
+}
+
+fn asks_for_limits(resources: &LinuxResources) -> bool {
+    fn is_set<T: Default + PartialEq>(part: &Option<T>) -> bool {
+        part.as_ref().is_some_and(|part| *part != T::default())
+    }
+    is_set(resources.memory())
+        || is_set(resources.cpu())
+        || resources.pids().as_ref().is_some_and(|pids| pids.limit() > 0)
+        || is_set(resources.block_io())
+        || is_set(resources.hugepage_limits())
+        || is_set(resources.network())
+        || is_set(resources.rdma())
+        || is_set(resources.unified())
+}
+
+/// A container's cgroup is its own: removing the container ends what is in it. Nor may it keep its processes from running.
+fn check_vacant(cgroup: &Cgroup) -> io::Result<()> {
+    let others = cgroup.pids().len();
+    if others > 0 {
+        return Err(invalid(format!(
+            "container's cgroup is not empty: {others} process(es) found"
+        )));
+    }
+    if cgroup.frozen() {
+        return Err(invalid("container's cgroup unexpectedly frozen"));
+    }
+    Ok(())
 }
 
 fn namespaces(linux: &Linux) -> io::Result<(u64, Vec<Join>)> {

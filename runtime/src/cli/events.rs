@@ -10,7 +10,8 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{args, pause, store::Store};
 use crate::error::invalid;
@@ -72,12 +73,21 @@ pub(super) fn events(store: &Store, args: &args::Events) -> io::Result<i32> {
 }
 
 fn print(kind: &str, id: &str, data: Option<Value>) -> io::Result<()> {
-    let mut event = json!({"type": kind, "id": id});
-    if let Some(data) = data {
-        event["data"] = data;
+    /// In runc's order.
+    #[derive(Serialize)]
+    struct Event<'a> {
+        r#type: &'a str,
+        id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<Value>,
     }
+    let event = Event {
+        r#type: kind,
+        id,
+        data,
+    };
     let mut out = io::stdout().lock();
-    writeln!(out, "{event}")?;
+    writeln!(out, "{}", serde_json::to_string(&event)?)?;
     out.flush()
 }
 

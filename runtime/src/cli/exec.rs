@@ -7,15 +7,17 @@ use oci_spec::runtime::{Process, User};
 use super::{
     args::{self, Args},
     config, console,
-    create::stdio,
+    create::{check_preserved, stdio},
     foreground::Watch,
     store::Store,
 };
 use crate::{
     container::{
         Agent,
+        create::put_down,
         exec::{self, Request},
         hooks,
+        schedule::Domain,
     },
     error::{Context, invalid},
     seccomp::Filter,
@@ -24,7 +26,7 @@ use crate::{
 pub(super) fn exec(store: &Store, args: &args::Exec, all: &Args) -> io::Result<i32> {
     let (entry, saved) = store.get(&args.id)?;
     match entry.status(&saved) {
-        "running" => (),
+        "created" | "running" => (),
         "paused" if args.ignore_paused => (),
         "paused" => {
             return Err(invalid(
@@ -34,6 +36,7 @@ pub(super) fn exec(store: &Store, args: &args::Exec, all: &Args) -> io::Result<i
         "stopped" => return Err(invalid("cannot exec in a stopped container")),
         status => return Err(invalid(format!("cannot exec in a container that is {status}"))),
     }
+    check_preserved(args.preserve_fds)?;
     let spec = entry.spec()?;
     let mut told = Vec::new();
     let process = process(args, spec.process().as_ref(), &mut told)?;
@@ -66,11 +69,13 @@ pub(super) fn exec(store: &Store, args: &args::Exec, all: &Args) -> io::Result<i
         cgroup = Some(whole.below(path)?);
     }
     let watch = if args.detach { None } else { Some(Watch::new()?) };
-    let running = exec::exec(Request {
+    let mut running = exec::exec(Request {
         target: saved.pid,
         stdio: stdio(Some(&process)),
         process,
         cgroup,
+        exact_cgroup: !args.cgroup.is_empty(),
+        domain: Domain::of(&spec),
         seccomp,
         die_with_parent: false,
         keyring: Some(saved.id.clone()),
@@ -78,20 +83,31 @@ pub(super) fn exec(store: &Store, args: &args::Exec, all: &Args) -> io::Result<i
         agent: Agent::of(&spec, state),
     })
     .context(|| "exec failed: unable to start container process".into())?;
-    told.extend(running.notes);
+    told.append(&mut running.notes);
     super::notes(all, &told);
+    if let Err(e) = announce(args, &running) {
+        // Nobody would know of it.
+        put_down(&running.child);
+        return Err(e);
+    }
+    match watch {
+        None => Ok(0),
+        Some(watch) => watch.wait(&running.child, running.console, None),
+    }
+}
+
+/// Tells who has asked for it of the new process.
+fn announce(args: &args::Exec, running: &exec::Running) -> io::Result<()> {
     if let Some(path) = &args.pid_file {
         crate::state::replace(path, running.child.pid.to_string().as_bytes())?;
     }
-    match watch {
-        None => {
-            if let (Some(socket), Some(console)) = (&args.console_socket, &running.console) {
-                console::send(socket, console)?;
-            }
-            Ok(0)
-        }
-        Some(watch) => watch.wait(&running.child, running.console, None),
+    if let Some(socket) = &args.pidfd_socket {
+        console::send_pidfd(socket, &running.child)?;
     }
+    if let (Some(socket), Some(console), true) = (&args.console_socket, &running.console, args.detach) {
+        console::send(socket, console)?;
+    }
+    Ok(())
 }
 
 /// The process to run: from a file, or the container's own with other arguments.

@@ -5,14 +5,18 @@ use std::io;
 use serde_json::json;
 
 /// The lines that callers of runc read.
-pub(super) fn version() {
-    println!("skiff oci version {}", env!("CARGO_PKG_VERSION"));
-    println!("spec: {}", crate::OCI_VERSION);
+pub(super) fn version(name: &str) -> io::Result<i32> {
+    let own = env!("CARGO_PKG_VERSION");
+    // Where runc names the commit it was built from: callers look for the line.
+    let mut text = format!(
+        "{name} version {own}\ncommit: v{own}\nspec: {}\n",
+        crate::OCI_VERSION
+    );
     if let Some(version) = libseccomp() {
-        println!("libseccomp: {version}");
+        text.push_str(&format!("libseccomp: {version}\n"));
     }
     // As crun lists what its callers may want to know.
-    println!("+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF");
+    super::say(&(text + "+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF"))
 }
 
 fn libseccomp() -> Option<String> {
@@ -56,21 +60,20 @@ pub(super) fn features() -> io::Result<i32> {
             },
             "apparmor": {"enabled": true},
             "selinux": {"enabled": true},
-            "intelRdt": {"enabled": false},
+            "intelRdt": {"enabled": false, "schemata": false, "monitoring": false},
             "memoryPolicy": {
                 "modes": ["MPOL_BIND", "MPOL_DEFAULT", "MPOL_INTERLEAVE", "MPOL_LOCAL", "MPOL_PREFERRED",
                           "MPOL_PREFERRED_MANY", "MPOL_WEIGHTED_INTERLEAVE"],
                 "flags": ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"],
             },
             "mountExtensions": {"idmap": {"enabled": true}},
-            "netDevices": {"enabled": false},
+            "netDevices": {"enabled": true},
         },
         "annotations": {
             "io.github.seccomp.libseccomp.version": libseccomp(),
             "dev.skiff.version": env!("CARGO_PKG_VERSION"),
         },
-        "potentiallyUnsafeConfigAnnotations": [],
+        "potentiallyUnsafeConfigAnnotations": ["run.oci.keep_original_groups"],
     });
-    println!("{}", serde_json::to_string_pretty(&value)?);
-    Ok(0)
+    super::say(&serde_json::to_string_pretty(&value)?)
 }

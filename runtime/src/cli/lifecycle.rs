@@ -79,9 +79,11 @@ pub(super) fn kill(store: &Store, args: &Kill) -> io::Result<i32> {
     let (entry, saved) = store.get(&args.id)?;
     let status = entry.status(&saved);
     // Without a PID namespace of its own, processes may outlive the first one.
-    let all = args.all || (signal == libc::SIGKILL && status != "stopped" && !own_pids(&entry.spec()?));
+    let all = args.all || (signal == libc::SIGKILL && !own_pids(&entry.spec()?));
     if all && let Some(cgroup) = &saved.cgroup {
-        cgroup.signal(signal);
+        if cgroup.signal(signal) == 0 && status == "stopped" && !args.all {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "container not running"));
+        }
         wake(cgroup, signal);
         return Ok(0);
     }
@@ -261,10 +263,8 @@ pub(super) fn clear(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()>
 pub(super) fn poststop(id: &str, bundle: &Path, spec: &Spec) {
     let Some(all) = spec.hooks() else { return };
     let state = hooks::state(id, "stopped", None, bundle, spec.annotations());
-    for hook in all.poststop().iter().flatten() {
-        if let Err(e) = hooks::run("poststop", &Some(vec![hook.clone()]), &state) {
-            eprintln!("warning: {e}");
-        }
+    for e in hooks::failures("poststop", all.poststop(), &state) {
+        eprintln!("warning: {e}");
     }
 }
 

@@ -29,7 +29,7 @@ use self::args::{Args, Command};
 /// Runs `skiff oci ARGS` (`args` without the program and without `oci`) and returns the exit code.
 /// Must be called before any thread is started.
 pub fn main(args: &[OsString]) -> i32 {
-    let name = OsString::from("skiff oci");
+    let name = name();
     // Alone or after a global option.
     if args.len() <= 3
         && args
@@ -39,9 +39,9 @@ pub fn main(args: &[OsString]) -> i32 {
             .last()
             .is_some_and(|last| last == "--version" || last == "-v")
     {
-        features::version();
-        return 0;
+        return features::version(&name).unwrap_or(1);
     }
+    let name = OsString::from(name);
     let args = match Args::try_parse_from(std::iter::once(&name).chain(args)) {
         Ok(args) => args,
         Err(e) => {
@@ -61,6 +61,20 @@ pub fn main(args: &[OsString]) -> i32 {
             }
         }
     }
+}
+
+/// What we are called: `runc` or `skiff-oci` by a link of that name.
+fn name() -> String {
+    let program = std::env::args_os().next().unwrap_or_default();
+    match Path::new(&program).file_name().and_then(|name| name.to_str()) {
+        Some(name) if is_runtime_name(name) => name.to_owned(),
+        _ => "skiff oci".to_owned(),
+    }
+}
+
+/// A program of this name is the runtime and nothing else, for engines that want the path of one.
+pub fn is_runtime_name(name: &str) -> bool {
+    matches!(name, "skiff-oci" | "runc" | "crun")
 }
 
 fn run(args: &Args) -> io::Result<i32> {
@@ -88,14 +102,52 @@ fn run(args: &Args) -> io::Result<i32> {
     }
 }
 
+/// Prints what was asked for, and a line's end. Somebody who has read enough of it is no error.
+fn say(text: &str) -> io::Result<i32> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e),
+        _ => Ok(0),
+    }
+}
+
 /// Tells an error where runc tells it: on stderr, and in the log file, which is where callers look.
 fn report(args: &Args, error: &io::Error) {
-    message(args.log.as_deref(), &args.log_format, "error", &error.to_string());
+    let text = words(&error.to_string());
+    message(args.log.as_deref(), &args.log_format, "error", &text);
     if args.log.is_none() && args.log_format == "json" {
-        eprintln!("{}", line(&args.log_format, "error", &error.to_string()));
+        eprintln!("{}", line(&args.log_format, "error", &text));
     } else {
-        eprintln!("{error}");
+        eprintln!("{text}");
     }
+}
+
+/// The kernel's errors as runc writes them, by which engines know them: `no such file or directory` instead of
+/// `No such file or directory (os error 2)`.
+fn words(text: &str) -> String {
+    let mut rest = text;
+    let mut plain = String::new();
+    while let Some((before, after)) = rest.split_once(" (os error ") {
+        let Some((number, behind)) = after.split_once(')') else {
+            break;
+        };
+        let whole = number
+            .parse()
+            .map(|number| io::Error::from_raw_os_error(number).to_string())
+            .unwrap_or_default();
+        let sentence = whole.split(" (os error ").next().unwrap_or_default();
+        match before.strip_suffix(sentence) {
+            Some(start) if !sentence.is_empty() => {
+                plain.push_str(start);
+                let mut letters = sentence.chars();
+                plain.extend(letters.next().map(|first| first.to_ascii_lowercase()));
+                plain.push_str(letters.as_str());
+            }
+            _ => plain.push_str(before),
+        }
+        rest = behind;
+    }
+    plain + rest
 }
 
 /// Tells what was done differently than the configuration asks.
@@ -122,5 +174,25 @@ fn line(format: &str, level: &str, text: &str) -> String {
         serde_json::json!({"level": level, "msg": text, "time": time}).to_string()
     } else {
         format!("time={time:?} level={level} msg={text:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_kernel_are_written_as_runc_does() {
+        let of = |number| io::Error::from_raw_os_error(number);
+        assert_eq!(
+            words(&format!(
+                "open /x: {}: and {}.",
+                of(libc::ENOENT),
+                of(libc::EBUSY)
+            )),
+            "open /x: no such file or directory: and device or resource busy."
+        );
+        assert_eq!(words("no error of the kernel's"), "no error of the kernel's");
+        assert_eq!(words("half (os error 2"), "half (os error 2");
     }
 }

@@ -1,32 +1,44 @@
 //! state, list, ps.
 
-use std::{fs, io, process::Command};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, process::Command};
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{
     args::List,
     store::{Entry, Saved, Store},
 };
 
-fn describe(entry: &Entry, saved: &Saved) -> io::Result<Value> {
+/// What is told of a container, in runc's order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Description {
+    oci_version: String,
+    id: String,
+    pid: u32,
+    status: &'static str,
+    bundle: PathBuf,
+    rootfs: PathBuf,
+    created: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+    owner: String,
+}
+
+fn describe(entry: &Entry, saved: &Saved) -> io::Result<Description> {
     let status = entry.status(saved);
-    let mut value = json!({
-        "ociVersion": saved.oci_version,
-        "id": saved.id,
-        "pid": if status == "stopped" { 0 } else { saved.pid },
-        "status": status,
-        "bundle": saved.bundle,
-        "rootfs": saved.rootfs,
-        "created": saved.created,
-        "owner": owner(saved.owner),
-    });
-    if let Some(annotations) = entry.spec()?.annotations()
-        && !annotations.is_empty()
-    {
-        value["annotations"] = json!(annotations);
-    }
-    Ok(value)
+    let annotations = entry.spec()?.annotations().clone();
+    Ok(Description {
+        oci_version: saved.oci_version.clone(),
+        id: saved.id.clone(),
+        pid: if status == "stopped" { 0 } else { saved.pid },
+        status,
+        bundle: saved.bundle.clone(),
+        rootfs: saved.rootfs.clone(),
+        created: saved.created.clone(),
+        annotations: annotations.into_iter().flatten().collect(),
+        owner: owner(saved.owner),
+    })
 }
 
 fn owner(uid: u32) -> String {
@@ -38,43 +50,46 @@ fn owner(uid: u32) -> String {
 
 pub(super) fn state(store: &Store, id: &str) -> io::Result<i32> {
     let (entry, saved) = store.get(id)?;
-    println!("{}", serde_json::to_string_pretty(&describe(&entry, &saved)?)?);
-    Ok(0)
+    super::say(&serde_json::to_string_pretty(&describe(&entry, &saved)?)?)
 }
 
 pub(super) fn list(store: &Store, args: &List) -> io::Result<i32> {
     let all = store.all()?;
     if args.quiet {
-        all.iter().for_each(|(entry, _)| println!("{}", entry.id));
-        return Ok(0);
+        let ids: Vec<&str> = all.iter().map(|(entry, _)| entry.id.as_str()).collect();
+        return if ids.is_empty() {
+            Ok(0)
+        } else {
+            super::say(&ids.join("\n"))
+        };
     }
     let all = all
         .iter()
         .map(|(entry, saved)| describe(entry, saved))
         .collect::<io::Result<Vec<_>>>()?;
     if args.format == "json" {
-        println!("{}", serde_json::to_string(&all)?);
-        return Ok(0);
+        return super::say(&serde_json::to_string(&all)?);
     }
-    let columns = ["id", "pid", "status", "bundle", "created", "owner"];
-    let mut rows = vec![columns.map(str::to_uppercase)];
-    rows.extend(
-        all.iter()
-            .map(|one| columns.map(|c| one[c].as_str().map_or(one[c].to_string(), str::to_owned))),
-    );
+    let columns = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"];
+    let mut rows = vec![columns.map(str::to_owned)];
+    rows.extend(all.into_iter().map(|one| {
+        let (pid, status) = (one.pid.to_string(), one.status.to_owned());
+        let bundle = one.bundle.to_string_lossy().into_owned();
+        [one.id, pid, status, bundle, one.created, one.owner]
+    }));
     // At least 12 wide, 3 apart.
     let widths: Vec<usize> = (0..columns.len())
         .map(|c| (rows.iter().map(|r| r[c].len()).max().unwrap_or(0) + 3).max(12))
         .collect();
-    for row in rows {
-        let line: String = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        println!("{}", line.trim_end());
-    }
-    Ok(0)
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let cells = row.iter().zip(&widths);
+            let line: String = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
+            line.trim_end().to_owned()
+        })
+        .collect();
+    super::say(&lines.join("\n"))
 }
 
 /// The processes that share the container's PID namespace or cgroup.
@@ -95,8 +110,7 @@ pub(super) fn ps(store: &Store, id: &str, format: &str, rest: &[String]) -> io::
     }
     pids.sort_unstable();
     if format == "json" {
-        println!("{}", serde_json::to_string(&pids)?);
-        return Ok(0);
+        return super::say(&serde_json::to_string(&pids)?);
     }
     let default = ["-ef".to_owned()];
     let rest = if rest.is_empty() { &default[..] } else { rest };
@@ -115,24 +129,22 @@ pub(super) fn ps(store: &Store, id: &str, format: &str, rest: &[String]) -> io::
         .split_whitespace()
         .position(|title| title == "PID")
         .ok_or_else(|| io::Error::other("couldn't find PID field in ps output"))?;
-    println!("{titles}");
-    for line in lines {
+    let ours = lines.filter(|line| {
         let pid = line.split_whitespace().nth(column).and_then(|p| p.parse().ok());
-        if pid.is_some_and(|pid: u32| pids.contains(&pid)) {
-            println!("{line}");
-        }
-    }
-    Ok(0)
+        pid.is_some_and(|pid: u32| pids.contains(&pid))
+    });
+    let shown: Vec<&str> = std::iter::once(titles).chain(ours).collect();
+    super::say(&shown.join("\n"))
 }
 
 /// A host need not have the program.
 fn without_ps(pids: &[u32]) -> io::Result<i32> {
-    println!("{:>7} CMD", "PID");
+    let mut shown = format!("{:>7} CMD", "PID");
     for pid in pids {
         let command = fs::read_to_string(format!("/proc/{pid}/cmdline"))
             .unwrap_or_default()
             .replace('\0', " ");
-        println!("{pid:>7} {}", command.trim_end());
+        shown.push_str(&format!("\n{pid:>7} {}", command.trim_end()));
     }
-    Ok(0)
+    super::say(&shown)
 }

@@ -59,7 +59,12 @@ impl Store {
         let root = match root {
             Some(root) => root.to_owned(),
             None => match std::env::var_os("XDG_RUNTIME_DIR") {
-                Some(dir) if !rustix::process::geteuid().is_root() => Path::new(&dir).join("skiff/oci"),
+                // Engines of an ordinary user call us as root of a user namespace of theirs.
+                Some(dir)
+                    if !rustix::process::geteuid().is_root() || !skiff_sys::idmap::in_first_namespace() =>
+                {
+                    Path::new(&dir).join("skiff/oci")
+                }
                 _ if rustix::process::geteuid().is_root() => "/run/skiff/oci".into(),
                 _ => format!("/tmp/skiff-oci-{}", rustix::process::geteuid().as_raw()).into(),
             },

@@ -12,7 +12,7 @@ use skiff_sys::{
     process::{Child, Forked, clone3},
 };
 
-use super::{Agent, FromChild, Plan, ToChild, fork::fork_after, hooks, init, network};
+use super::{Agent, FromChild, Plan, ToChild, fork::fork_after, hooks, init, net_devices::Given, network};
 use crate::{cgroup::Cgroup, error::Context, rootfs, wire};
 
 /// How long a new process may take to become ready (a bind mount's file server may not answer).
@@ -69,7 +69,8 @@ pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
         unreachable!("the child does not return")
     };
     drop(theirs);
-    match prepare(&plan, &child, &ours, born, home) {
+    let mut given = None;
+    match prepare(&plan, &child, &ours, born, home, &mut given) {
         Ok((console, notes)) => Ok(Created {
             child,
             gate: ours,
@@ -77,6 +78,8 @@ pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
             notes,
         }),
         Err(e) => {
+            // While there is a namespace to take them from.
+            given.iter_mut().for_each(Given::take_back);
             put_down(&child);
             Err(e)
         }
@@ -121,6 +124,7 @@ fn prepare(
     socket: &OwnedFd,
     born_in_cgroup: bool,
     home: Option<network::Home>,
+    given: &mut Option<Given>,
 ) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
     rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Recv, Some(PATIENCE))?;
     if plan.new & libc::CLONE_NEWUSER as u64 != 0 {
@@ -133,6 +137,11 @@ fn prepare(
     }
     if let Some(home) = home {
         tell(socket, &ToChild::Network, &[home.make()?])?;
+    }
+    if let Some(devices) = plan.spec.linux().as_ref().and_then(|l| l.net_devices().as_ref())
+        && !devices.is_empty()
+    {
+        *given = Some(Given::give(devices, network_namespace(plan, child)?)?);
     }
     let (doors, mut told) = match &plan.cgroup {
         Some(cgroup) => settle(cgroup, plan.resources.as_ref(), child, socket, born_in_cgroup)?,
@@ -204,6 +213,18 @@ fn settle(
         told = limit()?;
     }
     Ok((doors, told))
+}
+
+/// The network namespace that the child has, or is about to join.
+fn network_namespace(plan: &Plan, child: &Child) -> io::Result<OwnedFd> {
+    match plan.join.iter().find(|j| j.kind == LinuxNamespaceType::Network) {
+        Some(join) => Ok(join.fd.try_clone()?),
+        None => {
+            let path = format!("/proc/{}/ns/net", child.pid);
+            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+            rustix::fs::open(&path, flags, rustix::fs::Mode::empty()).context(|| format!("open {path}"))
+        }
+    }
 }
 
 /// Why the child has failed, if that is why it could not be moved: it makes its mounts meanwhile, and may be gone.

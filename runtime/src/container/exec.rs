@@ -3,7 +3,6 @@
 use std::{
     fs, io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::Path,
 };
 
 use oci_spec::runtime::Process;
@@ -36,6 +35,10 @@ pub(crate) struct Request {
     pub process: Process,
     /// The container's cgroup.
     pub cgroup: Option<Cgroup>,
+    /// This cgroup and no other, where it takes no more processes (v2) not even that of the first process.
+    pub exact_cgroup: bool,
+    /// What all processes of the container have in common.
+    pub domain: schedule::Domain,
     /// The container's system call filter.
     pub seccomp: Option<Filter>,
     /// Streams.
@@ -99,18 +102,22 @@ pub(crate) fn exec(request: Request) -> io::Result<Running> {
     let target = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
         .context(|| format!("open process {}", request.target))?;
     let (ours, theirs) = wire::pair()?;
+    // One that is not there is told by the attempt to move.
     let birthplace = request
         .cgroup
         .as_ref()
-        .map(Cgroup::birthplace)
-        .transpose()?
-        .flatten();
+        .and_then(|cgroup| cgroup.birthplace().ok().flatten());
+    let mut born = birthplace.is_some();
 
     // From its birth on other processes of the container see the new one: none of them may open our program file
     // through it before it has become another program.
     let dumpable = rustix::process::dumpable_behavior()?;
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
-    let forked = fork(&request, &target, birthplace.as_ref().map(AsFd::as_fd), &foreign);
+    let mut forked = fork(&request, &target, birthplace.as_ref().map(AsFd::as_fd), &foreign);
+    if forked.is_err() && born {
+        born = false;
+        forked = fork(&request, &target, None, &foreign);
+    }
     if let Ok(Forked::Child) = forked {
         drop(ours);
         run(request, &target, &foreign, &theirs);
@@ -122,7 +129,7 @@ pub(crate) fn exec(request: Request) -> io::Result<Running> {
     };
     let done = restored
         .map_err(io::Error::from)
-        .and_then(|()| prepare(&request, &child, &ours, birthplace.is_some()));
+        .and_then(|()| prepare(&request, &child, &ours, born));
     match done {
         Ok((console, notes)) => Ok(Running {
             child,
@@ -172,7 +179,12 @@ fn prepare(
     {
         doors = cgroup.doors()?;
         if doors.is_empty() {
-            cgroup.attach(child.pid)?;
+            match cgroup.attach(child.pid) {
+                Err(e) if crate::error::errno(&e) == Some(libc::EBUSY) && !request.exact_cgroup => {
+                    cgroup.attach_beside(child.pid, request.target)?;
+                }
+                done => done?,
+            }
         }
     }
     let files: Vec<_> = doors.iter().map(AsFd::as_fd).collect();
@@ -217,6 +229,9 @@ fn become_process(
     };
     cgroup::enter(&doors)?;
     drop(doors);
+    if request.process.exec_cpu_affinity().is_none() {
+        schedule::all_processors()?;
+    }
     // A cpuset that was entered has changed it.
     schedule::affinity(request.process.exec_cpu_affinity().as_ref(), When::Final, 0)?;
     let mut notes = Vec::new();
@@ -236,7 +251,7 @@ fn become_process(
             .context(|| format!("join the namespaces of process {}", request.target))?;
     }
     if foreign.iter().any(|(kind, _)| *kind == "user") {
-        init::become_root()?;
+        init::become_root(Some(request.process.user()))?;
     }
     let _ = rustix::process::setsid();
     if let Some(name) = &request.keyring {
@@ -252,6 +267,7 @@ fn become_process(
         _ => None,
     };
     process::streams(request.stdio, console.as_ref())?;
+    request.domain.enter()?;
     let setting = process::Setting {
         seccomp: request.seccomp.as_ref(),
         die_with_parent: request.die_with_parent,
@@ -259,51 +275,24 @@ fn become_process(
         keep_groups: false,
         creator: socket.as_fd(),
     };
-    let program = process::prepare(&request.process, &setting, &mut notes)?;
+    let mut program = process::prepare(&request.process, &setting, &mut notes)?;
     wire::send(socket, &FromChild::Ready(notes), &[])?;
     match wire::receive::<ToChild>(socket)? {
-        (ToChild::Start, _) => Err(program.execute(socket.as_fd())),
+        (ToChild::Start, _) => {
+            program.confine(socket.as_fd())?;
+            Err(program.execute())
+        }
         (other, _) => Err(io::Error::other(format!("unexpected message {other:?}"))),
     }
 }
 
 /// Start time of a process in clock ticks since boot: with the id it names the process for good.
 pub(crate) fn start_time(pid: u32) -> io::Result<u64> {
-    let path = format!("/proc/{pid}/stat");
-    let stat = fs::read_to_string(&path).context(|| format!("read {path}"))?;
-    parse_start_time(&stat).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, path))
-}
-
-/// Field 22 of proc_pid_stat(5); the name in field 2 may hold spaces and parentheses.
-fn parse_start_time(stat: &str) -> Option<u64> {
-    stat.rsplit_once(')')?
-        .1
-        .split_ascii_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
+    let life = skiff_sys::process::life(pid).context(|| format!("look at process {pid}"))?;
+    Ok(life.started)
 }
 
 /// That process is there and not a zombie.
 pub(crate) fn alive(pid: u32, started: u64) -> bool {
-    let Ok(stat) = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")) else {
-        return false;
-    };
-    let state = stat
-        .rsplit_once(')')
-        .and_then(|(_, rest)| rest.split_ascii_whitespace().next());
-    parse_start_time(&stat) == Some(started) && !matches!(state, Some("Z" | "X"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_start_time_is_found_behind_a_hostile_name() {
-        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 2";
-        assert_eq!(parse_start_time(stat), Some(12345));
-        assert!(alive(std::process::id(), start_time(std::process::id()).unwrap()));
-        assert!(!alive(std::process::id(), 1));
-    }
+    skiff_sys::process::alive_since(pid) == Some(started)
 }

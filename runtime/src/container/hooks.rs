@@ -3,8 +3,9 @@
 use std::{
     collections::HashMap,
     io::{self, Write},
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -39,16 +40,39 @@ pub(crate) fn state(
 
 /// Runs the hooks of one kind in order; the first that fails is the error.
 pub(crate) fn run(kind: &str, hooks: &Option<Vec<Hook>>, state: &Value) -> io::Result<()> {
-    for hook in hooks.iter().flatten() {
-        one(hook, state).context(|| format!("{kind} hook {:?}", hook.path()))?;
+    match failures(kind, hooks, state).next() {
+        None => Ok(()),
+        Some(e) => Err(e),
     }
-    Ok(())
 }
 
-fn one(hook: &Hook, state: &Value) -> io::Result<()> {
+/// Runs the hooks of one kind in order, as far as the result is looked at: each that fails gives an error.
+pub(crate) fn failures<'a>(
+    kind: &'a str,
+    hooks: &'a Option<Vec<Hook>>,
+    state: &'a Value,
+) -> impl Iterator<Item = io::Error> + 'a {
+    // Those that run on the host start where relative paths of the configuration do; the others where the container is.
+    let inside = matches!(kind, "createContainer" | "startContainer");
+    let bundle = state["bundle"].as_str().map(Path::new);
+    let dir = bundle.filter(|dir| !inside && dir.is_dir());
+    hooks
+        .iter()
+        .flatten()
+        .enumerate()
+        .filter_map(move |(number, hook)| {
+            one(hook, dir, state)
+                .context(|| format!("error running {kind} hook #{number}: {:?}", hook.path()))
+                .err()
+        })
+}
+
+fn one(hook: &Hook, dir: Option<&Path>, state: &Value) -> io::Result<()> {
     let mut command = Command::new(hook.path());
+    if let Some(dir) = dir {
+        command.current_dir(dir);
+    }
     if let Some(args) = hook.args() {
-        use std::os::unix::process::CommandExt;
         if let Some((first, rest)) = args.split_first() {
             command.arg0(first).args(rest);
         }
@@ -81,7 +105,17 @@ fn one(hook: &Hook, state: &Value) -> io::Result<()> {
     if status.success() {
         Ok(())
     } else {
-        Err(io::Error::other(format!("{status}")))
+        Err(io::Error::other(how_it_ended(status)))
+    }
+}
+
+/// In the words that people know from runc.
+fn how_it_ended(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(libc::SIGSYS)) => "signal: bad system call".to_owned(),
+        (None, Some(libc::SIGKILL)) => "signal: killed".to_owned(),
+        _ => status.to_string(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use nix::sched::CloneFlags;
-use oci_spec::runtime::LinuxNamespaceType;
+use oci_spec::runtime::{LinuxNamespaceType, Process, User};
 
 use super::{FromChild, Plan, Stdio, ToChild, hooks, network, process, schedule};
 use crate::{
@@ -74,13 +74,17 @@ fn accept(gate: &OwnedFd) -> io::Result<OwnedFd> {
 }
 
 /// From the start to the exec; returns what went wrong.
-fn begin(plan: &Plan, program: process::Program, starter: &OwnedFd, by_creator: bool) -> io::Error {
+fn begin(plan: &Plan, mut program: process::Program, starter: &OwnedFd, by_creator: bool) -> io::Error {
     if by_creator {
         match wire::receive::<ToChild>(starter) {
             Ok((ToChild::Start, _)) => (),
             // The creator is gone: nobody will ever start us.
             _ => skiff_sys::process::exit(1),
         }
+    }
+    // Hooks in the container may do no more than its processes.
+    if let Err(e) = program.confine(starter.as_fd()) {
+        return e;
     }
     if let Some(all) = plan.spec.hooks() {
         let pid = rustix::process::getpid().as_raw_nonzero().get() as u32;
@@ -95,7 +99,7 @@ fn begin(plan: &Plan, program: process::Program, starter: &OwnedFd, by_creator: 
             return e;
         }
     }
-    program.execute(starter.as_fd())
+    program.execute()
 }
 
 fn expect(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
@@ -199,6 +203,7 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
         // Its limits are set.
         expect(socket, &ToChild::Go)?;
     }
+    schedule::all_processors()?;
     if let Some(all) = plan.spec.hooks() {
         wire::send(socket, &FromChild::NeedHooks, &[])?;
         expect(socket, &ToChild::HooksDone)?;
@@ -210,6 +215,7 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
             &plan.bundle,
             plan.spec.annotations(),
         );
+        rustix::process::fchdir(root.as_fd()).context(|| "enter the root file system".into())?;
         hooks::run("createContainer", all.create_container(), &state)?;
     }
     let stdio = std::mem::replace(&mut plan.stdio, Stdio::Inherit);
@@ -237,17 +243,7 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
     notes.extend(root.enter(readonly, propagation, plan.no_pivot)?);
 
     process::streams(stdio, console.as_ref())?;
-    if let Some(personality) = linux.personality() {
-        use oci_spec::runtime::LinuxPersonalityDomain as Domain;
-        let domain = match personality.domain() {
-            Domain::PerLinux => 0,
-            Domain::PerLinux32 => 8,
-        };
-        skiff_sys::process::set_personality(domain).context(|| "set the personality".into())?;
-    }
-    if let Some(policy) = linux.memory_policy() {
-        schedule::memory_policy(policy)?;
-    }
+    schedule::Domain::of(&plan.spec).enter()?;
     let setting = process::Setting {
         seccomp: plan.seccomp.as_ref(),
         die_with_parent: plan.die_with_parent,
@@ -294,17 +290,27 @@ fn enter_namespaces(plan: &Plan) -> io::Result<()> {
     let new_user = plan.new & libc::CLONE_NEWUSER as u64 != 0
         || plan.join.iter().any(|j| j.kind == LinuxNamespaceType::User);
     if new_user {
-        become_root()?;
+        become_root(plan.spec.process().as_ref().map(Process::user))?;
     }
     Ok(())
 }
 
-/// In a new user namespace we are nobody until we say who we are.
-pub(super) fn become_root() -> io::Result<()> {
+/// In a new user namespace we are nobody until we say who we are: its root, or where it has none `user`.
+pub(super) fn become_root(user: Option<&User>) -> io::Result<()> {
     use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
-    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
-    setresgid(gid, gid, gid).context(|| "become group 0 of the user namespace".into())?;
-    setresuid(uid, uid, uid).context(|| "become user 0 of the user namespace".into())?;
+    let set_group = |gid: u32| setresgid(Gid::from_raw(gid), Gid::from_raw(gid), Gid::from_raw(gid));
+    let set_user = |uid: u32| setresuid(Uid::from_raw(uid), Uid::from_raw(uid), Uid::from_raw(uid));
+    // Without a mapping the kernel knows no such id.
+    match (set_group(0), user) {
+        (Err(nix::errno::Errno::EINVAL), Some(user)) => set_group(user.gid()),
+        (done, _) => done,
+    }
+    .context(|| "become group 0 of the user namespace".into())?;
+    match (set_user(0), user) {
+        (Err(nix::errno::Errno::EINVAL), Some(user)) => set_user(user.uid()),
+        (done, _) => done,
+    }
+    .context(|| "become user 0 of the user namespace".into())?;
     match setgroups(&[]) {
         // setgroups is denied in namespaces made without privilege.
         Ok(()) | Err(nix::errno::Errno::EPERM) => Ok(()),

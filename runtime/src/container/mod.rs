@@ -21,11 +21,12 @@ mod fork;
 pub(crate) mod hooks;
 mod init;
 mod lookup;
+pub(crate) mod net_devices;
 mod network;
 mod notify;
 mod privileges;
 mod process;
-mod schedule;
+pub(crate) mod schedule;
 
 pub(crate) use self::{
     init::set_sysctl,

@@ -26,7 +26,10 @@ impl Agent {
     pub fn of(spec: &Spec, state: Value) -> Option<Self> {
         let seccomp = spec.linux().as_ref()?.seccomp().as_ref()?;
         Some(Agent {
-            path: seccomp.listener_path().clone()?,
+            path: seccomp
+                .listener_path()
+                .clone()
+                .filter(|path| !path.as_os_str().is_empty())?,
             metadata: seccomp.listener_metadata().clone().unwrap_or_default(),
             state,
         })
@@ -43,7 +46,7 @@ impl Agent {
         })
         .to_string();
         send_descriptor(&self.path, text.as_bytes(), listener)
-            .context(|| format!("tell the seccomp agent at {:?}", self.path))
+            .context(|| "failed to connect with seccomp agent".into())
     }
 }
 
@@ -56,7 +59,7 @@ pub(crate) fn send_descriptor(path: &std::path::Path, text: &[u8], fd: &OwnedFd)
         rustix::net::SocketFlags::CLOEXEC,
         None,
     )?;
-    rustix::net::connect(&stream, &address).context(|| "connect".into())?;
+    rustix::net::connect(&stream, &address).context(|| format!("connect to {path:?}"))?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let fds = [fd.as_fd()];

@@ -2,6 +2,7 @@
 //! to the exec.
 
 use std::{
+    collections::HashSet,
     ffi::CString,
     fs, io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
@@ -108,7 +109,6 @@ pub(super) struct Program {
     args: Vec<CString>,
     env: Vec<CString>,
     late_seccomp: Option<Filter>,
-    preserve_fds: u32,
 }
 
 /// Gives this process a session keyring of its own, named after the container: keys of the host's session stay out.
@@ -166,6 +166,8 @@ pub(super) fn prepare(
         process.cwd().as_path()
     };
     let early_cwd = rustix::process::chdir(cwd);
+    // A filter may forbid it later; what is opened from here on is close-on-exec from its birth.
+    skiff_sys::process::cloexec_from(3 + setting.preserve_fds)?;
     let mut late_seccomp = setting.seccomp.cloned();
     // Without no_new_privs only a privileged process may load a filter.
     if !no_new_privs && let Some(filter) = late_seccomp.take() {
@@ -192,18 +194,34 @@ pub(super) fn prepare(
     let Some(name) = args.first() else {
         return Err(invalid("process.args is empty"));
     };
-    let mut env = process.env().clone().unwrap_or_default();
-    if !env.iter().any(|e| e.starts_with("HOME=")) {
-        env.push(format!("HOME={}", home(user.uid())));
-    }
+    let env = environment(process.env().as_deref().unwrap_or_default(), user.uid());
     let path = lookup::executable(name, &env, cwd)?;
     Ok(Program {
         path: lookup::c_string(&path)?,
         args: args.iter().map(lookup::c_string).collect::<io::Result<_>>()?,
         env: env.iter().map(lookup::c_string).collect::<io::Result<_>>()?,
         late_seccomp,
-        preserve_fds: setting.preserve_fds,
     })
+}
+
+/// Each variable once, with the value it has last, and `HOME` in any case.
+fn environment(asked: &[String], uid: u32) -> Vec<String> {
+    fn name(variable: &str) -> &str {
+        variable.split_once('=').map_or(variable, |(name, _)| name)
+    }
+    let mut seen = HashSet::new();
+    let mut env: Vec<String> = asked
+        .iter()
+        .rev()
+        .filter(|variable| seen.insert(name(variable)))
+        .filter(|variable| *variable != "HOME=")
+        .cloned()
+        .collect();
+    env.reverse();
+    if !env.iter().any(|variable| name(variable) == "HOME") {
+        env.push(format!("HOME={}", home(uid)));
+    }
+    env
 }
 
 /// Home directory by the container's own /etc/passwd.
@@ -220,23 +238,22 @@ fn home(uid: u32) -> String {
 }
 
 impl Program {
-    /// Becomes the program. Returns only when that fails. `starter` is who let it run.
-    pub fn execute(self, starter: BorrowedFd<'_>) -> io::Error {
-        if let Err(e) = skiff_sys::process::cloexec_from(3 + self.preserve_fds) {
-            return e;
-        }
+    /// Loads the system call filter, unless that is done; `starter`, who let the program run, is given the listener.
+    pub fn confine(&mut self, starter: BorrowedFd<'_>) -> io::Result<()> {
+        self.late_seccomp
+            .take()
+            .map_or(Ok(()), |filter| load(&filter, starter))
+    }
+
+    /// Becomes the program. Returns only when that fails.
+    pub fn execute(self) -> io::Error {
         skiff_sys::process::reset_signals();
-        if let Some(filter) = &self.late_seccomp
-            && let Err(e) = load(filter, starter)
-        {
-            return e;
-        }
         let Err(errno) = nix::unistd::execve(&self.path, &self.args, &self.env);
         let e = io::Error::from(errno);
         io::Error::new(
             e.kind(),
             format!(
-                "exec {:?}: {}",
+                "exec {}: {}",
                 self.path.to_string_lossy(),
                 errno.desc().to_lowercase()
             ),
@@ -280,4 +297,21 @@ pub(super) fn terminal(
         None,
     );
     Ok((ours, theirs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_named_twice_has_its_last_value_and_home_is_never_empty() {
+        let text = ["A=1", "HOME=/x", "B=2", "A=3", "HOME="].map(str::to_owned);
+        let env = environment(&text, 0);
+        assert_eq!(env[..2], ["B=2", "A=3"]);
+        assert!(
+            env[2].starts_with("HOME=/") && env[2] != "HOME=/x" && env.len() == 3,
+            "{env:?}"
+        );
+        assert_eq!(environment(&["HOME=/y".to_owned()], 0), ["HOME=/y"]);
+    }
 }

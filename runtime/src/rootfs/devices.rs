@@ -8,7 +8,10 @@ use std::{
 
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
 use rustix::fs::{FileType, Mode, OFlags};
-use skiff_sys::path::{Kind, make_in_root, open_in_root};
+use skiff_sys::{
+    mount::{MOUNT_ATTR_RDONLY, MountAttr, mount_setattr},
+    path::{Kind, make_in_root, open_in_root},
+};
 
 use super::{Root, options::Options};
 use crate::error::{Context, invalid};
@@ -92,6 +95,13 @@ impl Root {
                 Ok(()) | Err(rustix::io::Errno::EXIST | rustix::io::Errno::ROFS) => (),
                 Err(e) => return Err(e).context(|| format!("make the link /dev/{name}")),
             }
+        }
+        if self.readonly_dev {
+            let readonly = MountAttr {
+                set: MOUNT_ATTR_RDONLY,
+                ..Default::default()
+            };
+            mount_setattr(dev.as_fd(), &readonly).context(|| "make /dev read-only".into())?;
         }
         Ok(())
     }

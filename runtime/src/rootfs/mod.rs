@@ -41,6 +41,8 @@ pub(crate) struct Root {
     membership: Option<Membership>,
     /// How to get into the network namespace, until a mount has needed it.
     network: Option<Enter>,
+    /// `/dev` is to be read-only when the devices are there.
+    readonly_dev: bool,
     /// Device nodes that this process makes can be used (not so in a user namespace).
     own_devices: bool,
     /// What could not be done as asked and was done differently.
@@ -144,6 +146,7 @@ impl Root {
             fd,
             membership: None,
             network: None,
+            readonly_dev: false,
             own_devices: skiff_sys::idmap::in_first_namespace(),
             notes: Vec::new(),
         })

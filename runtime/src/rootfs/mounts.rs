@@ -197,7 +197,18 @@ impl Root {
         if options.copy_up {
             copy_up(&target, &tree)?;
         }
-        change(&tree, options)?;
+        let mut options = options.clone();
+        if mount
+            .destination()
+            .components()
+            .eq(Path::new("/dev").components())
+            && options.set & MOUNT_ATTR_RDONLY != 0
+        {
+            // The devices have to be made there first.
+            options.set &= !MOUNT_ATTR_RDONLY;
+            self.readonly_dev = true;
+        }
+        change(&tree, &options)?;
         self.check_target(&target, &tree)?;
         attach(&tree, &target)
     }

@@ -54,7 +54,7 @@ impl Root {
             || self.inside(&fd)? != Path::new("/").join(destination).components().collect::<PathBuf>()
         {
             return Err(invalid(format!(
-                "{destination:?} must be an ordinary directory to be mounted on"
+                "{destination:?} must be mounted on ordinary directory"
             )));
         }
         Ok(fd)

@@ -1,6 +1,7 @@
 //! System call filters: compiled with libseccomp, loaded as BPF.
 
 mod default;
+mod future;
 
 use std::{
     fs,
@@ -21,6 +22,9 @@ use crate::error::{Context, invalid};
 
 type Hash = [u8; 32];
 
+/// Part of the hash: what the same profile is compiled to changes with it.
+const FORMAT: &[u8] = b"2";
+
 /// What this process has compiled, and what it was forked with.
 static COMPILED: Mutex<Vec<(Hash, Filter)>> = Mutex::new(Vec::new());
 
@@ -37,7 +41,11 @@ impl Filter {
     pub fn compile(profile: &LinuxSeccomp, cache: Option<&Path>) -> io::Result<Self> {
         let flags = flags(profile)?;
         check_listener(profile)?;
-        let hash: Hash = Sha256::digest(serde_json::to_vec(profile)?).into();
+        let hash: Hash = Sha256::new()
+            .chain_update(FORMAT)
+            .chain_update(serde_json::to_vec(profile)?)
+            .finalize()
+            .into();
         let mut compiled = COMPILED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some((_, filter)) = compiled.iter().find(|(known, _)| *known == hash) {
             return Ok(filter.clone());
@@ -74,6 +82,10 @@ fn flags(profile: &LinuxSeccomp) -> io::Result<u64> {
     let mut bits = 0;
     if notifies(profile) {
         bits |= libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    }
+    // As with runc: who says nothing need not pay for a protection that filters have no use of.
+    if profile.flags().is_none() {
+        bits |= libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     }
     for flag in profile.flags().iter().flatten() {
         bits |= match flag {
@@ -112,7 +124,11 @@ fn check_listener(profile: &LinuxSeccomp) -> io::Result<()> {
     if profile.default_action() == LinuxSeccompAction::ScmpActNotify {
         return Err(invalid("SCMP_ACT_NOTIFY cannot be used as default action"));
     }
-    if profile.listener_path().is_none() {
+    if profile
+        .listener_path()
+        .as_ref()
+        .is_none_or(|path| path.as_os_str().is_empty())
+    {
         return Err(invalid("seccomp: listenerPath is needed for SCMP_ACT_NOTIFY"));
     }
     for rule in profile.syscalls().iter().flatten() {
@@ -167,7 +183,7 @@ fn bpf(profile: &LinuxSeccomp) -> io::Result<Vec<u8>> {
     );
     filter.export_bpf(&file).map_err(failed)?;
     file.rewind()?;
-    let mut bpf = Vec::new();
+    let mut bpf = future::prologue(profile);
     file.read_to_end(&mut bpf)?;
     Ok(bpf)
 }

@@ -16,7 +16,12 @@ use super::{
     protocol::StreamKinds,
     server::{Poll, Source},
 };
-use crate::{cgroup::Cgroup, container::Stdio, error::invalid, seccomp::Filter};
+use crate::{
+    cgroup::Cgroup,
+    container::{Stdio, schedule::Domain},
+    error::invalid,
+    seccomp::Filter,
+};
 
 /// One container.
 pub(super) struct Task {
@@ -27,6 +32,8 @@ pub(super) struct Task {
     pub gate: Option<OwnedFd>,
     pub cgroup: Option<Cgroup>,
     pub seccomp: Option<Filter>,
+    /// For exec.
+    pub domain: Domain,
     /// For hooks and for exec.
     pub spec_hooks: Option<Box<oci_spec::runtime::Hooks>>,
     pub annotations: Option<std::collections::HashMap<String, String>>,

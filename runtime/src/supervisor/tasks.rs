@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     cgroup::Cgroup,
-    container::{self, Join, Plan, create, exec, hooks},
+    container::{self, Join, Plan, create, exec, hooks, schedule::Domain},
     error::{Context, invalid},
     seccomp::Filter,
     state::{PodState, SavedContainer},
@@ -189,6 +189,7 @@ impl<'a> Tasks<'a> {
             .map(|path| Log::open(&path, log_max_bytes, log_files))
             .transpose()?;
         let seccomp = self.filter(&spec)?;
+        let domain = Domain::of(&spec);
         let (stdio, ours) = streams(terminal, stdin, process.console_size())?;
         let mut plan = Plan {
             id: id.clone(),
@@ -240,6 +241,7 @@ impl<'a> Tasks<'a> {
             gate: Some(created.gate),
             cgroup,
             seccomp,
+            domain,
             spec_hooks,
             annotations,
             terminal,
@@ -454,6 +456,8 @@ impl<'a> Tasks<'a> {
         }
         let (stdio, ours) = streams(process.terminal().unwrap_or(false), true, process.console_size())?;
         let running = exec::exec(exec::Request {
+            exact_cgroup: false,
+            domain: task.domain.clone(),
             target: task.state.pid,
             process,
             cgroup: task.cgroup.clone(),

@@ -31,6 +31,44 @@ pub fn thread_count() -> io::Result<usize> {
     Ok(fs::read_dir("/proc/self/task")?.count())
 }
 
+/// When a process began, and whether it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Clock ticks from boot to its start: with the id it names the process for good.
+    pub started: u64,
+    /// It has ended and waits to be reaped (a zombie).
+    pub ended: bool,
+}
+
+/// Looks at process `pid`. Source: proc_pid_stat(5).
+///
+/// # Errors
+/// `NotFound` when there is none, and those of a `/proc` that can't be read.
+pub fn life(pid: u32) -> io::Result<Life> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).map_err(|e| match e.raw_os_error() {
+        // It has gone between the opening and the reading.
+        Some(libc::ESRCH) => io::ErrorKind::NotFound.into(),
+        _ => e,
+    })?;
+    parse_life(&stat).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, path))
+}
+
+/// Start time of process `pid`; `None` when there is none or it has ended.
+pub fn alive_since(pid: u32) -> Option<u64> {
+    life(pid).ok().filter(|life| !life.ended).map(|life| life.started)
+}
+
+/// Fields 3 and 22; the name in field 2 may hold spaces and parentheses.
+fn parse_life(stat: &str) -> Option<Life> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?;
+    Some(Life {
+        started: fields.nth(18)?.parse().ok()?,
+        ended: matches!(state, "Z" | "X"),
+    })
+}
+
 /// Makes a process with the namespaces in `namespaces` (`CLONE_NEW*`), born in the cgroup v2 directory `cgroup`.
 ///
 /// The child gets a copy of the caller's memory and must end with an exec or [`exit`].
@@ -147,7 +185,8 @@ pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     }
 }
 
-/// Marks every descriptor from `first` on close-on-exec. Source: close_range(2), Linux 5.11.
+/// Marks every descriptor from `first` on close-on-exec. Source: close_range(2), Linux 5.11; where a system call filter
+/// refuses that, one by one.
 ///
 /// # Errors
 /// The system call's.
@@ -155,10 +194,22 @@ pub fn cloexec_from(first: u32) -> io::Result<()> {
     // SAFETY: setting the flag invalidates no descriptor.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if done == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
+        return Ok(());
     }
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let Ok(fd) = entry?.file_name().to_string_lossy().parse::<u32>() else {
+            continue;
+        };
+        if fd < first {
+            continue;
+        }
+        // SAFETY: setting the flag invalidates no descriptor.
+        let done = unsafe { libc::fcntl(fd as libc::c_int, libc::F_SETFD, libc::FD_CLOEXEC) };
+        if done != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 /// Closes all descriptors from 3 on but those in `keep`, for a process that has just been forked and goes on with
@@ -333,6 +384,22 @@ mod tests {
         assert_eq!(line("1000-3000 r--p 00000000 00:00 0     [vvar]"), Some(None));
         assert_eq!(line("Rss:                   4 kB"), None);
         forget_unused_pages().unwrap();
+    }
+
+    #[test]
+    fn a_hostile_name_hides_neither_state_nor_start_time() {
+        let rest = "7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 2";
+        let life = |ended| {
+            Some(Life {
+                started: 12345,
+                ended,
+            })
+        };
+        assert_eq!(parse_life(&format!("7 (a) b (c) S 1 {rest}")), life(false));
+        assert_eq!(parse_life(&format!("7 (a) S b) Z 1 {rest}")), life(true));
+        assert_eq!(parse_life("7 (a) S 1"), None);
+        assert!(alive_since(std::process::id()).is_some_and(|started| started > 0));
+        assert_eq!(super::life(u32::MAX).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

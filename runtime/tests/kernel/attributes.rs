@@ -25,6 +25,12 @@ pub const TESTS: &[Test] = &[
     ("oci_devices_are_made_as_asked", devices),
     ("oci_devices_can_be_denied", device_rules),
     ("oci_limits_without_their_controller_are_refused", controllers),
+    (
+        "oci_network_devices_come_in_with_their_addresses",
+        network_devices,
+    ),
+    ("oci_later_processes_have_what_the_first_has", later_processes),
+    ("oci_hooks_inside_are_filtered_and_told_by_number", hooks_inside),
     ("oci_seccomp_asks_its_agent", notify),
     ("oci_session_keyring_is_the_containers_own", keyring),
     ("oci_namespace_of_another_kind_is_refused", wrong_namespace),
@@ -250,6 +256,13 @@ fn controllers(world: &World) -> Outcome {
         let text = refused(world, |v| {
             v["linux"]["resources"] = json!({"unified": {"memory.high": "1000000"}});
         })?;
+        if skiff_runtime::cgroups_available().version == skiff_runtime::Version::None {
+            // No limit is left out without a word.
+            let text = refused(world, |v| {
+                v["linux"]["resources"] = json!({"memory": {"limit": 100_000_000}});
+            })?;
+            ensure!(text.contains("rootless needs no limits"), "{text}");
+        }
         ensure!(text.contains("unified") || text.contains("cgroups"), "{text}");
     }
     let there = |name: &str| {
@@ -274,6 +287,117 @@ fn controllers(world: &World) -> Outcome {
             refused(world, |v| v["linux"]["resources"] = resources)?;
         }
     }
+    Ok(None)
+}
+
+fn network_devices(world: &World) -> Outcome {
+    if world.rootless {
+        let text = refused(world, |v| v["linux"]["netDevices"] = json!({"lo": {}}))?;
+        ensure!(text.contains("without a NET namespace"), "{text}");
+        let text = refused(world, |v| {
+            v["linux"]["netDevices"] = json!({"lo": {}});
+            let namespaces = v["linux"]["namespaces"].as_array_mut().expect("namespaces");
+            namespaces.push(json!({"type": "network"}));
+        })?;
+        ensure!(text.contains("not supported for rootless"), "{text}");
+        return Ok(None);
+    }
+    let pair = Pair::new()?;
+    // Its name inside is taken: it stays where it is, with its address.
+    let give = |name: &str| json!({pair.0.clone(): {"name": name}});
+    let text = refused(world, |v| v["linux"]["netDevices"] = give("lo"))?;
+    ensure!(text.contains("exists there already"), "{text}");
+    ensure!(pair.address()?.contains("169.254.77.1/32"));
+    // Nor does it go with a container that is not made for another reason.
+    refused(world, |v| {
+        v["linux"]["netDevices"] = give("ctr0");
+        v["process"]["args"] = json!(["/nope"]);
+    })?;
+    ensure!(pair.address()?.contains("169.254.77.1/32"));
+    refused(world, |v| v["linux"]["netDevices"] = json!({"nope0": {}}))?;
+    let out = run(world, "ip addr show dev ctr0", |v| {
+        v["linux"]["netDevices"] = give("ctr%d");
+    })?;
+    ensure!(out.contains("169.254.77.1/32") && out.contains(",UP"), "{out}");
+    // A virtual device ends with the namespace it is in.
+    ensure!(pair.address().is_err());
+    Ok(None)
+}
+
+/// A pair of virtual devices, the first with an address.
+struct Pair(String);
+
+impl Pair {
+    fn new() -> anyhow::Result<Self> {
+        let pair = Pair(format!("skt{}", std::process::id() % 100_000));
+        let (name, peer) = (&pair.0, format!("{}p", pair.0));
+        ip(&["link", "add", name, "type", "veth", "peer", "name", &peer])?;
+        ip(&["addr", "add", "169.254.77.1/32", "dev", name])?;
+        Ok(pair)
+    }
+
+    fn address(&self) -> anyhow::Result<String> {
+        ip(&["addr", "show", "dev", &self.0])
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let _ = ip(&["link", "del", &self.0]);
+    }
+}
+
+fn ip(args: &[&str]) -> anyhow::Result<String> {
+    ok(std::process::Command::new("/bin/busybox").arg("ip").args(args))
+}
+
+fn later_processes(world: &World) -> Outcome {
+    let path = bundle(world, &["sleep", "1000"], |v| {
+        v["linux"]["personality"] = json!({"domain": "LINUX32"});
+        // Nobody may set it any more then.
+        v["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_ERRNO"}]});
+        let env = v["process"]["env"].as_array_mut().expect("an environment");
+        env.extend(["A=1".into(), "HOME=".into(), "A=2".into()]);
+    })?;
+    detached(&mut world.oci(&["run", "--detach", "--bundle", &path, "a"]))?;
+    let out = ok(&mut world.oci(&["exec", "a", "sh", "-c", "uname -m; echo $A $HOME"]))?;
+    ensure!(out == "i686\n2 /root\n", "{out}");
+    // Somebody who was confined to one processor does not confine the container.
+    let all = fs::read_to_string("/proc/self/status")?;
+    let all = all
+        .lines()
+        .find(|line| line.starts_with("Cpus_allowed_list"))
+        .context("a list of processors")?;
+    let mut confined = nix::sched::CpuSet::new();
+    confined.set(0)?;
+    let own = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0))?;
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &confined)?;
+    let out = ok(&mut world.oci(&["exec", "a", "grep", "Cpus_allowed_list", "/proc/self/status"]));
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &own)?;
+    ensure!(out?.trim() == all);
+    detached(&mut world.oci(&["delete", "--force", "a"]))?;
+    Ok(None)
+}
+
+fn hooks_inside(world: &World) -> Outcome {
+    let hook = |script: &str| json!({"path": "/bin/sh", "args": ["sh", "-c", script]});
+    let text = refused(world, |v| {
+        v["process"]["noNewPrivileges"] = true.into();
+        v["process"]["rlimits"] = json!([{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]);
+        v["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL"}]});
+        v["hooks"] = json!({"startContainer": [hook("true"), hook("mkdir /dev/shm/x; exit 0"), hook("exec mkdir /dev/shm/y")]});
+    })?;
+    ensure!(
+        text.contains("error running startContainer hook #2:") && text.contains("bad system call"),
+        "{text}"
+    );
+    // Those of the host start in the bundle, those of the container's namespaces in its root.
+    run(world, "true", |v| {
+        v["hooks"] = json!({"createRuntime": [hook("test -e config.json")], "createContainer": [hook("test -e bin/busybox")],
+            "poststop": [hook("test -e config.json")]});
+    })?;
     Ok(None)
 }
 

@@ -215,7 +215,7 @@ fn oom(world: &World) -> Outcome {
     ensure!(first.contains("\"stats\""), "{first}");
     fs::write(&fifo, "go\n")?;
     let told = lines.map_while(Result::ok).find(|line| line.contains("\"oom\""));
-    ensure!(told.as_deref() == Some(r#"{"id":"a","type":"oom"}"#), "{told:?}");
+    ensure!(told.as_deref() == Some(r#"{"type":"oom","id":"a"}"#), "{told:?}");
     detached(&mut world.oci(&["delete", "-f", "a"]))?;
     // It ends with the container.
     eventually("events end", || events.try_wait().ok().flatten())?;
@@ -259,7 +259,7 @@ fn exec_options(world: &World) -> Outcome {
         if without_cgroups().is_some() {
             "has no cgroup"
         } else {
-            "does not exist"
+            "error adding pid"
         },
     )?;
     let affinity = world.dir.path().join("affinity.json");

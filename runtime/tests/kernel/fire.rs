@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -238,18 +238,42 @@ fn reused_pid(world: &World) -> Outcome {
         (state(world, "a").ok()?["status"] == "stopped").then_some(())
     })?;
     // As if the number had been given to another process since.
-    let mut other = Command::new("sleep").arg("1000").spawn()?;
     let file = world.dir.path().join("state/a/state.json");
     let mut saved: Value = serde_json::from_slice(&fs::read(&file)?)?;
-    saved["pid"] = other.id().into();
+    let mut other = Sleeper::new()?;
+    // Start times are counted in hundredths of a second: one that began with the container would be taken for it.
+    while skiff_sys::process::alive_since(other.0.id()) == saved["startTime"].as_u64() {
+        other = Sleeper::new()?;
+    }
+    saved["pid"] = other.0.id().into();
     fs::write(&file, saved.to_string())?;
     ensure!(state(world, "a")?["status"] == "stopped");
     let done = output(&mut world.oci(&["kill", "a", "KILL"]))?;
     ensure!(String::from_utf8_lossy(&done.stderr).contains("container not running"));
     ensure!(!output(&mut world.oci(&["exec", "a", "true"]))?.status.success());
     detached(&mut world.oci(&["delete", "--force", "a"]))?;
-    ensure!(other.try_wait()?.is_none(), "another process was killed");
-    other.kill()?;
-    other.wait()?;
+    ensure!(other.0.try_wait()?.is_none(), "another process was killed");
     Ok(None)
+}
+
+/// A process of nobody's, which ends with the test.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn new() -> std::io::Result<Self> {
+        let mut command = Command::new("sleep");
+        command
+            .arg("1000")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.spawn().map(Sleeper)
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -153,7 +153,7 @@ fn proc_mounts(world: &World) -> Outcome {
         symlink(format!("{name}-elsewhere"), root.join(name))?;
         let (path, _) = writable(world, &["true"], |_| ())?;
         let text = refused(world, &path)?;
-        ensure!(text.contains("must be an ordinary directory"), "{text}");
+        ensure!(text.contains("must be mounted on ordinary directory"), "{text}");
         fs::remove_file(root.join(name))?;
         fs::rename(&moved, root.join(name))?;
     }
@@ -229,7 +229,7 @@ fn lengths(world: &World) -> Outcome {
             json!({"destination": long, "type": "tmpfs", "source": "tmpfs"}),
         );
     })?;
-    ensure!(refused(world, &path)?.contains("File name too long"));
+    ensure!(refused(world, &path)?.contains("file name too long"));
     let (path, _) = writable(world, &["sh", "-c", "echo ${#X}"], |v| {
         v["process"]["env"]
             .as_array_mut()

@@ -56,7 +56,7 @@ fn idmapped(world: &World) -> Outcome {
     let plain = fs::metadata(&source)?;
     ensure!(plain.uid() == 0);
     match run(world, script, mount(json!(["bind"]), Some(map(7000))), |_| ()) {
-        Err(e) if e.to_string().contains("Invalid argument") => {
+        Err(e) if e.to_string().contains("invalid argument") => {
             return Ok(Some("the file system of /tmp can't be id-mapped".into()));
         }
         done => ensure!(done? == "7000 7000\n"),

@@ -118,7 +118,8 @@ fn lifecycle(world: &World) -> Outcome {
     );
     let pid: u32 = fs::read_to_string(&pid_file)?.parse()?;
     ensure!(created["pid"] == pid && alive(pid), "{created}");
-    ensure!(!output(&mut world.oci(&["exec", "a", "true"]))?.status.success());
+    // As with runc: something may be prepared in it.
+    ok(&mut world.oci(&["exec", "a", "true"]))?;
     detached(&mut world.oci(&["start", "a"]))?;
     ensure!(state(world, "a")?["status"] == "running");
     ensure!(fs::read_to_string(format!("/proc/{pid}/cmdline"))? == "sleep\x001000\0");
@@ -326,7 +327,8 @@ fn hooks(world: &World) -> Outcome {
     })?;
     let failed = output(&mut world.oci(&["run", "--bundle", &path, "a"]))?;
     ensure!(
-        String::from_utf8_lossy(&failed.stderr).contains("createRuntime hook \"/bin/false\""),
+        String::from_utf8_lossy(&failed.stderr)
+            .contains("error running createRuntime hook #0: \"/bin/false\": exit status 1"),
         "{failed:?}"
     );
     let path = bundle(world, &["true"], |v| {
@@ -438,11 +440,17 @@ fn limits(world: &World) -> Outcome {
     let available = skiff_runtime::cgroups_available();
     if !available.has("memory") {
         let reason = available.reason.clone().unwrap_or_default();
-        // It runs all the same, and says so.
+        // No container without the limits it asks for; without limits it runs, and the log says that it has no cgroup.
         let log = world.dir.path().join("log");
         let path = bundle(world, &["true"], |v| {
             v["linux"]["resources"] = json!({"memory": {"limit": 1 << 24}})
         })?;
+        let refused = output(&mut world.oci(&["run", "--bundle", &path, "a"]))?;
+        ensure!(
+            String::from_utf8_lossy(&refused.stderr).contains("rootless needs no limits"),
+            "{refused:?}"
+        );
+        let path = bundle(world, &["true"], |_| ())?;
         ok(world
             .oci(&["--log"])
             .arg(&log)
