@@ -72,10 +72,8 @@ fn one(hook: &Hook, dir: Option<&Path>, state: &Value) -> io::Result<()> {
     if let Some(dir) = dir {
         command.current_dir(dir);
     }
-    if let Some(args) = hook.args() {
-        if let Some((first, rest)) = args.split_first() {
-            command.arg0(first).args(rest);
-        }
+    if let Some((first, rest)) = hook.args().as_ref().and_then(|args| args.split_first()) {
+        command.arg0(first).args(rest);
     }
     // Without a word about it a hook has the environment of the runtime, as with runc and crun.
     if let Some(env) = hook.env() {

@@ -214,6 +214,6 @@ mod tests {
         };
         assert!(prologue(&profile("SCMP_ACT_ALLOW")).is_empty());
         let filter = prologue(&profile("SCMP_ACT_ERRNO"));
-        assert!(!filter.is_empty() && filter.len() % 8 == 0);
+        assert!(!filter.is_empty() && filter.len().is_multiple_of(8));
     }
 }
