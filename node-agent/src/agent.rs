@@ -62,6 +62,8 @@ pub(crate) struct Agent {
     pub renewals: watch::Receiver<u64>,
     /// TLS for HTTPS probes, which take any certificate.
     pub probe_tls: Arc<rustls::ClientConfig>,
+    /// How the API server is reached for streams of packets.
+    pub uplink: skiff_streaming::tunnel::Config,
     network: watch::Sender<Option<Arc<PodNetwork>>>,
     proxy: OnceLock<Arc<Proxy>>,
 }
@@ -192,6 +194,7 @@ pub(crate) async fn run(
         services: services::Table::default(),
         tokens: Mutex::default(),
         probe_tls: Arc::new(trusting_tls()?),
+        uplink: stream::config((forwarder, identity.tls()), config.node_name.clone()),
         network: watch::Sender::new(None),
         proxy: OnceLock::new(),
         entered,

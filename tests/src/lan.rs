@@ -161,17 +161,26 @@ impl Host {
     /// Drops everything between it and `other` from now on.
     pub fn part_from(&self, other: &Self) -> Result<()> {
         let address = other.address();
+        self.drop_packets(&format!("ip saddr {address}"), &format!("ip daddr {address}"))
+    }
+
+    /// Drops UDP from and to its network from now on.
+    pub fn block_udp(&self) -> Result<()> {
+        self.drop_packets("iifname eth0 meta l4proto udp", "oifname eth0 meta l4proto udp")
+    }
+
+    fn drop_packets(&self, incoming: &str, outgoing: &str) -> Result<()> {
         let table = format!(
             "table ip parted {{
-               chain in {{ type filter hook input priority -400; ip saddr {address} drop; }}
-               chain out {{ type filter hook output priority -400; ip daddr {address} drop; }}
+               chain in {{ type filter hook input priority -400; {incoming} drop; }}
+               chain out {{ type filter hook output priority -400; {outgoing} drop; }}
              }}"
         );
         crate::run_with_input(self.netns.command("nft").args(["-f", "-"]), table.as_bytes())?.ok()?;
         Ok(())
     }
 
-    /// Ends [`Self::part_from`].
+    /// Ends [`Self::part_from`] and [`Self::block_udp`].
     pub fn rejoin(&self) -> Result<()> {
         crate::run(
             self.netns

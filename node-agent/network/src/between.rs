@@ -12,7 +12,10 @@ use std::{
 
 use boringtun::x25519::{PublicKey, StaticSecret};
 use skiff_netns_proxy::netns::Namespace;
-use tokio::sync::OnceCell;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::OnceCell,
+};
 
 use crate::{
     Error, PodNetwork, TunnelKind, pod,
@@ -108,6 +111,35 @@ impl PodNetwork {
             .get()
             .map(Tunnel::handshakes)
             .unwrap_or_default()
+    }
+
+    /// Names of the peers that UDP does not reach and that [`PodNetwork::carry`] does nothing for yet.
+    pub fn unreached_peers(&self) -> Vec<String> {
+        self.between
+            .tunnel
+            .get()
+            .map(Tunnel::unreached)
+            .unwrap_or_default()
+    }
+
+    /// Names of the peers whose packets are carried by a stream now.
+    pub fn carried_peers(&self) -> Vec<String> {
+        self.between.tunnel.get().map(Tunnel::carried).unwrap_or_default()
+    }
+
+    /// Has `stream`, whose other end does the same, carry the packets of a peer, which stay encrypted. Returns when the stream
+    /// or the peer ends, or, with `until_direct`, when UDP has got through for a while.
+    ///
+    /// # Errors
+    /// `NotFound` for a peer that is not known; those of the stream.
+    pub async fn carry(
+        &self,
+        peer: &str,
+        stream: impl AsyncRead + AsyncWrite,
+        until_direct: bool,
+    ) -> std::io::Result<()> {
+        let tunnel = self.between.tunnel.get().ok_or(std::io::ErrorKind::NotFound)?;
+        tunnel.carry(peer, stream, until_direct).await
     }
 
     /// What of a packet fits the ways to these hosts.

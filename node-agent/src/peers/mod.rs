@@ -2,6 +2,7 @@
 //!
 //! Nothing listens and no device is made while this node is the only one.
 
+mod carry;
 mod key;
 mod roster;
 
@@ -60,6 +61,7 @@ pub(crate) async fn follow(
     let mut roster = Roster::new(&agent.config.node_name);
     let mut open: Option<Open> = None;
     let mut renewals = agent.renewals.clone();
+    let mut streams = carry::Streams::default();
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // What could not be carried out, or has changed, is due.
@@ -84,7 +86,14 @@ pub(crate) async fn follow(
                     warn!(error = format!("{error:#}"), "renew the ways to other nodes");
                 }
             },
-            _ = looks.tick() => if agent.look_at_address() {
+            _ = looks.tick() => {
+                streams.look(&agent, &network);
+                if open.is_some() {
+                    say(&state, &network, &roster);
+                }
+                if !agent.look_at_address() {
+                    continue;
+                }
                 info!(address = %agent.host_ip(), "the host's address has changed");
                 network.greet_peers();
                 state.send_modify(|state| state.address = Some(agent.host_ip()));
@@ -101,17 +110,25 @@ pub(crate) async fn follow(
                     state.send_modify(|state| state.tunnel = Some(Err(message)));
                     due = Some(tokio::time::Instant::now() + RETRY);
                 } else {
-                    let text = describe(&network, roster.peers().len());
-                    state.send_if_modified(|state| {
-                        let new = Some(Ok(text.clone()));
-                        let changed = state.tunnel != new;
-                        state.tunnel = new;
-                        changed
-                    });
+                    state.send_if_modified(|state| state.tunnel.take_if(|tunnel| tunnel.is_err()).is_some());
+                    say(&state, &network, &roster);
                 }
             }
         }
     }
+}
+
+/// Has the Node say how its ways to others are, unless they are in trouble.
+fn say(state: &watch::Sender<node::State>, network: &PodNetwork, roster: &Roster) {
+    let text = describe(network, roster.peers().len());
+    state.send_if_modified(|state| {
+        let new = Some(Ok(text));
+        let changed = state.tunnel != new && !matches!(state.tunnel, Some(Err(_)));
+        if changed {
+            state.tunnel = new;
+        }
+        changed
+    });
 }
 
 /// What the Node says of its ways to others.
@@ -122,7 +139,15 @@ fn describe(network: &PodNetwork, peers: usize) -> String {
         None => "nothing yet".to_owned(),
     };
     let nodes = if peers == 1 { "node" } else { "nodes" };
-    format!("WireGuard tunnel to {peers} other {nodes} by {device}")
+    let mut text = format!("WireGuard tunnel to {peers} other {nodes} by {device}");
+    let mut carried = network.carried_peers();
+    if !carried.is_empty() {
+        carried.sort();
+        text.push_str("; UDP does not get through to ");
+        text.push_str(&carried.join(", "));
+        text.push_str(": a server relays the packets");
+    }
+    text
 }
 
 fn renew_ways(agent: &Agent, ways: &Ways) -> anyhow::Result<()> {

@@ -99,8 +99,9 @@ impl Roster {
 
     /// The others' tunnels, of those that are open.
     pub fn peers(&self) -> Vec<Peer> {
-        let peers = self.others().filter_map(|(_, entry)| {
+        let peers = self.others().filter_map(|(name, entry)| {
             Some(Peer {
+                name: name.clone(),
                 key: key::parse(entry.key.as_ref()?)?,
                 endpoint: entry.tunnel.as_ref()?.parse().ok()?,
                 range: entry.range?,

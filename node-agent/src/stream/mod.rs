@@ -239,6 +239,17 @@ impl Node for Streams {
         Ok(Box::new(stream))
     }
 
+    async fn packets(&self, from: &str, stream: Box<dyn Duplex>) -> Result<(), NodeError> {
+        let network = self.agent.network().await;
+        network
+            .carry(from, stream, false)
+            .await
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => failed(404, format!("node \"{from}\" is not known here")),
+                _ => broken(error),
+            })
+    }
+
     async fn pods(&self) -> Result<serde_json::Value, NodeError> {
         let items: Vec<_> = self
             .manager
@@ -386,16 +397,23 @@ impl Drop for KillOnDrop {
 
 /// Keeps the tunnel to the API server until `stop`; `server` is where to connect, and with what.
 pub(crate) async fn tunnel(
-    (server, tls): (SocketAddr, TlsSource),
+    to: (SocketAddr, TlsSource),
     streams: Arc<Streams>,
     node: String,
     stop: CancellationToken,
 ) {
-    let config = skiff_streaming::tunnel::Config {
+    skiff_streaming::tunnel::run(config(to, node), streams, stop).await;
+}
+
+/// How the API server is reached for streams.
+pub(crate) fn config(
+    (server, tls): (SocketAddr, TlsSource),
+    node: String,
+) -> skiff_streaming::tunnel::Config {
+    skiff_streaming::tunnel::Config {
         server: server.to_string(),
         server_name: rustls::pki_types::ServerName::IpAddress(server.ip().into()),
         tls: Arc::new(move || tls.get()),
         node,
-    };
-    skiff_streaming::tunnel::run(config, streams, stop).await;
+    }
 }

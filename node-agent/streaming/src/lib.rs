@@ -5,7 +5,7 @@
 //! connection: the API server opens streams, each carries one HTTP/1.1 connection with the server as the client
 //! and this crate as the server. Paths are the kubelet's: `/containerLogs/{ns}/{pod}/{container}`,
 //! `/exec/{ns}/{pod}/{container}`, `/attach/{ns}/{pod}/{container}`, `/portForward/{ns}/{pod}`, `/healthz`, `/pods`,
-//! `/metrics`. The API server has authorised the request and passes upgrade handshakes through as they came, so
+//! `/metrics`, `/packets/{node}` (`Upgrade: skiff-packets/1`). The API server has authorised the request and passes upgrade handshakes through as they came, so
 //! WebSocket (`v5.channel.k8s.io` … `channel.k8s.io`, base64 forms, `v2.portforward.k8s.io`) and SPDY/3.1 end here.
 
 mod logs;
@@ -109,6 +109,11 @@ pub trait Node: Send + Sync + 'static {
     ) -> Result<Session, NodeError>;
     /// Connects to a port on the pod's loopback, from inside its network namespace.
     async fn dial(&self, ns: &str, pod: &str, port: u16) -> Result<Box<dyn Duplex>, NodeError>;
+    /// Carries packets of the node `from`, whose UDP does not get through, until the stream ends.
+    ///
+    /// # Errors
+    /// 404 when that node is not known here.
+    async fn packets(&self, from: &str, stream: Box<dyn Duplex>) -> Result<(), NodeError>;
     /// `/pods` as JSON (a PodList).
     async fn pods(&self) -> Result<serde_json::Value, NodeError>;
     /// `/metrics` in Prometheus text format.

@@ -9,7 +9,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 
-use crate::{Duplex, Node, NodeError, logs, portforward, query::Query, remote};
+use crate::{Duplex, Node, NodeError, logs, portforward, query::Query, remote, tunnel};
 
 /// A response body.
 pub type Body = BoxBody<Bytes, std::io::Error>;
@@ -59,11 +59,38 @@ async fn answer(request: Request<Incoming>, node: Arc<dyn Node>) -> Result<Respo
             remote::upgrade(request, wanted, session)
         }
         ["portForward", ns, pod] => portforward::upgrade(request, &query, ns, pod, node),
+        ["packets", from] if is_read => packets(request, from, node),
         _ => Err(NodeError {
             code: 404,
             message: format!("the node does not serve {path}"),
         }),
     }
+}
+
+/// Packets of another node, carried for it.
+fn packets(request: Request<Incoming>, from: &str, node: Arc<dyn Node>) -> Result<Response<Body>, NodeError> {
+    let upgrade = request.headers().get(header::UPGRADE);
+    if upgrade.is_none_or(|value| value != tunnel::PACKETS) {
+        return Err(bad_request(format!(
+            "this path needs an upgrade to {}",
+            tunnel::PACKETS
+        )));
+    }
+    let response = remote::switching(&[
+        (header::UPGRADE, tunnel::PACKETS),
+        (header::CONNECTION, "Upgrade"),
+    ])?;
+    let from = from.to_owned();
+    tokio::spawn(async move {
+        match hyper::upgrade::on(request).await {
+            Ok(io) => {
+                let ended = node.packets(&from, Box::new(TokioIo::new(io))).await;
+                tracing::debug!(from, ?ended, "a stream of packets ended");
+            }
+            Err(error) => tracing::debug!(%error, "a stream of packets was not opened"),
+        }
+    });
+    Ok(response)
 }
 
 /// A segment of a path with its percent escapes resolved.

@@ -18,6 +18,8 @@ use crate::{Node, server};
 
 /// What the upgrade is called.
 pub const PROTOCOL: &str = "skiff-tunnel/1";
+/// What the upgrade of a stream of packets to another node is called.
+pub const PACKETS: &str = "skiff-packets/1";
 /// Streams at once: each `kubectl logs -f` or `exec` is one.
 const MAX_STREAMS: usize = 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,7 +90,8 @@ pub async fn run(config: Config, node: Arc<dyn Node>, stop: CancellationToken) {
 
 /// One tunnel, from dial to end.
 async fn serve(config: &Config, node: &Arc<dyn Node>, pause: &mut Duration) -> Result<(), TunnelError> {
-    let socket = connect(config).await?;
+    let path = format!("/skiff/v1/nodes/{}/tunnel", config.node);
+    let socket = upgrade(config, &path, PROTOCOL).await?;
     *pause = SHORTEST_PAUSE;
     tracing::debug!(server = %config.server, "tunnel to the API server is open");
     let mut settings = yamux::Config::default();
@@ -104,7 +107,19 @@ async fn serve(config: &Config, node: &Arc<dyn Node>, pause: &mut Duration) -> R
     Ok(())
 }
 
-async fn connect(config: &Config) -> Result<impl crate::Duplex, TunnelError> {
+/// A stream of packets to another node, which its server passes on.
+///
+/// # Errors
+/// `Refused` when that node is not connected to any server; others when ours can't be reached.
+pub async fn packets_to(config: &Config, node: &str) -> Result<impl crate::Duplex + use<>, TunnelError> {
+    upgrade(config, &format!("/skiff/v1/nodes/{node}/packets"), PACKETS).await
+}
+
+async fn upgrade(
+    config: &Config,
+    path: &str,
+    protocol: &str,
+) -> Result<impl crate::Duplex + use<>, TunnelError> {
     let failed = |source| TunnelError::Connect {
         server: config.server.clone(),
         source,
@@ -126,10 +141,10 @@ async fn connect(config: &Config) -> Result<impl crate::Duplex, TunnelError> {
         .map_err(failed)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await?;
     tokio::spawn(connection.with_upgrades());
-    let request = Request::get(format!("/skiff/v1/nodes/{}/tunnel", config.node))
+    let request = Request::get(path)
         .header(header::HOST, &config.server)
         .header(header::CONNECTION, "Upgrade")
-        .header(header::UPGRADE, PROTOCOL)
+        .header(header::UPGRADE, protocol)
         .body(Empty::<bytes::Bytes>::new())
         .map_err(|e| failed(io::Error::new(io::ErrorKind::InvalidInput, e)))?;
     let response = sender.send_request(request).await?;

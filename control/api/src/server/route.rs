@@ -182,7 +182,7 @@ fn authorize(app: &App, user: &User, info: &RequestInfo, member: Option<u64>) ->
             )),
         };
     }
-    if join::is_renewal(info) && user.node().is_some() {
+    if (join::is_renewal(info) || stream::packets_node(info).is_some()) && user.node().is_some() {
         return Ok(());
     }
     match app.registry.authorize(user, &info.attributes()) {
@@ -199,6 +199,9 @@ async fn plain(app: &Arc<App>, call: Call) -> Result<Response<Body>, Status> {
     }
     if stream::tunnel_node(&call.info).is_some() {
         return stream::accept_tunnel(app, call);
+    }
+    if stream::packets_node(&call.info).is_some() {
+        return stream::carry_packets(app, call).await;
     }
     if !matches!(*call.request.method(), Method::GET | Method::HEAD) {
         return Err(match path.as_str() {

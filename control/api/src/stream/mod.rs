@@ -3,6 +3,7 @@
 
 mod dial;
 mod forward;
+mod packets;
 mod proxy;
 mod tunnel;
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 use skiff_auth::{Attributes, Decision};
 use skiff_resources::{FieldError, Resource};
 
+pub(crate) use packets::{answer as carry_packets, packets_node};
 pub(crate) use tunnel::{Tunnels, accept_tunnel, tunnel_node};
 
 /// A stream to a node, whichever member it is connected to.

@@ -9,6 +9,7 @@
 //! Large packets stay large wherever the kernel allows: the device hands them over whole, the socket sends and receives up to
 //! 64 packets of the wire in one call. Two threads of its own, so that no task of the agent waits for bulk data.
 
+mod carrier;
 pub(crate) mod device;
 mod merge;
 pub(crate) mod offload;
@@ -31,9 +32,11 @@ use ipnet::Ipv4Net;
 use parking_lot::RwLock;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use skiff_netns_proxy::netns::Namespace;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::warn;
 
 use self::{
+    carrier::Carriers,
     device::Device,
     merge::Merger,
     peers::{Link, Peers},
@@ -166,7 +169,7 @@ impl Tunnel {
         for peer in peers.all() {
             let mut tunnel = peer.tunnel.lock();
             if let TunnResult::WriteToNetwork(packet) = tunnel.encapsulate(&[], &mut buffer) {
-                let _ = self.shared.socket.inner().send_to(packet, peer.endpoint());
+                self.shared.send(peer, packet, None);
             }
         }
     }
@@ -176,6 +179,67 @@ impl Tunnel {
         let peers = Arc::clone(&self.shared.peers.read());
         let links = peers.all().map(|link| (link.peer.clone(), link.last_handshake()));
         links.collect()
+    }
+
+    /// Names of peers that UDP does not reach and that no stream is carried for.
+    pub fn unreached(&self) -> Vec<String> {
+        let peers = Arc::clone(&self.shared.peers.read());
+        let links = peers
+            .all()
+            .filter(|link| link.is_unreached() && !link.carriers.any());
+        links.map(|link| link.peer.name.clone()).collect()
+    }
+
+    /// Names of peers whose packets are carried by a stream now.
+    pub fn carried(&self) -> Vec<String> {
+        let peers = Arc::clone(&self.shared.peers.read());
+        let links = peers.all().filter(|link| link.carriers.present().is_some());
+        links.map(|link| link.peer.name.clone()).collect()
+    }
+
+    /// Has `stream` carry the packets of a peer until it ends, the peer goes, or, with `until_direct`, UDP gets through.
+    pub async fn carry(
+        &self,
+        name: &str,
+        stream: impl AsyncRead + AsyncWrite,
+        until_direct: bool,
+    ) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let link = shared.peers.read().by_name(name).cloned();
+        let link = link.ok_or(io::ErrorKind::NotFound)?;
+        let mut attached = Carriers::attach(&link);
+        let mut buffer = [0; HANDSHAKE_BYTES];
+        if let TunnResult::WriteToNetwork(packet) =
+            link.tunnel.lock().format_handshake_initiation(&mut buffer, true)
+        {
+            shared.send(&link, packet, None);
+        }
+        let over = async {
+            let mut looks = tokio::time::interval(Duration::from_secs(1));
+            loop {
+                looks.tick().await;
+                let is_known = shared
+                    .peers
+                    .read()
+                    .by_name(name)
+                    .is_some_and(|now| Arc::ptr_eq(now, &link));
+                if !is_known || until_direct && link.carriers.is_settled() {
+                    return Ok(());
+                }
+            }
+        };
+        let mut plain = vec![0; 65_536];
+        let mut merger = Merger::new(shared.device.room());
+        let moving = attached.run(stream, |packet| {
+            let peers = Arc::clone(&shared.peers.read());
+            let mut emit = |frame: &mut [u8]| shared.emit(frame);
+            shared.take(&peers, packet, None, &mut plain, &mut merger, &mut emit);
+            merger.finish(&mut emit);
+        });
+        tokio::select! {
+            ended = moving => ended,
+            ended = over => ended,
+        }
     }
 
     /// Sets the interface's MTU.
@@ -226,12 +290,23 @@ impl Shared {
                 let Some(peer) = offload::destination(packet).and_then(|to| peers.at(to)) else {
                     continue;
                 };
-                let (mut tunnel, to) = (peer.tunnel.lock(), peer.endpoint());
+                let (carrier, to) = (peer.carriers.present(), peer.endpoint());
+                let mut tunnel = peer.tunnel.lock();
                 offload::split(&header, packet, &mut scratch, |packet| {
                     let room = (packet.len() + WIREGUARD_BYTES).max(HANDSHAKE_BYTES);
+                    if let Some(carrier) = &carrier {
+                        let mut place = vec![0; room];
+                        if let TunnResult::WriteToNetwork(sent) = tunnel.encapsulate(packet, &mut place) {
+                            let _ = carrier.try_send(sent.to_vec());
+                        }
+                        return;
+                    }
                     self.socket.add(&mut batch, to, room, |place| {
                         match tunnel.encapsulate(packet, place) {
-                            TunnResult::WriteToNetwork(sent) => sent.len(),
+                            TunnResult::WriteToNetwork(sent) => {
+                                peer.sends(sent);
+                                sent.len()
+                            }
                             _ => 0,
                         }
                     });
@@ -253,30 +328,44 @@ impl Shared {
                 looked_at = Instant::now();
                 self.tick(&peers, &mut plain);
             }
-            let mut emit = |frame: &mut [u8]| {
-                if let Err(error) = self.device.write(frame) {
-                    tracing::debug!(%error, "write to the tunnel's interface");
-                }
-            };
+            let mut emit = |frame: &mut [u8]| self.emit(frame);
             for _ in 0..BURST {
                 // An error of an earlier packet (ICMP: nobody listens there) is none of this one's.
                 let Ok((packets, from)) = self.socket.receive(&mut buffer) else {
                     break;
                 };
                 for packet in packets {
-                    self.take(&peers, packet, from, &mut plain, &mut merger, &mut emit);
+                    self.take(&peers, packet, Some(from), &mut plain, &mut merger, &mut emit);
                 }
                 merger.finish(&mut emit);
             }
         }
     }
 
-    /// Takes one packet from the network.
+    fn emit(&self, frame: &mut [u8]) {
+        if let Err(error) = self.device.write(frame) {
+            tracing::debug!(%error, "write to the tunnel's interface");
+        }
+    }
+
+    /// Sends a packet to a peer: by its stream if it has one in use, else by UDP to `to` or where it was heard of last. Lost if
+    /// there is no room.
+    fn send(&self, peer: &Link, packet: &[u8], to: Option<SocketAddr>) {
+        if let Some(carrier) = peer.carriers.present() {
+            let _ = carrier.try_send(packet.to_vec());
+            return;
+        }
+        peer.sends(packet);
+        let to = to.unwrap_or_else(|| peer.endpoint());
+        let _ = self.socket.inner().send_to(packet, to);
+    }
+
+    /// Takes one packet from the network, or without `from` from a stream.
     fn take(
         &self,
         peers: &Peers,
         packet: &[u8],
-        from: SocketAddr,
+        from: Option<SocketAddr>,
         plain: &mut [u8],
         merger: &mut Merger,
         emit: &mut impl FnMut(&mut [u8]),
@@ -284,35 +373,45 @@ impl Shared {
         let Some(peer) = self.sender(peers, packet, from) else {
             return;
         };
+        let heard = || {
+            if let Some(from) = from {
+                peer.heard_from(from);
+            }
+        };
         let mut tunnel = peer.tunnel.lock();
-        match tunnel.decapsulate(Some(from.ip()), packet, plain) {
+        match tunnel.decapsulate(from.map(|from| from.ip()), packet, plain) {
             TunnResult::WriteToNetwork(answer) => {
                 if is_handshake(packet) {
-                    peer.heard_from(from);
+                    heard();
                 }
-                let _ = self.socket.inner().send_to(answer, from);
-                self.send_waiting(&mut tunnel, from, plain);
+                self.send(peer, answer, from);
+                self.send_waiting(peer, &mut tunnel, from, plain);
             }
             TunnResult::WriteToTunnelV4(inner, source) => {
-                peer.heard_from(from);
+                heard();
                 // A peer speaks for its own pods only.
                 if peer.peer.range.contains(&source) {
                     merger.push(inner, emit);
                 }
             }
-            TunnResult::Done => peer.heard_from(from),
+            TunnResult::Done => heard(),
             TunnResult::WriteToTunnelV6(..) | TunnResult::Err(_) => {}
         }
     }
 
     /// Whose packet it is. For a handshake that takes some arithmetic, which strangers can't have us do without limit.
-    fn sender<'p>(&self, peers: &'p Peers, packet: &[u8], from: SocketAddr) -> Option<&'p Arc<Link>> {
+    fn sender<'p>(&self, peers: &'p Peers, packet: &[u8], from: Option<SocketAddr>) -> Option<&'p Arc<Link>> {
         let parsed = if is_handshake(packet) {
             let mut cookie = [0; HANDSHAKE_BYTES];
-            match self.limiter.verify_packet(Some(from.ip()), packet, &mut cookie) {
+            match self
+                .limiter
+                .verify_packet(from.map(|from| from.ip()), packet, &mut cookie)
+            {
                 Ok(parsed) => parsed,
                 Err(TunnResult::WriteToNetwork(cookie)) => {
-                    let _ = self.socket.inner().send_to(cookie, from);
+                    if let Some(from) = from {
+                        let _ = self.socket.inner().send_to(cookie, from);
+                    }
                     return None;
                 }
                 Err(_) => return None,
@@ -332,9 +431,9 @@ impl Shared {
     }
 
     /// Packets that waited for the end of a handshake.
-    fn send_waiting(&self, tunnel: &mut Tunn, to: SocketAddr, buffer: &mut [u8]) {
+    fn send_waiting(&self, peer: &Link, tunnel: &mut Tunn, to: Option<SocketAddr>, buffer: &mut [u8]) {
         while let TunnResult::WriteToNetwork(packet) = tunnel.decapsulate(None, &[], buffer) {
-            let _ = self.socket.inner().send_to(packet, to);
+            self.send(peer, packet, to);
         }
     }
 
@@ -342,7 +441,15 @@ impl Shared {
     fn tick(&self, peers: &Peers, buffer: &mut [u8]) {
         self.limiter.reset_count();
         for peer in peers.all() {
-            if let TunnResult::WriteToNetwork(packet) = peer.tunnel.lock().update_timers(buffer) {
+            let mut tunnel = peer.tunnel.lock();
+            if let TunnResult::WriteToNetwork(packet) = tunnel.update_timers(buffer) {
+                self.send(peer, packet, None);
+            }
+            // Only within a session: a handshake goes one way at a time.
+            if peer.carriers.is_probe_due()
+                && tunnel.stats().0.is_some()
+                && let TunnResult::WriteToNetwork(packet) = tunnel.encapsulate(&[], buffer)
+            {
                 let _ = self.socket.inner().send_to(packet, peer.endpoint());
             }
         }

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use boringtun::{
@@ -14,13 +14,22 @@ use boringtun::{
 use ipnet::Ipv4Net;
 use parking_lot::Mutex;
 
+use super::carrier::Carriers;
+
 /// Sent to every peer this often when there is nothing else to send: keeps the mappings of address translators, and what
 /// the peers know of our address.
 const KEEPALIVE_SECONDS: u16 = 25;
 
+/// Type of a packet that asks for a handshake.
+const HANDSHAKE: u8 = 1;
+/// A handshake without an answer for this long: UDP does not get through.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// Another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
+    /// Its name.
+    pub name: String,
     /// Its key.
     pub key: [u8; 32],
     /// Where it says it is. It may come to be known at another address.
@@ -37,6 +46,9 @@ pub(crate) struct Link {
     announced: Mutex<SocketAddr>,
     /// Where it was heard of last, or said it would be.
     endpoint: Mutex<SocketAddr>,
+    /// Since when a handshake sent to it by UDP is without an answer.
+    asked: Mutex<Option<Instant>>,
+    pub carriers: Carriers,
 }
 
 impl Link {
@@ -47,12 +59,26 @@ impl Link {
     /// It was heard of there. Call it only for what was authenticated.
     pub fn heard_from(&self, from: SocketAddr) {
         *self.endpoint.lock() = from;
+        *self.asked.lock() = None;
+        self.carriers.heard_directly();
+    }
+
+    /// A packet goes out to it by UDP.
+    pub fn sends(&self, packet: &[u8]) {
+        if packet.first() == Some(&HANDSHAKE) {
+            self.asked.lock().get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Whether UDP seems not to get through.
+    pub fn is_unreached(&self) -> bool {
+        self.asked.lock().is_some_and(|since| since.elapsed() >= PATIENCE)
     }
 
     /// It says that it is there. What it said before is no news.
     fn announced_at(&self, endpoint: SocketAddr) {
         if std::mem::replace(&mut *self.announced.lock(), endpoint) != endpoint {
-            self.heard_from(endpoint);
+            *self.endpoint.lock() = endpoint;
         }
     }
 
@@ -82,7 +108,7 @@ impl Peers {
             let known = self
                 .by_key
                 .get(&peer.key)
-                .filter(|(_, link)| link.peer.range == peer.range);
+                .filter(|(_, link)| link.peer.range == peer.range && link.peer.name == peer.name);
             let (index, link) = match known {
                 // At another address its sessions go on.
                 Some((index, link)) => {
@@ -117,6 +143,10 @@ impl Peers {
         self.by_key.get(key).map(|(_, link)| link)
     }
 
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Link>> {
+        self.all().find(|link| link.peer.name == name)
+    }
+
     pub fn all(&self) -> impl Iterator<Item = &Arc<Link>> {
         self.by_index.values()
     }
@@ -135,6 +165,8 @@ fn new_link(secret: &StaticSecret, peer: &Peer, index: u32) -> Link {
         tunnel: Mutex::new(tunnel),
         announced: Mutex::new(peer.endpoint),
         endpoint: Mutex::new(peer.endpoint),
+        asked: Mutex::default(),
+        carriers: Carriers::default(),
         peer: peer.clone(),
     }
 }
@@ -145,6 +177,7 @@ mod tests {
 
     fn peer(number: u8, endpoint: &str) -> Peer {
         Peer {
+            name: format!("n{number}"),
             key: [number; 32],
             endpoint: endpoint.parse().unwrap(),
             range: Ipv4Net::new(Ipv4Addr::new(10, 244, number, 0), 24).unwrap(),

@@ -12,6 +12,7 @@ skiff_tests::cases! {
         agents_join_by_token_and_clashes_are_refused,
         pods_of_two_nodes_reach_each_other_as_far_as_policies_allow;
     ordinary:
+        packets_go_through_the_server_while_udp_is_blocked,
         partitions_new_addresses_and_dead_nodes_heal;
 }
 
@@ -256,6 +257,59 @@ fn policies_hold(server: &Host, ns: &Namespace<'_>, there: &str) -> Result<()> {
     ns.kubectl("delete networkpolicy p").ok()?;
     expect("here", "Hello from there")?;
     eventually("the world", || has(&reach_world()?, &["reached"]))
+}
+
+fn packets_go_through_the_server_while_udp_is_blocked(user: User) -> Result<()> {
+    let lan = Lan::new()?;
+    let (server, far) = (lan.host(user)?, lan.host(user)?);
+    server.up(server.node_options()).ok()?;
+    far.block_udp()?;
+    far.join(&server, "")?;
+    server.wait_nodes_ready(&[&server, &far])?;
+    let pair = Pair {
+        server,
+        far,
+        _lan: lan,
+    };
+    let (server, far) = (&pair.server, &pair.far);
+    let ns = server.namespace()?;
+    ns.apply(&[pair.web("here", server)?, pair.web("there", far)?])?;
+    let (here, there) = (address_of(&ns, "here")?, address_of(&ns, "there")?);
+    let ping = |pod: &str, to: &str| {
+        has(
+            &inside(&ns, pod, &format!("ping -c 1 -W 1 -s 1400 {to} || true"))?,
+            &["1 packets received"],
+        )
+    };
+    eventually("packets by the server", || ping("here", &there))?;
+    ping("there", &here)?;
+    has(
+        &inside(&ns, "here", &format!("wget -q -O - http://{there}:8080/"))?,
+        &["Hello from there"],
+    )?;
+    let says = |host: &Host, what: &str, is_relayed: bool| {
+        server.wait_node(host.name(), what, |node| {
+            let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+            conditions.into_iter().flatten().any(|condition| {
+                let message = condition.message.as_deref().unwrap_or_default();
+                condition.type_ == "NodeTunnel"
+                    && message.contains("UDP does not get through to") == is_relayed
+            })
+        })
+    };
+    for host in [server, far] {
+        says(host, "to say that its packets are relayed", true)?;
+    }
+    let status = server.skiff("status").ok()?;
+    has(&status, &[&format!("UDP does not get through to {}", far.name())])?;
+
+    // As soon as UDP works it is used again.
+    far.rejoin()?;
+    for host in [server, far] {
+        says(host, "to use UDP again", false)?;
+    }
+    ping("here", &there)?;
+    ping("there", &here)
 }
 
 fn partitions_new_addresses_and_dead_nodes_heal(user: User) -> Result<()> {
