@@ -177,7 +177,8 @@ fn prepare(
     if let Some(cgroup) = &request.cgroup
         && !born_in_cgroup
     {
-        doors = cgroup.doors()?;
+        // Where they can't be opened the attempt to move says why in known words.
+        doors = cgroup.doors().unwrap_or_default();
         if doors.is_empty() {
             match cgroup.attach(child.pid) {
                 Err(e) if crate::error::errno(&e) == Some(libc::EBUSY) && !request.exact_cgroup => {
