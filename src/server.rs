@@ -1,9 +1,11 @@
 //! `skiff server`: the control plane in the foreground.
 
 use std::{
+    fs::{File, TryLockError},
     net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _},
+    os::unix::fs::OpenOptionsExt as _,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
@@ -30,6 +32,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
     crate::process::register(&paths.run, "server")?;
     let args = &command.server;
     let listener = listen(args)?;
+    let _alone = lock(paths)?;
     let address = listener.local_addr()?;
     let known = Identity::load(&paths.data)?;
     let advertise = advertised(command, known.as_ref())?;
@@ -98,6 +101,34 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
         }
         ended
     })
+}
+
+/// One server at a time works on a data directory, from the first file on that it writes there: the store's own lock comes
+/// after the kubeconfig.
+fn lock(paths: &Paths) -> Result<File> {
+    let path = paths.data.join("server.lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("open {path:?}"))?;
+    // One that was killed a moment ago holds it until it is gone.
+    let end = Instant::now() + Duration::from_secs(5);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => bail!(
+                "another server works on {:?}: give this one another --data-dir",
+                paths.data
+            ),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("lock {path:?}")),
+        }
+    }
 }
 
 /// Where others reach this server: as given, else on the way to the members it knows.
