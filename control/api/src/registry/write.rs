@@ -65,6 +65,20 @@ impl Preconditions {
     }
 }
 
+/// Whether the object is the one that a PUT or a Binding means, if it says which; `stored` is none where there is none.
+/// Source: `InterpretUpdateError` makes a conflict of what the store of Kubernetes says.
+pub(super) fn check_uid(target: &Target<'_>, wanted: &str, stored: Option<&Value>) -> Result<(), Status> {
+    let uid = stored.map_or("", meta::uid);
+    if wanted.is_empty() || wanted == uid {
+        return Ok(());
+    }
+    let why = format!(
+        "StorageError: invalid object, Code: 4, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, \
+         UID in object meta: {uid}"
+    );
+    Err(Status::conflict(target.resource, target.name, &why))
+}
+
 /// Kinds where a PUT may create. Source: `AllowCreateOnUpdate` of the strategies in Kubernetes.
 fn may_create_on_update(resource: &Resource) -> bool {
     matches!(
@@ -233,7 +247,9 @@ impl Registry {
         let resource = target.resource;
         check_identity(target, &object)?;
         let version = meta::text(&object, &["metadata", "resourceVersion"]);
+        let uid = meta::uid(&object).to_owned();
         if part == Part::Main && self.store().get(&target.key()).is_none() && may_create_on_update(resource) {
+            check_uid(target, &uid, None)?;
             if !version.is_empty() && version != "0" {
                 return Err(Status::conflict(
                     resource,
@@ -264,7 +280,8 @@ impl Registry {
             part,
             Tracking::Needed,
             &Preconditions::default(),
-            |_| {
+            |old| {
+                check_uid(target, &uid, Some(old))?;
                 // A second try happens only for updates without a revision, which then need their own copy.
                 let next = if unconditional {
                     object.clone()
@@ -368,12 +385,14 @@ impl Registry {
             return Err(Status::modified(resource, target.name));
         }
         let uid = meta::uid(new);
-        if !uid.is_empty() {
-            let preconditions = Preconditions {
-                uid: Some(uid.to_owned()),
-                resource_version: None,
+        if !uid.is_empty() && uid != meta::uid(old) {
+            // A patch: what a PUT says has been looked at.
+            let error = FieldError {
+                reason: "FieldValueInvalid",
+                field: "metadata.uid".into(),
+                message: format!("Invalid value: {uid:?}: field is immutable"),
             };
-            preconditions.check(target, old, entry.mod_revision)?;
+            return Err(Status::invalid(resource, target.name, &[error]));
         }
         carry_over(old, new);
         refuse_new_finalizers(target, old, new)?;
