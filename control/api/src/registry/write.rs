@@ -199,34 +199,31 @@ impl Registry {
         }
         metadata.insert("uid".into(), json!(uuid::Uuid::new_v4().to_string()));
         metadata.insert("creationTimestamp".into(), json!(meta::rfc3339(now)));
-        let name = metadata.get("name").and_then(Value::as_str).unwrap_or_default();
-        let generated = name.is_empty();
-        if generated {
-            match metadata.get("generateName").and_then(Value::as_str) {
-                Some(prefix) if !prefix.is_empty() => {
-                    let name = names::generate(prefix);
-                    metadata.insert("name".into(), json!(name));
-                }
-                _ => {
-                    let error = FieldError {
-                        reason: "FieldValueRequired",
-                        field: "metadata.name".into(),
-                        message: "Required value: name or generateName is required".into(),
-                    };
-                    return Err(Status::invalid(resource, "", &[error]));
-                }
-            }
+        let text = |field| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
+        let generated = text("name").is_empty();
+        let prefix = text("generateName").to_owned();
+        if generated && prefix.is_empty() {
+            let error = FieldError {
+                reason: "FieldValueRequired",
+                field: "metadata.name".into(),
+                message: "Required value: name or generateName is required".into(),
+            };
+            return Err(Status::invalid(resource, "", &[error]));
         }
         let strategy = resource.strategy;
         strategy.default(object);
         admission::mutate_create(self, ctx, resource, object)?;
+        // Only now, as in Kubernetes: what admission has refused so far was refused by its prefix.
+        if generated {
+            meta::metadata(object).insert("name".into(), json!(names::generate(&prefix)));
+        }
         strategy.prepare_create(object);
         let errors = strategy.validate(object);
         if !errors.is_empty() {
             return Err(Status::invalid(resource, meta::name(object), &errors));
         }
         let warnings = strategy.warnings(object);
-        admission::check_create(self, ctx, resource, object)?;
+        admission::check_create(self, resource, object)?;
         if tracking == Tracking::Needed {
             track(ctx, resource, "", None, object)?;
         }

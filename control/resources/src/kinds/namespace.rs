@@ -20,17 +20,14 @@ const FINALIZER: &str = "kubernetes";
 
 impl Strategy for Namespace {
     fn default(&self, object: &mut Value) {
-        let name = text(object, "metadata.name").to_owned();
-        if !name.is_empty()
-            && let Some(labels) = make_object(object, "metadata.labels")
-        {
-            labels.insert("kubernetes.io/metadata.name".to_owned(), name.into());
-        }
+        label_with_name(object);
         make_object(object, "spec");
         make_object(object, "status");
     }
 
     fn prepare_create(&self, object: &mut Value) {
+        // The name may have been made only after the defaults.
+        label_with_name(object);
         set(object, "status", json!({"phase": "Active"}));
         if !list(object, "spec.finalizers").iter().any(|f| f == FINALIZER) {
             let mut finalizers = list(object, "spec.finalizers").to_vec();
@@ -98,5 +95,14 @@ impl Strategy for Namespace {
             text(object, "status.phase").into(),
             print::age(object, now),
         ]
+    }
+}
+
+fn label_with_name(object: &mut Value) {
+    let name = text(object, "metadata.name").to_owned();
+    if !name.is_empty()
+        && let Some(labels) = make_object(object, "metadata.labels")
+    {
+        labels.insert("kubernetes.io/metadata.name".to_owned(), name.into());
     }
 }
