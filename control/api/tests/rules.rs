@@ -52,6 +52,54 @@ async fn limit_ranges_fill_in_defaults_and_refuse_what_lies_outside() -> anyhow:
     Ok(())
 }
 
+/// `extractResourceName` and `AdmissionToValidateObjectFunc` in Kubernetes: names are made after the one and before the
+/// other kind of admission.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_names_the_prefix_of_a_name_until_the_name_is_made() -> anyhow::Result<()> {
+    let cluster = Cluster::start().await?;
+    let client = cluster.admin()?;
+    let pods = format!("{DEFAULT}/pods");
+    let refused = async |pod: &Value| -> anyhow::Result<String> {
+        let refused = client.post(&pods, pod).await?;
+        anyhow::ensure!(refused.code == 403, "{:?}", refused.body);
+        Ok(refused.json()["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let mut unnamed = pod("", json!({"limits": {"memory": "2Gi"}}));
+    unnamed["metadata"] = json!({"generateName": "web-"});
+    assert_eq!(
+        refused(&unnamed).await?,
+        "pods \"web-\" is forbidden: error looking up service account default/default: serviceaccount \"default\" not \
+         found"
+    );
+    service_account(&client).await?;
+    let mut urgent = unnamed.clone();
+    urgent["spec"]["priorityClassName"] = json!("none");
+    assert_eq!(
+        refused(&urgent).await?,
+        "pods \"web-\" is forbidden: no PriorityClass with name none was found"
+    );
+    let range = json!({"metadata": {"name": "r"}, "spec": {"limits": [{"type": "Container", "max": {"memory": "1Gi"}}]}});
+    post(&client, &format!("{DEFAULT}/limitranges"), range).await?;
+    let why = refused(&unnamed).await?;
+    let name = why.strip_prefix("pods \"web-").and_then(|rest| {
+        rest.strip_suffix("\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi")
+    });
+    assert_eq!(name.map(str::len), Some(5), "{why}");
+    // What is made of the name waits for it.
+    let made = post(
+        &client,
+        "/api/v1/namespaces",
+        json!({"metadata": {"generateName": "web-"}}),
+    )
+    .await?;
+    assert_eq!(
+        made["metadata"]["labels"],
+        json!({"kubernetes.io/metadata.name": made["metadata"]["name"]})
+    );
+    cluster.stop().await;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ending_namespace_is_the_first_thing_a_creator_hears_of() -> anyhow::Result<()> {
     let cluster = Cluster::start().await?;

@@ -173,6 +173,36 @@ async fn an_upgrade_is_passed_through_and_bytes_go_both_ways() -> anyhow::Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn packets_are_carried_for_nodes_only() -> anyhow::Result<()> {
+    let (cluster, admin) = cluster_with_pod().await?;
+    let headers = [("connection", "Upgrade"), ("upgrade", "skiff-packets/1")];
+    let path = "/skiff/v1/nodes/n1/packets";
+    let of = |name: &str, groups: &[&str]| cluster.client(Some(&cluster.identity(name, groups)?));
+    for (name, client) in [
+        ("nobody", cluster.client(None)?),
+        ("a user", of("bob", &[])?),
+        ("a node's name without its group", of("system:node:n2", &[])?),
+        ("the group without a node's name", of("bob", &["system:nodes"])?),
+    ] {
+        let answer = client.open("GET", path, &headers, "").await?;
+        assert_eq!(answer.status(), 403, "{name}");
+    }
+    let answer = admin.open("GET", path, &headers, "").await?;
+    assert_eq!(answer.status(), 403, "an administrator is no node");
+    let node = of("system:node:n2", &["system:nodes"])?;
+    let answer = node.open("GET", path, &headers, "").await?;
+    assert_eq!(answer.status(), 101);
+    let mut io = TokioIo::new(hyper::upgrade::on(answer).await?);
+    io.write_all(b"packet").await?;
+    let mut back = [0; 6];
+    io.read_exact(&mut back).await?;
+    assert_eq!(&back, b"packet");
+    drop(io);
+    cluster.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_a_tunnel_is_unavailable() -> anyhow::Result<()> {
     let cluster = Cluster::start().await?;
     let admin = cluster.admin()?;

@@ -209,6 +209,36 @@ async fn a_pod_is_completed_bound_and_deleted_with_grace() -> anyhow::Result<()>
     assert_eq!(made["status"]["phase"], "Pending");
     let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "a"},
         "target": {"kind": "Node", "name": "n1"}});
+    let misshapen = [
+        (
+            json!({"target": {"name": "n1"}}),
+            "name in URL does not match name in Binding object",
+        ),
+        (
+            json!({"metadata": {"name": "b"}, "target": {"name": "n1"}}),
+            "name in URL does not match name in Binding object",
+        ),
+        (json!({"metadata": {"name": "a"}}), "target.name: Required value"),
+        (
+            json!({"metadata": {"name": "a"}, "target": {"kind": "Pod"}}),
+            "[target.kind: Unsupported value: \"Pod\": supported values: \"Node\", \"<empty>\", \
+             target.name: Required value]",
+        ),
+    ];
+    for (body, why) in misshapen {
+        let refused = client.post(&format!("{path}/a/binding"), &body).await?;
+        assert_eq!(
+            (refused.code, refused.json()["message"].as_str()),
+            (400, Some(why)),
+            "{body}"
+        );
+    }
+    let of_another = json!({"metadata": {"name": "a", "uid": "other"}, "target": {"name": "n1"}});
+    let refused = client.post(&format!("{path}/a/binding"), &of_another).await?;
+    assert_eq!(
+        (refused.code, refused.json()["reason"].as_str()),
+        (409, Some("Conflict"))
+    );
     let bound = client.post(&format!("{path}/a/binding"), &binding).await?;
     assert_eq!(bound.code, 201, "{:?}", bound.body);
     assert_eq!(
@@ -714,6 +744,59 @@ async fn there_are_no_custom_resources() -> anyhow::Result<()> {
         .post(path, &json!({"metadata": {"name": "a.b.example"}}))
         .await?;
     assert_eq!(made.code, 405);
+    cluster.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_means_another_object_of_the_name_is_refused() -> anyhow::Result<()> {
+    let cluster = Cluster::start().await?;
+    let client = cluster.admin()?;
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let made = client
+        .post(maps, &json!({"metadata": {"name": "a"}}))
+        .await?
+        .json();
+    let uid = made["metadata"]["uid"].as_str().expect("a uid").to_owned();
+    let path = format!("{maps}/a");
+    let other = json!({"metadata": {"name": "a", "uid": "other"}, "data": {"k": "v"}});
+    let put = client.put(&path, &other).await?;
+    assert_eq!(
+        (put.code, put.json()["message"].as_str()),
+        (
+            409,
+            Some(&*format!(
+                "Operation cannot be fulfilled on configmaps \"a\": StorageError: invalid object, Code: 4, \
+                 AdditionalErrorMsg: Precondition failed: UID in precondition: other, UID in object meta: {uid}"
+            ))
+        )
+    );
+    for kind in ["merge-patch", "strategic-merge-patch"] {
+        let kind = format!("application/{kind}+json");
+        let patched = client
+            .send("PATCH", &path, &[("content-type", &kind)], other.to_string())
+            .await?;
+        assert_eq!(
+            (patched.code, patched.json()["message"].as_str()),
+            (
+                422,
+                Some(
+                    "ConfigMap \"a\" is invalid: metadata.uid: Invalid value: \"other\": field is immutable"
+                )
+            )
+        );
+    }
+    // Where a PUT may create, one that means an object that is gone does not.
+    let endpoints = "/api/v1/namespaces/default/endpoints/a";
+    let put = client
+        .put(endpoints, &json!({"metadata": other["metadata"]}))
+        .await?;
+    assert_eq!((put.code, put.json()["reason"].as_str()), (409, Some("Conflict")));
+    // The right uid is no obstacle, nor is none.
+    for metadata in [json!({"name": "a", "uid": uid}), json!({"name": "a"})] {
+        let body = json!({"metadata": metadata, "data": {"k": uid}});
+        assert_eq!(client.put(&path, &body).await?.code, 200);
+    }
     cluster.stop().await;
     Ok(())
 }

@@ -140,9 +140,14 @@ pub trait Strategy: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Validates a change (immutable fields and the whole new object).
-    fn validate_update(&self, _part: Part, new: &Value, _old: &Value) -> Vec<FieldError> {
-        self.validate(new)
+    /// Validates a change: the metadata that nothing may change, and the whole new object. Kinds with immutable fields of
+    /// their own bring their own.
+    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = validate::Errors::new();
+        validate::meta::update(&mut errors, new, old);
+        let mut errors = errors.into_vec();
+        errors.extend(self.validate(new));
+        errors
     }
 
     /// Warnings to send back with a write (deprecated fields and so on).

@@ -40,6 +40,11 @@ const LONGEST_LINE: usize = 256;
 /// A connection between two agents.
 pub(super) type Connection = TlsStream<TcpStream>;
 
+/// What frames go over: a [`Connection`], or in tests anything.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Wire for T {}
+
 /// What a stream is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Question {
@@ -60,14 +65,14 @@ fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the other agent sent something odd")
 }
 
-async fn write_line(connection: &mut Connection, kind: u8, text: &str) -> io::Result<()> {
+async fn write_line(connection: &mut impl Wire, kind: u8, text: &str) -> io::Result<()> {
     let mut frame = header(kind, text.len()).to_vec();
     frame.extend_from_slice(text.as_bytes());
     connection.write_all(&frame).await?;
     connection.flush().await
 }
 
-async fn read_line(connection: &mut Connection) -> io::Result<(u8, String)> {
+async fn read_line(connection: &mut impl Wire) -> io::Result<(u8, String)> {
     let mut head = [0; HEADER_BYTES];
     connection.read_exact(&mut head).await?;
     if length_of(head) > LONGEST_LINE {
@@ -79,7 +84,7 @@ async fn read_line(connection: &mut Connection) -> io::Result<(u8, String)> {
 }
 
 /// Asks the other agent for a stream. The outer error is one of the connection, the inner one the answer.
-pub(super) async fn ask(connection: &mut Connection, question: Question) -> io::Result<io::Result<()>> {
+pub(super) async fn ask(connection: &mut impl Wire, question: Question) -> io::Result<io::Result<()>> {
     let text = format!("{} {}", question.backend, question.client);
     write_line(connection, OPEN, &text).await?;
     match read_line(connection).await? {
@@ -95,7 +100,7 @@ pub(super) async fn ask(connection: &mut Connection, question: Question) -> io::
 }
 
 /// Waits for the other agent to ask.
-pub(super) async fn asked(connection: &mut Connection) -> io::Result<Question> {
+pub(super) async fn asked(connection: &mut impl Wire) -> io::Result<Question> {
     let (OPEN, text) = read_line(connection).await? else {
         return Err(malformed());
     };
@@ -107,7 +112,7 @@ pub(super) async fn asked(connection: &mut Connection) -> io::Result<Question> {
 }
 
 /// Answers [`ask`].
-pub(super) async fn answer(connection: &mut Connection, outcome: Result<(), &io::Error>) -> io::Result<()> {
+pub(super) async fn answer(connection: &mut impl Wire, outcome: Result<(), &io::Error>) -> io::Result<()> {
     match outcome {
         Ok(()) => write_line(connection, ACCEPTED, "").await,
         Err(error) => {
@@ -122,9 +127,9 @@ pub(super) async fn answer(connection: &mut Connection, outcome: Result<(), &io:
 
 /// A stream that was agreed on. When both directions have ended, dropping it gives the connection back to where it came
 /// from; otherwise the connection is closed, which the other side sees as a reset.
-pub(super) struct Stream {
-    connection: Option<Connection>,
-    home: mpsc::WeakUnboundedSender<Connection>,
+pub(super) struct Stream<C: Wire = Connection> {
+    connection: Option<C>,
+    home: mpsc::WeakUnboundedSender<C>,
     /// Bytes of the header that have come, and how many.
     head: [u8; HEADER_BYTES],
     head_length: usize,
@@ -140,8 +145,8 @@ pub(super) struct Stream {
     end_written: bool,
 }
 
-impl Stream {
-    pub fn new(connection: Connection, home: mpsc::WeakUnboundedSender<Connection>) -> Self {
+impl<C: Wire> Stream<C> {
+    pub fn new(connection: C, home: mpsc::WeakUnboundedSender<C>) -> Self {
         Self {
             connection: Some(connection),
             home,
@@ -157,7 +162,7 @@ impl Stream {
         }
     }
 
-    fn connection(&mut self) -> io::Result<Pin<&mut Connection>> {
+    fn connection(&mut self) -> io::Result<Pin<&mut C>> {
         let connection = self.connection.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         Ok(Pin::new(connection))
     }
@@ -180,7 +185,7 @@ impl Stream {
             self.head_length = 0;
             match self.head[0] {
                 DATA if length_of(self.head) <= LONGEST_DATA => self.to_read = length_of(self.head),
-                END => self.read_ended = true,
+                END if length_of(self.head) == 0 => self.read_ended = true,
                 _ => return Poll::Ready(Err(malformed())),
             }
         }
@@ -203,7 +208,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl<C: Wire> AsyncRead for Stream<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -228,7 +233,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<C: Wire> AsyncWrite for Stream<C> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if bytes.is_empty() {
@@ -286,13 +291,210 @@ impl AsyncWrite for Stream {
     }
 }
 
-impl Drop for Stream {
+impl<C: Wire> Drop for Stream<C> {
     fn drop(&mut self) {
         if self.read_ended
             && self.write_ended
             && let (Some(connection), Some(home)) = (self.connection.take(), self.home.upgrade())
         {
             let _ = home.send(connection);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+
+    const QUESTION: Question = Question {
+        backend: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 244, 1, 2)), 80),
+        client: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 244, 0, 9)), 5000),
+    };
+
+    fn frame(kind: u8, data: &[u8]) -> Vec<u8> {
+        [&header(kind, data.len()), data].concat()
+    }
+
+    /// A stream whose other end sends these bytes and is gone, and where it would come home.
+    async fn fed(bytes: &[u8]) -> (Stream<DuplexStream>, Home) {
+        let (near, mut far) = duplex(bytes.len().max(1));
+        far.write_all(bytes).await.unwrap();
+        let home = Home::default();
+        (Stream::new(near, home.sender.downgrade()), home)
+    }
+
+    struct Home {
+        sender: mpsc::UnboundedSender<DuplexStream>,
+        receiver: mpsc::UnboundedReceiver<DuplexStream>,
+    }
+
+    impl Default for Home {
+        fn default() -> Self {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            Self { sender, receiver }
+        }
+    }
+
+    async fn read_all(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let (mut stream, _home) = fed(bytes).await;
+        let mut data = Vec::new();
+        stream.read_to_end(&mut data).await?;
+        Ok(data)
+    }
+
+    #[tokio::test]
+    async fn streams_follow_each_other_over_one_connection_however_it_tears_the_frames() {
+        let long: Vec<u8> = (0..3 * LONGEST_DATA + 5).map(|i| i as u8).collect();
+        for room in [1, 5, 1 << 20] {
+            let (mut near, mut far) = duplex(room);
+            for data in [&long[..], b"", b"x"] {
+                let (mut here, mut there) = (Home::default(), Home::default());
+                let (asked, answered) = tokio::join!(ask(&mut near, QUESTION), async {
+                    assert_eq!(asked(&mut far).await.unwrap(), QUESTION);
+                    answer(&mut far, Ok(())).await
+                });
+                answered.unwrap();
+                asked.unwrap().unwrap();
+                let mut dialler = Stream::new(near, here.sender.downgrade());
+                let mut server = Stream::new(far, there.sender.downgrade());
+                let (mut to_server, mut to_dialler) = (Vec::new(), Vec::new());
+                tokio::join!(
+                    async {
+                        dialler.write_all(data).await.unwrap();
+                        dialler.shutdown().await.unwrap();
+                        dialler.read_to_end(&mut to_dialler).await.unwrap();
+                    },
+                    async {
+                        // A half-close: the answer is sent after the end of the question.
+                        server.read_to_end(&mut to_server).await.unwrap();
+                        server.write_all(b"seen").await.unwrap();
+                        server.shutdown().await.unwrap();
+                    }
+                );
+                assert!(to_server == data, "{room}");
+                assert_eq!(to_dialler, b"seen");
+                drop((dialler, server));
+                near = here.receiver.try_recv().expect("home again");
+                far = there.receiver.try_recv().expect("home again");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_cut_anywhere_before_its_end_is_a_reset() {
+        let whole = [
+            frame(DATA, b"some"),
+            frame(DATA, b""),
+            frame(DATA, b" data"),
+            frame(END, b""),
+        ]
+        .concat();
+        assert_eq!(read_all(&whole).await.unwrap(), b"some data");
+        for end in 0..whole.len() {
+            let error = read_all(&whole[..end]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{end}");
+        }
+    }
+
+    #[tokio::test]
+    async fn frames_that_are_too_long_or_mean_nothing_are_malformed() {
+        let longest = [frame(DATA, &vec![7; LONGEST_DATA]), frame(END, b"")].concat();
+        assert_eq!(read_all(&longest).await.unwrap().len(), LONGEST_DATA);
+        let odd = [
+            header(DATA, LONGEST_DATA + 1).to_vec(),
+            header(DATA, 0xff_ffff).to_vec(),
+            frame(END, b"and more"),
+            frame(ACCEPTED, b""),
+            frame(OPEN, b"1.1.1.1:1 2.2.2.2:2"),
+            vec![0; 8],
+        ];
+        for bytes in odd {
+            let error = read_all(&bytes).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{bytes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn questions_that_are_torn_too_long_or_odd_are_refused() {
+        let asked_with = async |bytes: &[u8]| {
+            let (mut near, mut far) = duplex(bytes.len().max(1));
+            far.write_all(bytes).await.unwrap();
+            drop(far);
+            asked(&mut near).await.map_err(|error| error.kind())
+        };
+        let good = frame(OPEN, b"10.244.1.2:80 10.244.0.9:5000");
+        assert_eq!(asked_with(&good).await, Ok(QUESTION));
+        for end in 0..good.len() {
+            assert_eq!(
+                asked_with(&good[..end]).await,
+                Err(io::ErrorKind::UnexpectedEof),
+                "{end}"
+            );
+        }
+        let odd = [
+            frame(OPEN, b""),
+            frame(OPEN, b"10.244.1.2:80"),
+            frame(OPEN, b"10.244.1.2 10.244.0.9:5000"),
+            frame(OPEN, b"10.244.1.2:80 10.244.0.9:70000"),
+            frame(OPEN, b"\xff\xfe \xff"),
+            frame(DATA, b"10.244.1.2:80 10.244.0.9:5000"),
+            // Refused by its length alone: nothing is waited for.
+            header(OPEN, LONGEST_LINE + 1).to_vec(),
+        ];
+        for bytes in odd {
+            assert_eq!(
+                asked_with(&bytes).await,
+                Err(io::ErrorKind::InvalidData),
+                "{bytes:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn refusals_carry_their_number_and_what_is_no_answer_is_an_error_of_the_connection() {
+        let told = async |error: io::Error| {
+            let (mut near, mut far) = duplex(1 << 10);
+            answer(&mut far, Err(&error)).await.unwrap();
+            ask(&mut near, QUESTION)
+                .await
+                .unwrap()
+                .unwrap_err()
+                .raw_os_error()
+        };
+        let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        assert_eq!(told(refused).await, Some(libc::ECONNREFUSED));
+        assert_eq!(told(io::ErrorKind::TimedOut.into()).await, Some(libc::ETIMEDOUT));
+        assert_eq!(told(io::ErrorKind::Other.into()).await, Some(libc::EHOSTUNREACH));
+        for (bytes, kind) in [
+            (frame(DATA, b"x"), io::ErrorKind::InvalidData),
+            (
+                header(REFUSED, LONGEST_LINE + 1).to_vec(),
+                io::ErrorKind::InvalidData,
+            ),
+        ] {
+            let (mut near, mut far) = duplex(1 << 10);
+            far.write_all(&bytes).await.unwrap();
+            assert_eq!(ask(&mut near, QUESTION).await.unwrap_err().kind(), kind);
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_stream_that_has_ended_both_ways_comes_home() {
+        for (is_read, is_written) in [(false, false), (true, false), (false, true), (true, true)] {
+            let (near, mut far) = duplex(1 << 10);
+            far.write_all(&frame(END, b"")).await.unwrap();
+            let mut home = Home::default();
+            let mut stream = Stream::new(near, home.sender.downgrade());
+            if is_read {
+                assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
+            }
+            if is_written {
+                stream.shutdown().await.unwrap();
+            }
+            drop(stream);
+            assert_eq!(home.receiver.try_recv().is_ok(), is_read && is_written);
         }
     }
 }

@@ -19,22 +19,38 @@ fn is(resource: &Resource, group: &str, plural: &str) -> bool {
     resource.group == group && resource.plural == plural
 }
 
-/// Completes a new object.
+/// Completes a new object, and refuses what nothing would complete. Its name may not be made yet.
 pub(crate) fn mutate_create(
     registry: &Registry,
-    _ctx: &RequestContext,
+    ctx: &RequestContext,
     resource: &Resource,
     object: &mut Value,
 ) -> Result<(), Status> {
     // First of all, so that whoever creates in a namespace that is ending is told that and nothing else.
-    namespace::guard(registry, resource, meta::namespace(object), meta::name(object))?;
+    namespace::guard(
+        registry,
+        resource,
+        meta::namespace(object),
+        name_or_prefix(object),
+    )?;
     if is(resource, "", "pods") {
         limits::fill(registry, object)?;
         service_account::admit(registry, resource, object)?;
+    }
+    node::check_create(ctx, resource, object)?;
+    if is(resource, "", "pods") {
         pod::add_default_tolerations(object);
         pod::resolve_priority(registry, resource, object)?;
     }
-    Ok(())
+    escalation::check(registry, ctx, resource, object, None)
+}
+
+/// What a refusal calls an object whose name is perhaps not made yet. Source: `extractResourceName` in Kubernetes.
+fn name_or_prefix(object: &Value) -> &str {
+    match meta::name(object) {
+        "" => meta::text(object, &["metadata", "generateName"]),
+        name => name,
+    }
 }
 
 /// Completes a changed object.
@@ -53,15 +69,8 @@ pub(crate) fn mutate_update(
 }
 
 /// Refuses a new object.
-pub(crate) fn check_create(
-    registry: &Registry,
-    ctx: &RequestContext,
-    resource: &Resource,
-    object: &Value,
-) -> Result<(), Status> {
-    node::check_create(ctx, resource, object)?;
-    limits::check(registry, resource, object)?;
-    escalation::check(registry, ctx, resource, object, None)
+pub(crate) fn check_create(registry: &Registry, resource: &Resource, object: &Value) -> Result<(), Status> {
+    limits::check(registry, resource, object)
 }
 
 /// Refuses a change.

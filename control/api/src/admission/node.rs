@@ -3,7 +3,7 @@
 use serde_json::Value;
 use skiff_resources::{Part, Resource};
 
-use super::is;
+use super::{is, name_or_prefix};
 use crate::{
     registry::{RequestContext, meta},
     status::Status,
@@ -17,7 +17,7 @@ pub(super) fn check_create(ctx: &RequestContext, resource: &Resource, object: &V
         return Ok(());
     };
     let name = meta::name(object);
-    let refuse = |why: String| Err(Status::forbidden(resource, name, &why));
+    let refuse = |why: String| Err(Status::forbidden(resource, name_or_prefix(object), &why));
     if is(resource, "", "nodes") {
         if name != node {
             return refuse(format!(

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use skiff_resources::Resource;
 
+use super::name_or_prefix;
 use crate::{
     registry::{Registry, meta},
     status::Status,
@@ -71,7 +72,7 @@ pub(super) fn resolve_priority(
         let found = registry.peek("scheduling.k8s.io", "priorityclasses", "", &class);
         let found = found.ok_or_else(|| {
             let why = format!("no PriorityClass with name {class} was found");
-            Status::forbidden(resource, meta::name(pod), &why)
+            Status::forbidden(resource, name_or_prefix(pod), &why)
         })?;
         (
             found["value"].as_i64().unwrap_or(0),
@@ -86,7 +87,7 @@ pub(super) fn resolve_priority(
             "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller \
              computed {value} from the given PriorityClass name"
         );
-        return Err(Status::forbidden(resource, meta::name(pod), &why));
+        return Err(Status::forbidden(resource, name_or_prefix(pod), &why));
     }
     spec.insert("priority".into(), json!(value));
     if spec.get("preemptionPolicy").is_none_or(Value::is_null) {

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use skiff_resources::Resource;
 
+use super::name_or_prefix;
 use crate::{
     registry::{Registry, meta},
     status::Status,
@@ -33,7 +34,7 @@ pub(super) fn admit(registry: &Registry, resource: &Resource, pod: &mut Value) -
         let why = format!(
             "error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found"
         );
-        return Err(Status::forbidden(resource, meta::name(pod), &why));
+        return Err(Status::forbidden(resource, name_or_prefix(pod), &why));
     };
     let spec = meta::child(pod, "spec");
     if spec

@@ -7,7 +7,7 @@ use skiff_store::{Compare, Op, Txn};
 
 use super::{
     Registry, RequestContext, Target, meta,
-    write::{Preconditions, Tracking},
+    write::{Preconditions, Tracking, check_uid},
 };
 use crate::status::Status;
 
@@ -134,16 +134,7 @@ fn bound(target: &Target<'_>, pod: &Value, binding: &Binding) -> Result<Value, S
         );
         status
     };
-    if !binding.uid.is_empty() && binding.uid != meta::uid(pod) {
-        return Err(refused(format!(
-            "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-            binding.uid,
-            meta::uid(pod)
-        )));
-    }
-    if binding.node.is_empty() {
-        return Err(Status::bad_request("target.name: Required value"));
-    }
+    check_uid(target, &binding.uid, Some(pod))?;
     if meta::deleting(pod) {
         return Err(refused(format!(
             "pod {} is being deleted, cannot be assigned to a host",

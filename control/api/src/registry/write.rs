@@ -65,6 +65,20 @@ impl Preconditions {
     }
 }
 
+/// Whether the object is the one that a PUT or a Binding means, if it says which; `stored` is none where there is none.
+/// Source: `InterpretUpdateError` makes a conflict of what the store of Kubernetes says.
+pub(super) fn check_uid(target: &Target<'_>, wanted: &str, stored: Option<&Value>) -> Result<(), Status> {
+    let uid = stored.map_or("", meta::uid);
+    if wanted.is_empty() || wanted == uid {
+        return Ok(());
+    }
+    let why = format!(
+        "StorageError: invalid object, Code: 4, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, \
+         UID in object meta: {uid}"
+    );
+    Err(Status::conflict(target.resource, target.name, &why))
+}
+
 /// Kinds where a PUT may create. Source: `AllowCreateOnUpdate` of the strategies in Kubernetes.
 fn may_create_on_update(resource: &Resource) -> bool {
     matches!(
@@ -185,34 +199,31 @@ impl Registry {
         }
         metadata.insert("uid".into(), json!(uuid::Uuid::new_v4().to_string()));
         metadata.insert("creationTimestamp".into(), json!(meta::rfc3339(now)));
-        let name = metadata.get("name").and_then(Value::as_str).unwrap_or_default();
-        let generated = name.is_empty();
-        if generated {
-            match metadata.get("generateName").and_then(Value::as_str) {
-                Some(prefix) if !prefix.is_empty() => {
-                    let name = names::generate(prefix);
-                    metadata.insert("name".into(), json!(name));
-                }
-                _ => {
-                    let error = FieldError {
-                        reason: "FieldValueRequired",
-                        field: "metadata.name".into(),
-                        message: "Required value: name or generateName is required".into(),
-                    };
-                    return Err(Status::invalid(resource, "", &[error]));
-                }
-            }
+        let text = |field| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
+        let generated = text("name").is_empty();
+        let prefix = text("generateName").to_owned();
+        if generated && prefix.is_empty() {
+            let error = FieldError {
+                reason: "FieldValueRequired",
+                field: "metadata.name".into(),
+                message: "Required value: name or generateName is required".into(),
+            };
+            return Err(Status::invalid(resource, "", &[error]));
         }
         let strategy = resource.strategy;
         strategy.default(object);
         admission::mutate_create(self, ctx, resource, object)?;
+        // Only now, as in Kubernetes: what admission has refused so far was refused by its prefix.
+        if generated {
+            meta::metadata(object).insert("name".into(), json!(names::generate(&prefix)));
+        }
         strategy.prepare_create(object);
         let errors = strategy.validate(object);
         if !errors.is_empty() {
             return Err(Status::invalid(resource, meta::name(object), &errors));
         }
         let warnings = strategy.warnings(object);
-        admission::check_create(self, ctx, resource, object)?;
+        admission::check_create(self, resource, object)?;
         if tracking == Tracking::Needed {
             track(ctx, resource, "", None, object)?;
         }
@@ -233,7 +244,9 @@ impl Registry {
         let resource = target.resource;
         check_identity(target, &object)?;
         let version = meta::text(&object, &["metadata", "resourceVersion"]);
+        let uid = meta::uid(&object).to_owned();
         if part == Part::Main && self.store().get(&target.key()).is_none() && may_create_on_update(resource) {
+            check_uid(target, &uid, None)?;
             if !version.is_empty() && version != "0" {
                 return Err(Status::conflict(
                     resource,
@@ -264,7 +277,8 @@ impl Registry {
             part,
             Tracking::Needed,
             &Preconditions::default(),
-            |_| {
+            |old| {
+                check_uid(target, &uid, Some(old))?;
                 // A second try happens only for updates without a revision, which then need their own copy.
                 let next = if unconditional {
                     object.clone()
@@ -368,12 +382,14 @@ impl Registry {
             return Err(Status::modified(resource, target.name));
         }
         let uid = meta::uid(new);
-        if !uid.is_empty() {
-            let preconditions = Preconditions {
-                uid: Some(uid.to_owned()),
-                resource_version: None,
+        if !uid.is_empty() && uid != meta::uid(old) {
+            // A patch: what a PUT says has been looked at.
+            let error = FieldError {
+                reason: "FieldValueInvalid",
+                field: "metadata.uid".into(),
+                message: format!("Invalid value: {uid:?}: field is immutable"),
             };
-            preconditions.check(target, old, entry.mod_revision)?;
+            return Err(Status::invalid(resource, target.name, &[error]));
         }
         carry_over(old, new);
         refuse_new_finalizers(target, old, new)?;

@@ -530,17 +530,32 @@ async fn bind(app: &App, call: Call, resource: &'static Resource) -> Result<Resp
     let (namespace, name) = (call.info.namespace.clone(), call.info.name.clone());
     let (parts, bytes) = split(call, resource).await?;
     let object = parse_as("v1", "Binding", &parts.headers, &bytes)?;
+    if registry::meta::name(&object) != name {
+        return Err(Status::bad_request(
+            "name in URL does not match name in Binding object",
+        ));
+    }
     let kind = registry::meta::text(&object, &["target", "kind"]);
+    let node = registry::meta::text(&object, &["target", "name"]);
+    let mut wrong = Vec::new();
     if !matches!(kind, "" | "Node") {
-        return Err(Status::bad_request(format!(
+        wrong.push(format!(
             "target.kind: Unsupported value: \"{kind}\": supported values: \"Node\", \"<empty>\""
-        )));
+        ));
+    }
+    if node.is_empty() {
+        wrong.push("target.name: Required value".to_owned());
+    }
+    match wrong.as_slice() {
+        [] => {}
+        [one] => return Err(Status::bad_request(one)),
+        several => return Err(Status::bad_request(format!("[{}]", several.join(", ")))),
     }
     let binding = Binding {
         namespace,
         name,
         uid: registry::meta::uid(&object).to_owned(),
-        node: registry::meta::text(&object, &["target", "name"]).to_owned(),
+        node: node.to_owned(),
     };
     app.registry.bind(&ctx, &binding, &object).await?;
     Ok(Answer::new(201, success(201, None).to_string(), parts.accepted)

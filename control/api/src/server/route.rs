@@ -182,7 +182,13 @@ fn authorize(app: &App, user: &User, info: &RequestInfo, member: Option<u64>) ->
             )),
         };
     }
-    if (join::is_renewal(info) || stream::packets_node(info).is_some()) && user.node().is_some() {
+    if stream::packets_node(info).is_some() {
+        return match user.node() {
+            Some(_) => Ok(()),
+            None => Err(authz::refusal(user, info, "only nodes may have packets carried")),
+        };
+    }
+    if join::is_renewal(info) && user.node().is_some() {
         return Ok(());
     }
     match app.registry.authorize(user, &info.attributes()) {

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints, ObjectReference, Service},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -13,14 +12,13 @@ use super::{
     backends::{self, Backend, Port},
     listen, pods_of, selector_of,
     slices::HEADLESS,
+    trigger::{Triggers, annotate},
 };
 use crate::{
     DeleteOptions,
     machinery::{Client, Key, Object, Outcome, Queue, listen::own_keys, run_keyed},
 };
 
-/// Annotation: when the change was made that led to this write.
-pub const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 /// Annotation: `truncated` when there are more addresses than the object may hold.
 const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
@@ -31,6 +29,7 @@ const MAX_ADDRESSES: usize = 1000;
 pub struct Controller {
     client: Client,
     queue: Arc<Queue<Key>>,
+    triggers: Triggers,
 }
 
 impl Controller {
@@ -39,7 +38,11 @@ impl Controller {
         let queue: Arc<Queue<Key>> = Arc::new(Queue::default());
         listen(&client.caches, &queue);
         own_keys::<Endpoints>(&client.caches, &queue);
-        Self { client, queue }
+        Self {
+            client,
+            queue,
+            triggers: Triggers::default(),
+        }
     }
 
     /// Works until `stop`.
@@ -53,6 +56,7 @@ impl Controller {
         let caches = &self.client.caches;
         let existing = caches.endpoints.get_key(&key);
         let Some(service) = caches.services.get_key(&key) else {
+            self.triggers.forget(&key);
             // Endpoints have no owner reference; those made by others may live without a service.
             if let Some(ours) = existing.filter(|e| e.labels().get(MANAGED_BY).is_some_and(|m| m == MANAGER))
             {
@@ -63,10 +67,13 @@ impl Controller {
         if service.is_terminating() || selector_of(&service).is_none() {
             return Ok(None);
         }
-        let backends = backends::of(&service, &pods_of(caches, &service), &|_| None);
-        let Some(new) = plan(&service, &backends, existing.as_deref(), self.client.now()) else {
+        let pods = pods_of(caches, &service);
+        let backends = backends::of(&service, &pods, &|_| None);
+        let trigger = self.triggers.next(&service, &pods);
+        let Some(mut new) = plan(&service, &backends, existing.as_deref()) else {
             return Ok(None);
         };
+        annotate(&mut new.metadata, trigger);
         match existing {
             Some(old) => self.client.patch(&*old, &new, "").await.map(|_| ())?,
             None => self.client.create(&new).await.map(|_| ())?,
@@ -76,12 +83,7 @@ impl Controller {
 }
 
 /// The object to write; `None`: it is as it should be.
-fn plan(
-    service: &Service,
-    backends: &[Backend],
-    existing: Option<&Endpoints>,
-    now: Timestamp,
-) -> Option<Endpoints> {
+fn plan(service: &Service, backends: &[Backend], existing: Option<&Endpoints>) -> Option<Endpoints> {
     let family = backends::families(service)[0];
     let publish_all = service
         .spec
@@ -139,23 +141,7 @@ fn plan(
     if existing.is_some_and(|e| normal(e) == normal(&new)) {
         return None;
     }
-    let annotations = new.metadata.annotations.get_or_insert_default();
-    match last_change(backends) {
-        Some(time) => annotations.insert(
-            LAST_CHANGE.into(),
-            time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        ),
-        None => annotations.insert(LAST_CHANGE.into(), now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-    };
     Some(new)
-}
-
-/// The latest change of readiness among the pods.
-fn last_change(backends: &[Backend]) -> Option<Timestamp> {
-    backends
-        .iter()
-        .filter_map(|b| crate::machinery::pods::ready_since(&b.pod))
-        .max()
 }
 
 fn normal(endpoints: &Endpoints) -> Endpoints {

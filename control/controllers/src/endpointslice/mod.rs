@@ -9,6 +9,7 @@ pub mod mirror;
 mod slices;
 #[cfg(test)]
 mod tests;
+mod trigger;
 
 use std::sync::Arc;
 
@@ -21,11 +22,13 @@ use crate::{
     machinery::{Caches, Client, Key, Object, Outcome, Queue, run_keyed, selector},
 };
 use slices::{MANAGED_BY, MANAGER, SERVICE_NAME, plan};
+use trigger::{Triggers, annotate};
 
 /// The EndpointSlice controller.
 pub struct Controller {
     client: Client,
     queue: Arc<Queue<Key>>,
+    triggers: Triggers,
 }
 
 impl Controller {
@@ -44,7 +47,11 @@ impl Controller {
                 }
             }
         });
-        Self { client, queue }
+        Self {
+            client,
+            queue,
+            triggers: Triggers::default(),
+        }
     }
 
     /// Works until `stop`.
@@ -65,6 +72,7 @@ impl Controller {
         let caches = &self.client.caches;
         // The slices of a deleted service go with it, by their owner reference.
         let Some(service) = caches.services.get_key(&key) else {
+            self.triggers.forget(&key);
             return Ok(None);
         };
         if service.is_terminating() || selector_of(&service).is_none() {
@@ -79,8 +87,13 @@ impl Controller {
             let node = caches.nodes.get("", node)?;
             node.labels().get("topology.kubernetes.io/zone").cloned()
         };
-        let backends = backends::of(&service, &pods_of(caches, &service), &zone);
-        let plan = plan(&service, &backends, ours);
+        let pods = pods_of(caches, &service);
+        let mut plan = plan(&service, &backends::of(&service, &pods, &zone), ours);
+        let trigger = self.triggers.next(&service, &pods);
+        let updated = plan.update.iter_mut().map(|(_, new)| new);
+        for slice in updated.chain(&mut plan.create) {
+            annotate(&mut slice.metadata, trigger);
+        }
         let updates = plan
             .update
             .iter()

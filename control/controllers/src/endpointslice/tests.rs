@@ -159,7 +159,8 @@ async fn readiness_reaches_slices_and_endpoints_within_milliseconds() {
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(ready(&cluster.api), ["10.0.0.1"]);
     cluster.api.change::<Pod>("default", "b", |p| {
-        p["status"]["conditions"][0]["status"] = json!("True")
+        p["status"]["conditions"][0] =
+            json!({"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:07Z"});
     });
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(ready(&cluster.api), ["10.0.0.1", "10.0.0.2"]);
@@ -169,7 +170,10 @@ async fn readiness_reaches_slices_and_endpoints_within_milliseconds() {
     let subset = &endpoints.subsets.as_ref().unwrap()[0];
     assert_eq!(subset.addresses.as_ref().unwrap().len(), 2);
     assert_eq!(subset.ports.as_ref().unwrap()[0].port, 8080);
-    assert!(endpoints.annotations().contains_key(super::mirror::LAST_CHANGE));
+    let slices = cluster.api.all::<EndpointSlice>();
+    for annotations in [endpoints.annotations(), slices[0].annotations()] {
+        assert_eq!(annotations[super::trigger::LAST_CHANGE], "2026-01-01T00:00:07Z");
+    }
     assert!(
         cluster.api.one::<Endpoints>("default", "manual").is_none(),
         "without a selector: left alone"
@@ -188,6 +192,11 @@ async fn readiness_reaches_slices_and_endpoints_within_milliseconds() {
         .remove::<Pod>("default", "a", &DeleteOptions::default());
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(ready(&cluster.api), ["10.0.0.2"]);
+    let slices = cluster.api.all::<EndpointSlice>();
+    assert!(
+        !slices[0].annotations().contains_key(super::trigger::LAST_CHANGE),
+        "a pod that goes is not timed"
+    );
     cluster
         .api
         .remove::<Service>("default", "web", &DeleteOptions::default());

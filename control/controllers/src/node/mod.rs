@@ -12,7 +12,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{Node, Pod, PodCondition},
-    apimachinery::pkg::apis::meta::v1::{MicroTime, Time},
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time},
 };
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -114,11 +114,24 @@ impl Controller {
     async fn reconcile(&self, key: Key) -> Outcome {
         let caches = &self.client.caches;
         let Some(node) = caches.nodes.get_key(&key) else {
-            self.pulse.lock().remove(&key.name);
+            let gone = self.pulse.lock().remove(&key.name);
             self.ranges.lock().release(&key.name);
+            if let Some(pulse) = gone {
+                self.tell_removed(&key.name, pulse.uid);
+            }
             return Ok(None);
         };
+        let is_known = self
+            .pulse
+            .lock()
+            .get(&key.name)
+            .is_some_and(|pulse| pulse.uid == node.uid());
         let (silent_for, marked) = self.feel(&node);
+        if !is_known {
+            let text = format!("Node {0} event: Registered Node {0} in Controller", key.name);
+            self.client
+                .event(&*node, EventType::Normal, "RegisteredNode", text);
+        }
         let is_silent = silent_for >= self.grace;
         let any_ready = self.any_ready();
         let range = match node
@@ -175,6 +188,20 @@ impl Controller {
         let next_eviction = self.evict(&current, now).await?;
         let next_look = (!is_silent).then(|| self.grace.saturating_sub(silent_for));
         Ok([next_eviction, next_look].into_iter().flatten().min())
+    }
+
+    /// The last event of a node, of which only the name and the uid are left.
+    fn tell_removed(&self, name: &str, uid: String) {
+        let node = Node {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                uid: Some(uid),
+                ..ObjectMeta::default()
+            },
+            ..Node::default()
+        };
+        let text = format!("Node {name} event: Removing Node {name} from Controller");
+        self.client.event(&node, EventType::Normal, "RemovingNode", text);
     }
 
     /// How long a node has been silent, and whether its pods have been marked.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use serde_json::{Value, json};
 
 use super::{cidr::Ranges, evict::tolerates};
@@ -218,5 +218,52 @@ async fn cordon_and_pressure_become_taints_and_pods_of_a_removed_node_go() {
     );
     pass(&cluster, 40, &["n1"]).await;
     assert!(cluster.api.all::<Pod>().is_empty());
+    cluster.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_comes_or_goes_is_told_of_once() {
+    let mut cluster = Cluster::new();
+    cluster.node("n1", "8");
+    cluster.start();
+    pass(&cluster, 90, &["n1"]).await;
+    let uid = cluster.api.one::<Node>("", "n1").unwrap().uid().to_owned();
+    cluster
+        .api
+        .remove::<Node>("", "n1", &crate::DeleteOptions::default());
+    pass(&cluster, 1, &[]).await;
+    let mut events = cluster.api.all::<Event>();
+    events.retain(|e| e.involved_object.name.as_deref() == Some("n1"));
+    events.sort_by_key(|e| e.first_timestamp.clone());
+    let told: Vec<_> = events
+        .iter()
+        .map(|e| {
+            (
+                e.reason.as_deref().unwrap(),
+                e.message.as_deref().unwrap(),
+                e.count,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                "RegisteredNode",
+                "Node n1 event: Registered Node n1 in Controller",
+                Some(1)
+            ),
+            (
+                "RemovingNode",
+                "Node n1 event: Removing Node n1 from Controller",
+                Some(1)
+            ),
+        ]
+    );
+    assert!(
+        events
+            .iter()
+            .all(|e| e.involved_object.uid.as_deref() == Some(&*uid))
+    );
     cluster.stop().await;
 }

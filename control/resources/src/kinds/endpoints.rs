@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use crate::{
-    Column, FieldError, Part, Strategy,
+    Column, FieldError, Strategy,
     print::{self, AGE, NAME, column},
     validate::{
         Errors, Path,
@@ -69,14 +69,6 @@ impl Strategy for Endpoints {
             }
         }
         errors.into_vec()
-    }
-
-    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        metadata::update(&mut errors, new, old);
-        let mut errors = errors.into_vec();
-        errors.extend(self.validate(new));
-        errors
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    Column, FieldError, Part, Strategy,
+    Column, FieldError, Strategy,
     print::{self, AGE, NAME, column},
     validate::{
         Errors, Path,
@@ -38,14 +38,6 @@ impl Strategy for Lease {
             );
         }
         errors.into_vec()
-    }
-
-    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        metadata::update(&mut errors, new, old);
-        let mut errors = errors.into_vec();
-        errors.extend(self.validate(new));
-        errors
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::pod::resources;
 
 use crate::{
-    Column, FieldError, Part, Strategy,
+    Column, FieldError, Strategy,
     print::{self, PLAIN},
     quantity::Quantity,
     validate::{
@@ -42,14 +42,6 @@ impl Strategy for LimitRange {
         metadata::object(&mut errors, object, Scope::Namespaced, names::dns1123_subdomain);
         limits(&mut errors, list(object, "spec.limits"));
         errors.into_vec()
-    }
-
-    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        metadata::update(&mut errors, new, old);
-        let mut errors = errors.into_vec();
-        errors.extend(self.validate(new));
-        errors
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -20,17 +20,14 @@ const FINALIZER: &str = "kubernetes";
 
 impl Strategy for Namespace {
     fn default(&self, object: &mut Value) {
-        let name = text(object, "metadata.name").to_owned();
-        if !name.is_empty()
-            && let Some(labels) = make_object(object, "metadata.labels")
-        {
-            labels.insert("kubernetes.io/metadata.name".to_owned(), name.into());
-        }
+        label_with_name(object);
         make_object(object, "spec");
         make_object(object, "status");
     }
 
     fn prepare_create(&self, object: &mut Value) {
+        // The name may have been made only after the defaults.
+        label_with_name(object);
         set(object, "status", json!({"phase": "Active"}));
         if !list(object, "spec.finalizers").iter().any(|f| f == FINALIZER) {
             let mut finalizers = list(object, "spec.finalizers").to_vec();
@@ -75,14 +72,6 @@ impl Strategy for Namespace {
         errors.into_vec()
     }
 
-    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        metadata::update(&mut errors, new, old);
-        let mut errors = errors.into_vec();
-        errors.extend(self.validate(new));
-        errors
-    }
-
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[
             NAME,
@@ -98,5 +87,14 @@ impl Strategy for Namespace {
             text(object, "status.phase").into(),
             print::age(object, now),
         ]
+    }
+}
+
+fn label_with_name(object: &mut Value) {
+    let name = text(object, "metadata.name").to_owned();
+    if !name.is_empty()
+        && let Some(labels) = make_object(object, "metadata.labels")
+    {
+        labels.insert("kubernetes.io/metadata.name".to_owned(), name.into());
     }
 }

@@ -89,14 +89,6 @@ impl Strategy for NetworkPolicy {
         errors.into_vec()
     }
 
-    fn validate_update(&self, _part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Errors::new();
-        metadata::update(&mut errors, new, old);
-        let mut errors = errors.into_vec();
-        errors.extend(self.validate(new));
-        errors
-    }
-
     fn columns(&self) -> &'static [Column] {
         const COLUMNS: &[Column] = &[
             NAME,

@@ -217,6 +217,16 @@ fn pods() {
             r#"spec.topologySpreadConstraints[0].whenUnsatisfiable: Unsupported value: "X": supported values: "DoNotSchedule", "ScheduleAnyway""#,
         ]
     );
+    let spread = |key: &str| json!({"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "DoNotSchedule"});
+    assert_eq!(
+        spec(
+            "topologySpreadConstraints",
+            json!([spread("a"), spread("b"), spread("a"), spread("a")])
+        ),
+        [0, 2].map(|i| format!(
+            r#"spec.topologySpreadConstraints[{i}].{{topologyKey, whenUnsatisfiable}}: Duplicate value: "{{a, DoNotSchedule}}""#
+        ))
+    );
     assert_eq!(
         spec("ephemeralContainers", json!([{"name": "e", "image": "i"}])),
         ["spec.ephemeralContainers: Forbidden: cannot be set on create"]

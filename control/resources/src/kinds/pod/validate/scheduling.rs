@@ -189,8 +189,8 @@ fn pod_term(errors: &mut Errors, path: &Path<'_>, term: &Value) {
 }
 
 fn spread(errors: &mut Errors, path: &Path<'_>, spec: &Value) {
-    let mut seen = BTreeSet::new();
-    for (i, constraint) in list(spec, "topologySpreadConstraints").iter().enumerate() {
+    let constraints = list(spec, "topologySpreadConstraints");
+    for (i, constraint) in constraints.iter().enumerate() {
         let at = path.index(i);
         let skew = int(constraint, "maxSkew").unwrap_or_default();
         if skew <= 0 {
@@ -209,7 +209,10 @@ fn spread(errors: &mut Errors, path: &Path<'_>, spec: &Value) {
                 &["DoNotSchedule", "ScheduleAnyway"],
             );
         }
-        if !seen.insert((key, action)) {
+        // All but the last of those that say the same: each is compared with what comes after it.
+        let is_same =
+            |later: &Value| text(later, "topologyKey") == key && text(later, "whenUnsatisfiable") == action;
+        if constraints[i + 1..].iter().any(is_same) {
             errors.duplicate(
                 &at.field("{topologyKey, whenUnsatisfiable}"),
                 format!("{{{key}, {action}}}"),
