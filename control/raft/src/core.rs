@@ -342,7 +342,13 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             }
         }
         let number = ready.number();
-        let mut messages = ready.take_persisted_messages();
+        // That a heartbeat was heard promises nothing that must be on disk. If it waited, a leader would step down, and its
+        // reads would wait, while the disks of a majority are slow.
+        let (heard, mut messages): (Vec<_>, Vec<_>) = ready
+            .take_persisted_messages()
+            .into_iter()
+            .partition(|message| message.get_msg_type() == MessageType::MsgHeartbeatResponse);
+        self.send(heard);
         let committed = ready.take_committed_entries();
         let snapshot = ready.snapshot().clone();
         let entries = ready.take_entries();
