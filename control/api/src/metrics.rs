@@ -59,10 +59,11 @@ struct StoreGauges {
     memory_per_object: Gauge,
     history_bytes: Gauge,
     watches: Gauge,
+    election_timeout: Gauge,
 }
 
 impl StoreGauges {
-    fn all(&self) -> [(&'static str, &'static str, &Gauge); 7] {
+    fn all(&self) -> [(&'static str, &'static str, &Gauge); 8] {
         [
             ("revision", "Revision of the store on this member", &self.revision),
             (
@@ -83,6 +84,11 @@ impl StoreGauges {
                 &self.history_bytes,
             ),
             ("watches", "Watches of the store", &self.watches),
+            (
+                "election_timeout_milliseconds",
+                "Shortest time without the leader before this member asks for an election, as measured",
+                &self.election_timeout,
+            ),
         ]
     }
 
@@ -97,6 +103,7 @@ impl StoreGauges {
         set(&self.memory_per_object, stats.memory_per_object() as u64);
         set(&self.history_bytes, stats.history_bytes as u64);
         set(&self.watches, stats.watches as u64);
+        set(&self.election_timeout, stats.election_timeout.as_millis() as u64);
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub(crate) mod applying;
 mod checkpoints;
+mod pace;
 mod proposals;
 mod start;
 
@@ -19,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use pace::Pace;
 use raft::{
     RawNode, SnapshotStatus, StateRole,
     eraftpb::{ConfState, Entry, Message, MessageType},
@@ -106,8 +108,8 @@ pub struct Core<S: StateMachine, D: LogDisk> {
     machine: S,
     shared: Arc<Shared>,
     outputs: Vec<Output>,
-    /// `Ready`s that are to be written and not reported on disk.
-    in_flight: VecDeque<u64>,
+    /// `Ready`s that are to be written and not reported on disk, and since when.
+    in_flight: VecDeque<(u64, Now)>,
     applied: Position,
     /// The `Ready` with a snapshot that is not on disk yet, and where it stands.
     restoring: Option<(u64, Position)>,
@@ -115,7 +117,9 @@ pub struct Core<S: StateMachine, D: LogDisk> {
     random: StdRng,
     /// Term, role and leader that the election timeout was drawn for.
     timeout_for: (u64, StateRole, u64),
-    timeout: usize,
+    /// Where it lies between the shortest and twice that, in parts of 2³².
+    timeout_drawn: u32,
+    pace: Pace,
 
     /// Tells the proposals of this run from those of earlier runs and other members.
     incarnation: u64,
@@ -175,15 +179,15 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
     /// It was the last one.
     pub fn take(&mut self, now: Now, input: Input<S::Output>) -> Result<(), End> {
         match input {
-            Input::Request(request) => self.request(request)?,
-            Input::Report(report) => self.report(report)?,
+            Input::Request(request) => self.request(now, request)?,
+            Input::Report(report) => self.report(now, report)?,
             Input::CheckpointDone(result) => self.checkpoint_done(now, result),
             Input::SnapshotMade(result) => self.snapshot_made(result),
         }
         Ok(())
     }
 
-    fn request(&mut self, request: Request<S::Output>) -> Result<(), End> {
+    fn request(&mut self, now: Now, request: Request<S::Output>) -> Result<(), End> {
         match request {
             Request::Propose { data, answer } => {
                 self.shared.proposals.fetch_add(1, Ordering::Relaxed);
@@ -210,10 +214,15 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             Request::Message(message)
                 if self.restoring.is_some() && message.get_msg_type() == MessageType::MsgTimeoutNow => {}
             Request::Message(message) => {
+                let (from, term) = (message.from, message.term);
                 if let Err(error) = self.raw.step(*message) {
                     tracing::debug!(%error, "message of another member not taken");
                 }
-                self.draw_timeout();
+                let raft = &self.raw.raft;
+                if (from, term) == (raft.leader_id, raft.term) {
+                    self.pace.heard(term);
+                }
+                self.draw_timeout(now);
             }
             Request::Transfer { to } => self.raw.transfer_leader(to),
             Request::Unreachable { member } => self.raw.report_unreachable(member),
@@ -231,11 +240,19 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         Ok(())
     }
 
-    fn report(&mut self, report: Report) -> Result<(), End> {
+    fn report(&mut self, now: Now, report: Report) -> Result<(), End> {
         match report {
             Report::Persisted { number, messages } => {
-                while self.in_flight.front().is_some_and(|&first| first <= number) {
-                    self.in_flight.pop_front();
+                // All of a group wait for the same fsync: the first one has waited longest.
+                let mut written = None;
+                while let Some((_, since)) = self.in_flight.pop_front_if(|(first, _)| *first <= number) {
+                    written = written.or(Some(since));
+                }
+                // A snapshot says nothing of how long votes take.
+                if let Some(since) = written
+                    && self.restoring.is_none()
+                {
+                    self.pace.wrote(now.saturating_sub(since));
                 }
                 self.shared.records.fetch_add(1, Ordering::Relaxed);
                 self.raw.on_persist_ready(number);
@@ -264,11 +281,11 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         self.propose();
         self.ask_reads(now);
         while self.raw.has_ready() {
-            self.ready().map_err(End::Failed)?;
+            self.ready(now).map_err(End::Failed)?;
             self.propose();
             self.ask_reads(now);
         }
-        self.draw_timeout();
+        self.draw_timeout(now);
         let persisted = self.raw.raft.raft_log.persisted;
         let keep = if self.alone() { 0 } else { FOLLOWER_CACHE_BYTES };
         let upto = self.applied.index.min(persisted);
@@ -282,7 +299,8 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
     pub fn tick(&mut self, now: Now) {
         if self.restoring.is_none() {
             self.raw.tick();
-            self.draw_timeout();
+            self.pace.tick();
+            self.draw_timeout(now);
         }
         self.give_up_without_leader(now);
         *self.shared.progress.lock() = self.progress_of_members();
@@ -300,16 +318,23 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         self.changes.retain(|_, change| !change.answer.is_closed());
     }
 
-    /// Raft draws election timeouts from the thread's randomness; the core's own come from its seed.
-    fn draw_timeout(&mut self) {
+    /// Raft draws election timeouts from the thread's randomness; the core's own come from its seed and what it has
+    /// measured. What is measured meanwhile counts at once, in the place that was drawn.
+    fn draw_timeout(&mut self, now: Now) {
         let raft = &mut self.raw.raft;
-        let now = (raft.term, raft.state, raft.leader_id);
-        if self.timeout_for != now {
-            self.timeout_for = now;
-            let shortest = raft.election_timeout();
-            self.timeout = self.random.random_range(shortest..2 * shortest);
+        let what_for = (raft.term, raft.state, raft.leader_id);
+        if self.timeout_for != what_for {
+            self.timeout_for = what_for;
+            self.timeout_drawn = self.random.random();
         }
-        raft.set_randomized_election_timeout(self.timeout);
+        let oldest = self.in_flight.front();
+        let waiting = oldest.map_or(Duration::ZERO, |(_, since)| now.saturating_sub(*since));
+        let shortest = self.pace.shortest(waiting);
+        let more = (shortest as u64 * u64::from(self.timeout_drawn)) >> 32;
+        raft.set_randomized_election_timeout(shortest + more as usize);
+        self.shared
+            .election_ticks
+            .store(shortest as u64, Ordering::Relaxed);
     }
 
     fn send(&mut self, messages: Vec<Message>) {
@@ -330,7 +355,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         self.outputs.push(Output::Members(others));
     }
 
-    fn ready(&mut self) -> Result<(), String> {
+    fn ready(&mut self, now: Now) -> Result<(), String> {
         let mut ready = self.raw.ready();
         self.send(ready.take_messages());
         for state in ready.take_read_states() {
@@ -342,7 +367,13 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             }
         }
         let number = ready.number();
-        let mut messages = ready.take_persisted_messages();
+        // That a heartbeat was heard promises nothing that must be on disk. If it waited, a leader would step down, and its
+        // reads would wait, while the disks of a majority are slow.
+        let (heard, mut messages): (Vec<_>, Vec<_>) = ready
+            .take_persisted_messages()
+            .into_iter()
+            .partition(|message| message.get_msg_type() == MessageType::MsgHeartbeatResponse);
+        self.send(heard);
         let committed = ready.take_committed_entries();
         let snapshot = ready.snapshot().clone();
         let entries = ready.take_entries();
@@ -357,7 +388,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             } else {
                 (number - 1, Vec::new())
             };
-            self.restore(&snapshot, number, last, with);
+            self.restore(now, &snapshot, number, last, with);
         }
         self.raw.mut_store().append(&entries);
         // A commit index alone is not written: Raft finds it again.
@@ -369,7 +400,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         let hard = must_write.then(|| self.raw.store().hard().clone());
         self.raw.advance_append_async(ready);
         if must_write || !self.in_flight.is_empty() && !messages.is_empty() {
-            self.in_flight.push_back(number);
+            self.in_flight.push_back((number, now));
             self.outputs.push(Output::Log(Task::Write {
                 number,
                 record: Record { entries, hard },

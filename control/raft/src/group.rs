@@ -62,7 +62,8 @@ pub struct Config {
     pub tick: Duration,
     /// Ticks between heartbeats.
     pub heartbeat_ticks: usize,
-    /// Ticks without a heartbeat before an election; the timeout is random in `[this, 2 * this)`.
+    /// Ticks without a heartbeat before an election, at least; the timeout is random in `[shortest, 2 * shortest)`, where
+    /// the shortest is this or up to 5 times as much, by how slow the disk and the leader's messages are.
     pub election_ticks: usize,
     /// How long a proposal waits for a leader to exist before it is refused.
     pub leader_wait: Duration,
@@ -71,8 +72,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// A group of one in `dir`. With more members: elections after 0.7 to 1.4 s without the leader, heartbeats each
-    /// 100 ms.
+    /// A group of one in `dir`. With more members: elections after 0.7 to 1.4 s without the leader (later where the disk
+    /// or the network is slow), heartbeats each 100 ms.
     pub fn new(dir: impl Into<PathBuf>, member: u64) -> Self {
         Self {
             dir: dir.into(),
@@ -181,6 +182,8 @@ pub struct Shared {
     pub(crate) proposals: AtomicU64,
     pub(crate) records: AtomicU64,
     pub(crate) checkpoints: AtomicU64,
+    /// The shortest election timeout, as measured.
+    pub(crate) election_ticks: AtomicU64,
     pub(crate) health: Arc<FileHealth>,
     pub(crate) leadership: watch::Sender<Leadership>,
     pub(crate) members: watch::Sender<Members>,
@@ -199,6 +202,7 @@ impl Shared {
             proposals: AtomicU64::new(0),
             records: AtomicU64::new(0),
             checkpoints: AtomicU64::new(0),
+            election_ticks: AtomicU64::new(0),
             health,
             leadership: watch::Sender::new(Leadership::default()),
             members: watch::Sender::default(),
@@ -237,6 +241,9 @@ pub struct Stats {
     pub checkpoints: u64,
     /// Index of the last applied entry.
     pub applied: u64,
+    /// The shortest time without the leader after which this member asks for an election now, as measured; the real one is
+    /// random between it and twice that.
+    pub election_timeout: Duration,
 }
 
 /// A member of a Raft group. Cheap to clone. `O` is what a proposal's application returns.
@@ -246,6 +253,7 @@ pub struct Group<O> {
     requests: Arc<Door<O>>,
     room: Arc<Semaphore>,
     shared: Arc<Shared>,
+    tick: Duration,
     leader_wait: Duration,
     answer_wait: Duration,
 }
@@ -265,6 +273,7 @@ impl<O> Clone for Group<O> {
             requests: self.requests.clone(),
             room: self.room.clone(),
             shared: self.shared.clone(),
+            tick: self.tick,
             leader_wait: self.leader_wait,
             answer_wait: self.answer_wait,
         }
@@ -291,6 +300,7 @@ impl<O: Send + 'static> Group<O> {
             requests: Arc::new(Door(requests)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),
             shared,
+            tick: config.tick,
             leader_wait: config.leader_wait,
             answer_wait: config.answer_wait,
         })
@@ -381,6 +391,8 @@ impl<O: Send + 'static> Group<O> {
             written: self.shared.health.written(),
             checkpoints: load(&self.shared.checkpoints),
             applied: load(&self.shared.applied),
+            election_timeout: self.tick
+                * u32::try_from(load(&self.shared.election_ticks)).unwrap_or(u32::MAX),
         }
     }
 

@@ -59,6 +59,16 @@ fn nothing_acknowledged_is_lost_and_nobody_is_told_what_did_not_happen() {
     println!("{total:?}");
 }
 
+/// Each write takes up to 1 s, three times the configured election timeout, on all disks, and clients go on writing.
+#[test]
+fn on_slow_disks_a_leader_is_elected_and_stays() {
+    for seed in 0..30 {
+        let terms = World::new(seed, Sabotage::None).run_on_slow_disks(1_000_000, &[20, 80]);
+        assert!(terms[0].is_some(), "seed {seed}: nobody leads after 20 s");
+        assert_eq!(terms[0], terms[1], "seed {seed}: another term after a minute");
+    }
+}
+
 #[test]
 fn a_log_that_does_not_lead_to_the_snapshot_taken_in_before_a_crash_is_dropped() {
     let disk = SimDisk::of_voter(&[1, 2, 3], false);

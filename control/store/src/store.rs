@@ -1,6 +1,6 @@
 //! The calls.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use skiff_raft::{Alone, Group, Leadership, Stats, Transport};
 use tokio::sync::watch;
@@ -228,6 +228,7 @@ impl Store {
             live_bytes: state.live_bytes,
             history_bytes: state.history.bytes(),
             watches: self.inner.watched.topics.watches(),
+            election_timeout: self.inner.group.stats().election_timeout,
         }
     }
 
@@ -261,6 +262,8 @@ pub struct StoreStats {
     pub history_bytes: usize,
     /// Running watches.
     pub watches: usize,
+    /// The shortest time without the leader after which this member asks for an election, as measured.
+    pub election_timeout: Duration,
 }
 
 /// What a key costs beside its bytes: its entry, its place in a leaf, and what the allocator adds.

@@ -17,7 +17,14 @@ const CHECKPOINT_PAUSE: Duration = Duration::from_secs(10);
 impl<S: StateMachine, D: LogDisk> Core<S, D> {
     /// Begins to take in another member's snapshot, the one of the `Ready` with this number: when it is on disk, in order
     /// with what else is to be written, the writer reports `last` and sends `messages`.
-    pub(super) fn restore(&mut self, snapshot: &Snapshot, number: u64, last: u64, messages: Vec<Message>) {
+    pub(super) fn restore(
+        &mut self,
+        now: Now,
+        snapshot: &Snapshot,
+        number: u64,
+        last: u64,
+        messages: Vec<Message>,
+    ) {
         let meta = snapshot.get_metadata();
         let members = meta.get_conf_state().clone();
         let at = Position {
@@ -29,7 +36,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         tracing::info!(index = at.index, bytes, "taking in a snapshot");
         let job = self.machine.receive(at.clone(), snapshot.data.clone());
         self.raw.mut_store().reset(at.clone(), members);
-        self.in_flight.push_back(last);
+        self.in_flight.push_back((last, now));
         self.outputs.push(Output::Log(Task::Restore {
             number: last,
             job,

@@ -11,7 +11,10 @@ use raft::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::{Core, LogDisk, Now, STEP_BYTES, is_alone};
+use super::{
+    Core, LogDisk, Now, STEP_BYTES, is_alone,
+    pace::{self, Pace},
+};
 use crate::{
     disk::LogError,
     group::{Config, FirstStart, OpenError, Shared},
@@ -49,6 +52,8 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             &raft::Config {
                 id: config.member,
                 election_tick: config.election_ticks,
+                // The core draws from `[pace.shortest(), 2 * pace.shortest())`.
+                max_election_tick: 2 * pace::MOST * config.election_ticks,
                 heartbeat_tick: config.heartbeat_ticks,
                 applied: applied.index,
                 max_size_per_msg: STEP_BYTES as u64,
@@ -73,7 +78,8 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         let mut core = Self {
             member: config.member,
             timeout_for: (raw.raft.term, raw.raft.state, raw.raft.leader_id),
-            timeout: random.random_range(config.election_ticks..2 * config.election_ticks),
+            timeout_drawn: random.random(),
+            pace: Pace::new(config.tick, config.election_ticks),
             incarnation: random.random(),
             random,
             raw,
@@ -99,7 +105,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             snapshotting: None,
             previous_checkpoint: None,
         };
-        core.draw_timeout();
+        core.draw_timeout(Now::ZERO);
         core.tell_members();
         Ok(core)
     }

@@ -171,6 +171,29 @@ impl World {
         self.summary
     }
 
+    /// Lets it run without faults on disks that take up to so many microseconds for a write; the leader's term at
+    /// each of these seconds.
+    pub fn run_on_slow_disks(mut self, slowness: u64, seconds: &[u64]) -> Vec<Option<u64>> {
+        (self.weather.loss, self.weather.repeat) = (0, 0);
+        for member in self.members.values_mut() {
+            member.slowness = slowness;
+        }
+        let leads_at = |second: &u64| {
+            while self.now < second * SECOND {
+                let ((at, _), event) = self.events.pop_first().expect("something always happens");
+                self.now = at;
+                // One fault leads to the next: without the first there are none.
+                if !matches!(event, Event::Fault) {
+                    self.happen(event);
+                }
+            }
+            let runs = self.members.values().filter_map(|m| m.run.as_ref());
+            let leaderships = runs.map(|run| run.shared.leadership());
+            leaderships.filter(|l| l.is_leader).map(|l| l.term).max()
+        };
+        seconds.iter().map(leads_at).collect()
+    }
+
     /// All is calm, nobody waits, and everybody has seen everything.
     fn settled(&self) -> bool {
         let newest = self.truth.now();
