@@ -54,14 +54,14 @@ pub fn next(view: &View<'_>) -> Option<Step> {
             });
         }
     }
-    let mine = matched(view, view.me)?;
     for record in view.records.iter().filter(|record| !record.removing) {
         if !is_member(record.id) {
             return Some(Step::AddLearner(record.id));
         }
         let is_learner = view.members.learners.contains(&record.id);
-        let caught_up =
-            matched(view, record.id).is_some_and(|theirs| theirs > 0 && theirs + CAUGHT_UP >= mine);
+        let caught_up = matched(view, view.me)
+            .zip(matched(view, record.id))
+            .is_some_and(|(mine, theirs)| theirs > 0 && theirs + CAUGHT_UP >= mine);
         if is_learner
             && caught_up
             && (view.is_alive)(record.id)
@@ -128,6 +128,24 @@ pub fn may_remove(members: &Members, is_alive: &dyn Fn(u64) -> bool, id: u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A leader that is alone does not tick, and only ticks tell how far everybody is.
+    #[test]
+    fn a_new_member_is_taken_in_before_anything_is_known_of_the_progress() {
+        let records = [record(1, false), record(2, false)];
+        let members = Members {
+            voters: vec![1],
+            ..Members::default()
+        };
+        let view = View {
+            me: 1,
+            records: &records,
+            members: &members,
+            progress: &[],
+            is_alive: &|id| id == 1,
+        };
+        assert_eq!(next(&view), Some(Step::AddLearner(2)));
+    }
 
     fn record(id: u64, removing: bool) -> Record {
         Record {

@@ -47,6 +47,10 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             self.raw.advance_apply_to(self.applied.index);
         }
         self.publish_leadership();
+        if self.alone() {
+            // No tick will tell.
+            *self.shared.progress.lock() = self.progress_of_members();
+        }
         for (answer, output) in answers {
             answer.send(Ok(output)).ok();
         }
