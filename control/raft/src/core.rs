@@ -191,6 +191,12 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         match request {
             Request::Propose { data, answer } => {
                 self.shared.proposals.fetch_add(1, Ordering::Relaxed);
+                if self.shared.full.load(Ordering::Relaxed) {
+                    // On its way when the disk was found full.
+                    let refused = Error::Unavailable("no space left on the disk of the log".into());
+                    answer.send(Err(refused)).ok();
+                    return Ok(());
+                }
                 let (id, context) = self.id();
                 // No term yet: it is not lost before it is proposed.
                 self.proposed.insert(
