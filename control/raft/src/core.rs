@@ -33,7 +33,7 @@ pub use crate::{
     writer::{Report, Task, gather},
 };
 use crate::{
-    group::{Answer, Error, Request, Shared},
+    group::{Answer, Error, NO_SPACE, Request, Shared},
     machine::{Job, Position, StateMachine},
     roster::Members,
     storage::LogStorage,
@@ -192,9 +192,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             Request::Propose { data, answer } => {
                 self.shared.proposals.fetch_add(1, Ordering::Relaxed);
                 if self.shared.full.load(Ordering::Relaxed) {
-                    // On its way when the disk was found full.
-                    let refused = Error::Unavailable("no space left on the disk of the log".into());
-                    answer.send(Err(refused)).ok();
+                    answer.send(Err(Error::Unavailable(NO_SPACE.into()))).ok();
                     return Ok(());
                 }
                 let (id, context) = self.id();

@@ -88,6 +88,9 @@ impl Config {
     }
 }
 
+/// The reason of what a full disk refuses.
+pub(crate) const NO_SPACE: &str = "no space left on the disk of the log";
+
 /// Why a call failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -312,9 +315,6 @@ impl<O: Send + 'static> Group<O> {
     /// # Errors
     /// `Unavailable`: it may or may not happen; `Closed`: the same, and no more will be taken.
     pub async fn propose(&self, data: Bytes) -> Result<O, Error> {
-        if self.shared.full.load(Ordering::Relaxed) {
-            return Err(Error::Unavailable("no space left on the disk of the log".into()));
-        }
         let bytes = u32::try_from(data.len().clamp(1, QUEUE_BYTES)).unwrap_or(u32::MAX);
         let work = async {
             let _room = self.room.acquire_many(bytes).await;
@@ -437,7 +437,7 @@ impl<O: Send + 'static> Group<O> {
             .await
             .unwrap_or_else(|_| {
                 let reason = if self.shared.full.load(Ordering::Relaxed) {
-                    "no space left on the disk of the log".to_owned()
+                    NO_SPACE.to_owned()
                 } else {
                     format!("no answer of a majority within {:?}", self.answer_wait)
                 };

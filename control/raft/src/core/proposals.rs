@@ -5,7 +5,7 @@ use raft::eraftpb::{ConfChangeV2, Message, MessageType};
 
 use super::{Core, LogDisk, Now, Proposed, STEP_BYTES};
 use crate::{
-    group::{Answer, Error},
+    group::{Answer, Error, NO_SPACE},
     machine::StateMachine,
 };
 
@@ -90,9 +90,9 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
 
     /// Who proposed hears it now, not when its patience ends: nobody knows when there will be space.
     pub(super) fn give_up_on_a_full_disk(&mut self) {
-        let reason = "no space left on the disk of the log; the write may happen when there is";
+        let reason = || Error::Unavailable(format!("{NO_SPACE}; the write may happen when there is"));
         for (_, proposed) in std::mem::take(&mut self.proposed) {
-            proposed.answer.send(Err(Error::Unavailable(reason.into()))).ok();
+            proposed.answer.send(Err(reason())).ok();
         }
     }
 
