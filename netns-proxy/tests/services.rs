@@ -504,7 +504,9 @@ async fn a_backend_that_resets_every_connection_is_passed_over() -> Result<()> {
     let resetting = TcpListener::bind((address(), 0)).await?;
     let bad = resetting.local_addr()?;
     tokio::spawn(async move {
-        while let Ok((stream, _)) = resetting.accept().await {
+        while let Ok((mut stream, _)) = resetting.accept().await {
+            // The proxy is through with connecting when it sends; a reset before that would count as a refusal.
+            let _ = stream.read_u8().await;
             let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         }
     });
