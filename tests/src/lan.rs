@@ -6,6 +6,8 @@
 //!   host 3 …                    ──┘
 //! ```
 
+mod link;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -25,6 +27,8 @@ use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::core::v1::Node;
 use kube::{Api, runtime::wait::await_condition};
 use rustix::process::{Pid, Signal, kill_process};
+
+pub use link::{Link, Way};
 
 use crate::{Cluster, DEADLINE, Output, Registry, User, Words, netns::Netns};
 
@@ -77,28 +81,27 @@ impl Lan {
         self.registry.get().context("the registry")
     }
 
-    /// A new host: a network namespace with `eth0` on the bridge, an address and a default route. Nothing runs on it
-    /// yet. What is started there is run as `user`, with a data and a run directory of its own.
+    /// A network namespace with `eth0` on the bridge, an address and a default route, in which nothing runs yet.
+    ///
+    /// # Errors
+    /// As [`Netns::create`].
+    pub fn link(&self) -> Result<Link> {
+        let number = self.hosts.fetch_add(1, Ordering::Relaxed) + 1;
+        Link::plug(&self.switch, number)
+    }
+
+    /// A new host: a [`Link`], and what is started there is run as `user`, with a data and a run directory of its own.
     ///
     /// # Errors
     /// As [`Cluster::new`].
     pub fn host(&self, user: User) -> Result<Host> {
-        let number = self.hosts.fetch_add(1, Ordering::Relaxed) + 1;
-        let netns = Netns::create()?;
-        let port = format!("port{number}");
-        self.switch.connect(&port, &netns, "eth0")?;
-        self.switch.ip(&format!("link set {port} master lan0"))?;
-        // As distributions have it; a new namespace allows nobody.
-        netns.inside(|| fs::write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647"))?;
-        let host = Host {
-            cluster: Cluster::in_network(user, netns.clone(), API_PORT, Arc::clone(self.registry()?))?,
-            netns,
-            name: format!("host-{number}"),
-            address: Mutex::new(Ipv4Addr::new(192, 168, 50, 10 + number)),
+        let link = self.link()?;
+        Ok(Host {
+            cluster: Cluster::in_network(user, link.netns().clone(), API_PORT, Arc::clone(self.registry()?))?,
+            name: format!("host-{}", link.number()),
+            link,
             programs: Mutex::default(),
-        };
-        host.configure()?;
-        Ok(host)
+        })
     }
 }
 
@@ -107,9 +110,8 @@ impl Lan {
 #[derive(Debug)]
 pub struct Host {
     cluster: Cluster,
-    netns: Netns,
+    link: Link,
     name: String,
-    address: Mutex<Ipv4Addr>,
     /// What was started, by the first word of its command line.
     programs: Mutex<BTreeMap<String, Child>>,
 }
@@ -123,9 +125,9 @@ impl Deref for Host {
 }
 
 impl Host {
-    /// Its network namespace.
-    pub fn netns(&self) -> &Netns {
-        &self.netns
+    /// Its place in the network.
+    pub fn link(&self) -> &Link {
+        &self.link
     }
 
     /// Its name, for `--node-name`: all hosts have the host name of the machine.
@@ -135,60 +137,12 @@ impl Host {
 
     /// Its address now.
     pub fn address(&self) -> Ipv4Addr {
-        *locked(&self.address)
+        self.link.address()
     }
 
     /// Address of an API server on it.
     pub fn url(&self) -> String {
         format!("https://{}:{API_PORT}", self.address())
-    }
-
-    fn configure(&self) -> Result<()> {
-        self.netns
-            .ip(&format!("address add {}/24 dev eth0", self.address()))?;
-        self.netns
-            .ip(&format!("route add default via {}", Lan::GATEWAY))?;
-        Ok(())
-    }
-
-    /// Takes its address away and gives it another one, as DHCP may.
-    pub fn change_address(&self, address: Ipv4Addr) -> Result<()> {
-        self.netns.ip("address flush dev eth0 scope global")?;
-        *locked(&self.address) = address;
-        self.configure()
-    }
-
-    /// Drops everything between it and `other` from now on.
-    pub fn part_from(&self, other: &Self) -> Result<()> {
-        let address = other.address();
-        self.drop_packets(&format!("ip saddr {address}"), &format!("ip daddr {address}"))
-    }
-
-    /// Drops UDP from and to its network from now on.
-    pub fn block_udp(&self) -> Result<()> {
-        self.drop_packets("iifname eth0 meta l4proto udp", "oifname eth0 meta l4proto udp")
-    }
-
-    fn drop_packets(&self, incoming: &str, outgoing: &str) -> Result<()> {
-        let table = format!(
-            "table ip parted {{
-               chain in {{ type filter hook input priority -400; {incoming} drop; }}
-               chain out {{ type filter hook output priority -400; {outgoing} drop; }}
-             }}"
-        );
-        crate::run_with_input(self.netns.command("nft").args(["-f", "-"]), table.as_bytes())?.ok()?;
-        Ok(())
-    }
-
-    /// Ends [`Self::part_from`] and [`Self::block_udp`].
-    pub fn rejoin(&self) -> Result<()> {
-        crate::run(
-            self.netns
-                .command("nft")
-                .args(["delete", "table", "ip", "parted"]),
-        )?
-        .ok()?;
-        Ok(())
     }
 
     /// Starts `skiff WORDS`, whose first word must be the command, and leaves it running. Its output goes to
@@ -307,7 +261,7 @@ impl Host {
 
     /// Runs a program in the host's network as the user of the test, to its end.
     pub fn run(&self, program: &str, words: impl Words) -> Result<Output> {
-        crate::run(self.netns.command(program).args(words.words()))
+        crate::run(self.link.netns().command(program).args(words.words()))
     }
 }
 

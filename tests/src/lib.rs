@@ -29,7 +29,7 @@ pub use case::{Outcome, own, plain, shared};
 pub use cluster::Cluster;
 pub use command::{Output, run, run_with_input};
 pub use kubectl::{Words, kubectl_versions};
-pub use lan::{API_PORT, Host, Lan, node_is_ready};
+pub use lan::{API_PORT, Host, Lan, Link, Way, node_is_ready};
 pub use members::Members;
 pub use namespace::Namespace;
 pub use need::{Unmet, need, need_disk, need_root};

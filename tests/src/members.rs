@@ -1,10 +1,12 @@
-//! Members of a control plane as processes on this machine, each on a port of loopback.
+//! Members of a control plane as processes on this machine: each on a port of loopback, or each on a place of its own in a
+//! [`Lan`].
 
 use std::{
     fs::File,
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use anyhow::{Context, Result, bail};
@@ -17,20 +19,28 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::{Output, User, Words, cluster::free_port, eventually, run, user::Program};
+use crate::{
+    API_PORT, Lan, Link, Output, User, Words,
+    cluster::{finished, free_port},
+    eventually, run,
+    user::Program,
+};
 
 /// Servers `0..`, of which the first makes the cluster and the others join it. They end with this.
 #[derive(Debug)]
 pub struct Members {
-    dir: TempDir,
+    members: Mutex<Vec<Member>>,
+    /// Where they are, and the clients beside them; else on loopback.
+    lan: Option<Lan>,
     program: Program,
     runtime: Runtime,
-    members: Mutex<Vec<Member>>,
+    dir: TempDir,
 }
 
 #[derive(Debug)]
 struct Member {
-    port: u16,
+    address: SocketAddr,
+    link: Option<Arc<Link>>,
     process: Option<Child>,
 }
 
@@ -57,15 +67,32 @@ impl Members {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(count: usize, options: impl Words) -> Result<Self> {
+        Self::start_on(None, count, options)
+    }
+
+    /// As [`Self::start`], each in a network namespace of its own. The clients are in that of the bridge: they reach
+    /// everybody, whatever is dropped between members.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and [`Unmet`](crate::Unmet) where [`Lan::new`] is.
+    pub fn start_apart(count: usize) -> Result<Self> {
+        Self::start_on(Some(Lan::new()?), count, "")
+    }
+
+    fn start_on(lan: Option<Lan>, count: usize, options: impl Words) -> Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(2).enable_all();
+        if let Some(lan) = &lan {
+            let netns = lan.switch().clone();
+            runtime.on_thread_start(move || netns.enter());
+        }
         let members = Self {
-            dir: tempfile::Builder::new().prefix("skiff-").tempdir_in("/tmp")?,
-            program: Program::find(User::Root)?,
-            runtime: tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()?,
             members: Mutex::default(),
+            lan,
+            program: Program::find(User::Root)?,
+            runtime: runtime.build()?,
+            dir: tempfile::Builder::new().prefix("skiff-").tempdir_in("/tmp")?,
         };
         members.add(options)?;
         members.serves(0)?;
@@ -89,10 +116,16 @@ impl Members {
     }
 
     fn add(&self, options: impl Words) -> Result<usize> {
+        let link = self.lan.as_ref().map(Lan::link).transpose()?;
+        let address = match &link {
+            Some(link) => SocketAddr::from((link.address(), API_PORT)),
+            None => SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
+        };
         let number = {
             let mut members = self.lock();
             members.push(Member {
-                port: free_port()?,
+                address,
+                link: link.map(Arc::new),
                 process: None,
             });
             members.len() - 1
@@ -107,19 +140,14 @@ impl Members {
     /// When it can't be started.
     pub fn launch(&self, number: usize, options: impl Words) -> Result<()> {
         let log = File::options().create(true).append(true).open(self.log(number))?;
-        let port = self.port(number).to_string();
+        let address = self.address(number);
+        let (ip, port) = (address.ip().to_string(), address.port().to_string());
+        let mut words = ["server", "--listen", &ip, "--advertise", &ip, "--port", &port]
+            .map(str::to_owned)
+            .to_vec();
+        words.extend(options.words());
         let process = self
-            .command(number)
-            .args([
-                "server",
-                "--listen",
-                "127.0.0.1",
-                "--advertise",
-                "127.0.0.1",
-                "--port",
-                &port,
-            ])
-            .args(options.words())
+            .command(number, words)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -141,7 +169,7 @@ impl Members {
                 return Ok(Some(status));
             }
             let list = self.list(number)?;
-            let address = format!("127.0.0.1:{}", self.port(number));
+            let address = self.address(number).to_string();
             let me = list.iter().find(|member| member["address"] == address.as_str());
             let votes = me.is_some_and(|member| member["role"] == "voter" && member["alive"] == true);
             anyhow::ensure!(votes, "member {number} does not vote yet: {list:?}");
@@ -181,7 +209,7 @@ impl Members {
                 .and_then(|leader| leader["address"].as_str())
                 .context("no leader")?;
             let members = self.lock();
-            let is_it = |member: &Member| address == format!("127.0.0.1:{}", member.port);
+            let is_it = |member: &Member| address == member.address.to_string();
             members
                 .iter()
                 .position(is_it)
@@ -194,27 +222,29 @@ impl Members {
     /// # Errors
     /// When it is not known.
     pub fn id(&self, number: usize, asked: usize) -> Result<u64> {
-        let address = format!("127.0.0.1:{}", self.port(number));
+        let address = self.address(number).to_string();
         let list = self.list(asked)?;
         let me = list.iter().find(|member| member["address"] == address.as_str());
         me.and_then(|member| member["id"].as_u64())
             .context("it is not known")
     }
 
-    /// Runs `skiff` for the folders of a member.
+    /// Runs `skiff` for the folders of a member, where it is.
     pub fn skiff(&self, number: usize, words: impl Words) -> Output {
-        match run(self.command(number).args(words.words())) {
-            Ok(output) => output,
-            Err(error) => panic!("{error:#}"),
-        }
+        finished(run(&mut self.command(number, words)))
     }
 
-    fn command(&self, number: usize) -> Command {
+    fn command(&self, number: usize, words: impl Words) -> Command {
         let mut command = Command::new(self.program.path());
+        command.args(words.words()).current_dir("/");
+        let link = self.lock().get(number).and_then(|member| member.link.clone());
+        let mut command = match link {
+            Some(link) => link.netns().wrap(&command),
+            None => command,
+        };
         command
             .env("SKIFF_DATA_DIR", self.data(number))
-            .env("SKIFF_RUN_DIR", self.dir.path().join(format!("run-{number}")))
-            .current_dir("/");
+            .env("SKIFF_RUN_DIR", self.dir.path().join(format!("run-{number}")));
         command
     }
 
@@ -230,9 +260,12 @@ impl Members {
         Ok(Client::try_from(config)?)
     }
 
-    /// Runs a future to its end.
+    /// Runs a future to its end, where the clients are.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime.block_on(future)
+        match &self.lan {
+            Some(lan) => lan.switch().inside(|| self.runtime.block_on(future)),
+            None => self.runtime.block_on(future),
+        }
     }
 
     /// The runtime of the clients.
@@ -276,7 +309,7 @@ impl Members {
     /// # Errors
     /// When there is none.
     pub fn change_port(&self, number: usize) -> Result<()> {
-        self.lock()[number].port = free_port()?;
+        self.lock()[number].address.set_port(free_port()?);
         Ok(())
     }
 
@@ -287,11 +320,20 @@ impl Members {
 
     /// Where the API of a member is.
     pub fn url(&self, number: usize) -> String {
-        format!("https://127.0.0.1:{}", self.port(number))
+        format!("https://{}", self.address(number))
     }
 
-    fn port(&self, number: usize) -> u16 {
-        self.lock()[number].port
+    fn address(&self, number: usize) -> SocketAddr {
+        self.lock()[number].address
+    }
+
+    /// The place of a member that was [started apart](Self::start_apart).
+    ///
+    /// # Panics
+    /// When it was not.
+    pub fn link(&self, number: usize) -> Arc<Link> {
+        let link = self.lock()[number].link.clone();
+        link.expect("it was started apart")
     }
 
     fn log(&self, number: usize) -> PathBuf {

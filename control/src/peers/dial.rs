@@ -16,6 +16,9 @@ use crate::pki::member_name;
 
 /// How long connecting may take, TLS and the answer included.
 const CONNECT: Duration = Duration::from_secs(3);
+/// A stream of Raft's of which a member acknowledges nothing for so long is given up, and opened anew. The kernel would send
+/// again in pauses that grow to two minutes, and whoever was cut off for long would be missed for as long when it is back.
+const LOSS: Duration = Duration::from_secs(3);
 /// How long a request may take: the leader may have to wait for a majority.
 const ANSWER: Duration = Duration::from_secs(15);
 
@@ -60,7 +63,8 @@ impl Peers {
         address: SocketAddr,
         kind: StreamKind,
     ) -> Result<BoxStream, DialError> {
-        let opened = self.upgrade(id, address, kind.path(), kind.protocol()).await;
+        let (path, protocol) = (kind.path(), kind.protocol());
+        let opened = self.upgrade(id, address, Some(LOSS), path, protocol).await;
         if let Err(DialError::Refused { code: 401, message }) = &opened
             && message.contains(crate::members::REMOVED)
         {
@@ -72,7 +76,9 @@ impl Peers {
     /// Opens a stream to a node through a member.
     pub(super) async fn open_node(&self, id: u64, node: &str) -> Result<BoxStream, DialError> {
         let address = self.address(id)?;
-        self.upgrade(id, address, &format!("{NODE_PATH}{node}"), NODE_PROTOCOL)
+        // Whoever reads it may pause for as long as they like.
+        let loss = None;
+        self.upgrade(id, address, loss, &format!("{NODE_PATH}{node}"), NODE_PROTOCOL)
             .await
     }
 
@@ -87,11 +93,12 @@ impl Peers {
         &self,
         id: u64,
         address: SocketAddr,
+        loss: Option<Duration>,
         path: &str,
         protocol: &str,
     ) -> Result<BoxStream, DialError> {
         let work = async {
-            let mut sender = self.connect(id, address).await?;
+            let mut sender = self.connect(id, address, loss).await?;
             let request = Request::get(path)
                 .header(header::HOST, "member")
                 .header(header::CONNECTION, "Upgrade")
@@ -117,7 +124,7 @@ impl Peers {
         body: Bytes,
     ) -> Result<Value, DialError> {
         let address = self.address(id)?;
-        let mut sender = within(CONNECT, self.connect(id, address)).await?;
+        let mut sender = within(CONNECT, self.connect(id, address, None)).await?;
         let work = async {
             let request = Request::builder()
                 .method(method)
@@ -139,10 +146,12 @@ impl Peers {
         &self,
         id: u64,
         address: SocketAddr,
+        loss: Option<Duration>,
     ) -> Result<hyper::client::conn::http1::SendRequest<Full<Bytes>>, DialError> {
         let dial = async {
             let tcp = TcpStream::connect(address).await?;
             tcp.set_nodelay(true)?;
+            socket2::SockRef::from(&tcp).set_tcp_user_timeout(loss)?;
             // The name is in this member's certificate only: an address that has passed to another one is noticed.
             let name = ServerName::try_from(member_name(id)).map_err(std::io::Error::other)?;
             tokio_rustls::TlsConnector::from(Arc::clone(&self.tls.client()))

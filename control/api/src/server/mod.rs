@@ -33,6 +33,12 @@ use crate::{
 
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Clients and members that vanish without a word (no power, no network) are found out within a minute and their connections
+/// ended: who only reads would keep one for ever.
+const KEEPALIVE: socket2::TcpKeepalive = socket2::TcpKeepalive::new()
+    .with_time(Duration::from_secs(30))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
 /// How long open requests may take to end at a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed (no descriptors left).
@@ -201,6 +207,7 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, app: Arc<App>, tas
 
 async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, app: Arc<App>) {
     let _ = stream.set_nodelay(true);
+    let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
     let tls = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => {

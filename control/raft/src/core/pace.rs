@@ -4,6 +4,8 @@
 //! - A living leader is silent for that long, because its machine or the network is held up. Each silence that the
 //!   same leader broke again is noted; the longest counts, and is forgotten evenly within [`MEMORY`]. It is counted in
 //!   ticks, as Raft counts its timeout: a member that was held up itself has not ticked, and the leader is not to blame.
+//!   One that is longer than the timeout may become is no pace but a cut, which waiting does not help; counted, it would make
+//!   the next failover slow.
 //! - The votes do not get to the disks in time: a candidate writes its own before it asks, a voter before it answers. How
 //!   long a write takes is smoothed as RFC 6298 smooths round trips (mean and deviation), so that one slow fsync does not
 //!   make the next failover slow; the disks of others are taken to be like the own one.
@@ -56,8 +58,7 @@ impl Pace {
     pub(super) fn heard(&mut self, term: u64) {
         let (last, silence) = std::mem::replace(&mut self.heard, (term, 0));
         // Between two leaders there was none: that is no silence of either.
-        let silence = silence.min(self.most);
-        if last == term && silence >= self.silence() {
+        if last == term && (self.silence()..=self.most).contains(&silence) {
             self.longest = (silence, 0);
         }
     }
@@ -209,8 +210,19 @@ mod tests {
             last = at_rest(&pace);
         }
         assert_eq!(last, CONFIGURED);
-        silence(&mut pace, 3, 10_000);
+        silence(&mut pace, 3, MOST * CONFIGURED);
         assert_eq!(at_rest(&pace), MOST * CONFIGURED);
+    }
+
+    #[test]
+    fn a_cut_is_no_pace() {
+        let mut pace = pace();
+        silence(&mut pace, 3, 2);
+        silence(&mut pace, 3, MOST * CONFIGURED + 1);
+        assert_eq!(at_rest(&pace), CONFIGURED);
+        silence(&mut pace, 3, 20);
+        silence(&mut pace, 3, 10_000);
+        assert!(at_rest(&pace) <= 30, "{}", at_rest(&pace));
     }
 
     #[test]

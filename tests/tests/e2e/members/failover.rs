@@ -17,7 +17,7 @@ skiff_tests::cases! {
 
 /// Elections take at most 1.4 s; the rest is for a machine that runs other tests meanwhile. The figure of a quiet one is
 /// printed by `tests/bench/failover`.
-const LONGEST_GAP: Duration = Duration::from_secs(10);
+pub const LONGEST_GAP: Duration = Duration::from_secs(10);
 
 fn nothing_acknowledged_is_lost_when_the_leader_is_killed() -> Result<()> {
     let members = Members::start(3)?;

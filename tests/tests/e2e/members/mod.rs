@@ -1,6 +1,7 @@
 //! A control plane of three members when one of them dies, hangs, moves, goes or comes.
 
 mod agents;
+mod apart;
 mod audit;
 mod failover;
 mod keys;

@@ -263,7 +263,7 @@ fn packets_go_through_the_server_while_udp_is_blocked(user: User) -> Result<()> 
     let lan = Lan::new()?;
     let (server, far) = (lan.host(user)?, lan.host(user)?);
     server.up(server.node_options()).ok()?;
-    far.block_udp()?;
+    far.link().block_udp()?;
     far.join(&server, "")?;
     server.wait_nodes_ready(&[&server, &far])?;
     let pair = Pair {
@@ -304,7 +304,7 @@ fn packets_go_through_the_server_while_udp_is_blocked(user: User) -> Result<()> 
     has(&status, &[&format!("UDP does not get through to {}", far.name())])?;
 
     // As soon as UDP works it is used again.
-    far.rejoin()?;
+    far.link().rejoin()?;
     for host in [server, far] {
         says(host, "to use UDP again", false)?;
     }
@@ -334,14 +334,15 @@ fn partitions_new_addresses_and_dead_nodes_heal(user: User) -> Result<()> {
     };
     whole()?;
 
-    server.part_from(far)?;
+    server.link().part_from(far.link())?;
     has(&ping("here", &there)?, &["no"])?;
-    server.rejoin()?;
+    server.link().rejoin()?;
     whole()?;
 
     // Another lease: the far node is heard of at its new address, and says so itself.
     let begun = std::time::Instant::now();
-    far.change_address(std::net::Ipv4Addr::new(192, 168, 50, 99))?;
+    far.link()
+        .change_address(std::net::Ipv4Addr::new(192, 168, 50, 99))?;
     whole()?;
     let took = begun.elapsed();
     println!("packets and services again {took:?} after a new address");
