@@ -64,6 +64,8 @@ struct Peer {
     snapshots: mpsc::Sender<Message>,
     /// Milliseconds after `Peers::started` when it was last heard, plus one; 0: never.
     heard: Arc<AtomicU64>,
+    /// One more reference for each stream of messages from it that is open.
+    incoming: Arc<()>,
     stop: CancellationToken,
 }
 
@@ -146,6 +148,7 @@ impl Peers {
             messages,
             snapshots,
             heard: Arc::default(),
+            incoming: Arc::default(),
             stop,
         }
     }
@@ -235,6 +238,21 @@ impl Peers {
         if let Some(store) = self.store.get() {
             store.unreachable(member);
         }
+    }
+
+    /// A member's machine refuses connections to it. If no stream from it is open either, its process has ended.
+    fn refused(&self, member: u64) {
+        let is_heard = |peer: &Peer| Arc::strong_count(&peer.incoming) > 1;
+        if !self.book.lock().get(&member).is_none_or(is_heard)
+            && let Some(store) = self.store.get()
+        {
+            store.ended(member);
+        }
+    }
+
+    /// Counts a stream of messages from a member as open until what is returned is dropped.
+    fn hold_open(&self, member: u64) -> Option<Arc<()>> {
+        Some(Arc::clone(&self.book.lock().get(&member)?.incoming))
     }
 
     /// Resolves with the reason when another member says that this one was removed.

@@ -10,6 +10,7 @@
 
 pub(crate) mod applying;
 mod checkpoints;
+mod orphan;
 mod pace;
 mod proposals;
 mod start;
@@ -20,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use orphan::Orphan;
 use pace::Pace;
 use raft::{
     RawNode, SnapshotStatus, StateRole,
@@ -120,6 +122,8 @@ pub struct Core<S: StateMachine, D: LogDisk> {
     /// Where it lies between the shortest and twice that, in parts of 2³².
     timeout_drawn: u32,
     pace: Pace,
+    /// The process of the leader has ended, and there is no other one yet.
+    orphan: Option<Orphan>,
 
     /// Tells the proposals of this run from those of earlier runs and other members.
     incarnation: u64,
@@ -230,6 +234,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             }
             Request::Transfer { to } => self.raw.transfer_leader(to),
             Request::Unreachable { member } => self.raw.report_unreachable(member),
+            Request::Ended { member } => self.ended(member),
             Request::SnapshotSent { member, arrived } => {
                 let status = if arrived {
                     SnapshotStatus::Finish
@@ -304,6 +309,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         if self.restoring.is_none() {
             self.raw.tick();
             self.pace.tick();
+            self.succeed();
             self.draw_timeout(now);
         }
         self.give_up_without_leader(now);

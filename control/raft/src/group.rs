@@ -155,6 +155,11 @@ pub enum Request<O> {
         /// Its id.
         member: u64,
     },
+    /// The process of a member has ended.
+    Ended {
+        /// Its id.
+        member: u64,
+    },
     /// Sending a snapshot has ended.
     SnapshotSent {
         /// Who it was for.
@@ -354,6 +359,12 @@ impl<O: Send + 'static> Group<O> {
     /// Tells that the last message to a member did not get through.
     pub fn unreachable(&self, member: u64) {
         self.send(Request::Unreachable { member });
+    }
+
+    /// Tells that the process of a member has ended: nothing it held open is open any more, and its machine refuses
+    /// connections to it. If it led, an election need not wait for a timeout.
+    pub fn ended(&self, member: u64) {
+        self.send(Request::Ended { member });
     }
 
     /// Tells how sending a snapshot to a member ended.

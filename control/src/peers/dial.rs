@@ -55,6 +55,13 @@ pub enum DialError {
     Timeout,
 }
 
+impl DialError {
+    /// Whether the other machine says that nobody listens there.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Self::Connect { source, .. } if source.kind() == std::io::ErrorKind::ConnectionRefused)
+    }
+}
+
 impl Peers {
     /// Opens a stream of Raft's.
     pub(super) async fn open(

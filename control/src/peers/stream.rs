@@ -41,7 +41,12 @@ pub(super) async fn send(
                     _ = address.changed() => {}
                 }
             }
-            Err(error) => tracing::debug!(member = id, address = %at, %error, "can't connect to a member"),
+            Err(error) => {
+                tracing::debug!(member = id, address = %at, %error, "can't connect to a member");
+                if error.is_refused() {
+                    peers.refused(id);
+                }
+            }
         }
         peers.unreachable(id);
         let pause = tokio::time::sleep(backoff.pause());
@@ -96,6 +101,7 @@ async fn write(stream: BoxStream, queue: &mut mpsc::Receiver<Message>) -> io::Re
 /// Takes in what a member sends, until it ends.
 pub(super) async fn receive(peers: &Peers, member: u64, stream: BoxStream) -> io::Result<()> {
     let mut stream = BufReader::with_capacity(64 << 10, stream);
+    let _open = peers.hold_open(member);
     loop {
         let frame = read_frame(&mut stream, LONGEST).await?;
         let message = skiff_raft::decode(&frame).map_err(io::Error::other)?;

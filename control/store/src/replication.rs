@@ -16,6 +16,11 @@ impl Store {
         self.group().unreachable(member);
     }
 
+    /// Tells that the process of a member has ended.
+    pub fn ended(&self, member: u64) {
+        self.group().ended(member);
+    }
+
     /// Tells how sending a snapshot to a member ended.
     pub fn snapshot_sent(&self, member: u64, arrived: bool) {
         self.group().snapshot_sent(member, arrived);

@@ -69,6 +69,16 @@ fn on_slow_disks_a_leader_is_elected_and_stays() {
     }
 }
 
+/// Two that campaign at the same time get half of the votes each and wait for the timeout, 0.7 s at least: few do.
+#[test]
+fn when_the_leaders_process_has_ended_the_next_one_leads_within_half_a_second() {
+    let times: Vec<_> = (0..50)
+        .map(|seed| World::new(seed, Sabotage::None).run_to_succession())
+        .collect();
+    let soon = times.iter().filter(|time| **time < 500_000).count();
+    assert!(soon >= 45, "{times:?}");
+}
+
 #[test]
 fn a_log_that_does_not_lead_to_the_snapshot_taken_in_before_a_crash_is_dropped() {
     let disk = SimDisk::of_voter(&[1, 2, 3], false);

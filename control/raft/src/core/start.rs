@@ -80,6 +80,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             timeout_for: (raw.raft.term, raw.raft.state, raw.raft.leader_id),
             timeout_drawn: random.random(),
             pace: Pace::new(config.tick, config.election_ticks),
+            orphan: None,
             incarnation: random.random(),
             random,
             raw,

@@ -47,6 +47,7 @@ enum Event {
     Start { member: u64 },
     Ask { client: usize },
     Look { watcher: usize },
+    Ended { told: u64, ended: u64 },
     Fault,
     Heal { fault: Fault },
     Settle,
@@ -179,19 +180,37 @@ impl World {
             member.slowness = slowness;
         }
         let leads_at = |second: &u64| {
-            while self.now < second * SECOND {
-                let ((at, _), event) = self.events.pop_first().expect("something always happens");
-                self.now = at;
-                // One fault leads to the next: without the first there are none.
-                if !matches!(event, Event::Fault) {
-                    self.happen(event);
-                }
-            }
+            self.run_without_faults(|world| world.now >= second * SECOND);
             let runs = self.members.values().filter_map(|m| m.run.as_ref());
             let leaderships = runs.map(|run| run.shared.leadership());
             leaderships.filter(|l| l.is_leader).map(|l| l.term).max()
         };
         seconds.iter().map(leads_at).collect()
+    }
+
+    /// Ends the leader's process on a good network and tells the others so; the microseconds until one of them leads.
+    pub fn run_to_succession(mut self) -> u64 {
+        self.weather.loss = 0;
+        self.weather.delay = 2 * MILLISECOND;
+        self.run_without_faults(|world| world.now >= 10 * SECOND && world.leader().is_some());
+        let (ended, begun) = (self.leader().expect("somebody leads"), self.now);
+        self.crash(ended);
+        for told in [1, 2, 3] {
+            self.at(begun + 30 * MILLISECOND, Event::Ended { told, ended });
+        }
+        self.run_without_faults(|world| world.leader().is_some());
+        self.now - begun
+    }
+
+    fn run_without_faults(&mut self, until: impl Fn(&Self) -> bool) {
+        while !until(self) {
+            let ((at, _), event) = self.events.pop_first().expect("something always happens");
+            self.now = at;
+            // One fault leads to the next: without the first there are none.
+            if !matches!(event, Event::Fault) {
+                self.happen(event);
+            }
+        }
     }
 
     /// All is calm, nobody waits, and everybody has seen everything.
@@ -276,6 +295,7 @@ impl World {
             Event::Start { member } => self.start(member),
             Event::Ask { client } => self.ask(client),
             Event::Look { watcher } => self.look(watcher),
+            Event::Ended { told, ended } => self.request(told, Request::Ended { member: ended }),
             Event::Fault => {
                 if !self.calm {
                     let pause = self.weather.pause;
@@ -429,11 +449,21 @@ impl World {
         let log = m.disk.describe();
         self.trace(format_args!("{member} crashes: {log}"));
         self.summary.crashes += 1;
+        self.tell_of_end(member);
         let m = &self.members[&member];
         for client in &mut self.clients {
             client.listen(self.now, member, m.life + 1, None, &mut self.truth);
         }
         self.after(SECOND, Event::Start { member });
+    }
+
+    /// Those whom the network does not keep from it mostly learn that a process has ended.
+    fn tell_of_end(&mut self, ended: u64) {
+        for told in self.members.keys().copied().collect::<Vec<_>>() {
+            if told != ended && !self.cut.contains(&(ended, told)) && self.random.random_bool(0.8) {
+                self.after(30 * MILLISECOND, Event::Ended { told, ended });
+            }
+        }
     }
 
     fn any_member(&mut self) -> u64 {

@@ -26,6 +26,8 @@ pub enum Fault {
     Lossy,
     Transfer,
     Members,
+    /// A member's process is said to have ended, and has not.
+    Rumour(u64),
 }
 
 /// How bad this seed's world is.
@@ -40,7 +42,7 @@ pub struct Weather {
 
 impl Weather {
     pub fn new(random: &mut StdRng) -> Self {
-        let every: [fn(u64) -> Fault; 11] = [
+        let every: [fn(u64) -> Fault; 12] = [
             Fault::Crash,
             |id| Fault::Cut(id, id % 3 + 1),
             |id| Fault::Cut(id, (id + 1) % 3 + 1),
@@ -52,6 +54,7 @@ impl Weather {
             Fault::Jump,
             |_| Fault::Transfer,
             |_| Fault::Members,
+            Fault::Rumour,
         ];
         // Some of all the kinds, so that each seed has a character of its own.
         let mut kinds: Vec<fn(u64) -> Fault> =
@@ -123,6 +126,7 @@ impl World {
                 }
             }
             Fault::Members => self.change_members(),
+            Fault::Rumour(id) => self.tell_of_end(id),
         }
         self.after(lasts, Event::Heal { fault });
     }
@@ -149,18 +153,18 @@ impl World {
                     self.wake(id);
                 }
             }
-            Fault::Broken(_) | Fault::Jump(_) | Fault::Transfer | Fault::Members => {}
+            Fault::Broken(_) | Fault::Jump(_) | Fault::Transfer | Fault::Members | Fault::Rumour(_) => {}
         }
     }
 
-    fn leader(&self) -> Option<u64> {
+    pub(super) fn leader(&self) -> Option<u64> {
         self.members
             .values()
             .find(|member| member.leads())
             .map(|member| member.id)
     }
 
-    fn request(&mut self, member: u64, request: Request<Result<crate::Committed, crate::Error>>) {
+    pub(super) fn request(&mut self, member: u64, request: Request<Result<crate::Committed, crate::Error>>) {
         if let Some(run) = self.members.get_mut(&member).and_then(|m| m.run.as_mut()) {
             run.inbox.push(Input::Request(request));
             self.wake(member);
