@@ -3,6 +3,7 @@
 mod agents;
 mod audit;
 mod failover;
+mod forwarder;
 mod keys;
 mod membership;
 mod quorum;
