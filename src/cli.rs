@@ -288,6 +288,10 @@ pub struct NodeArgs {
     /// Most pods on this node
     #[arg(long, default_value_t = 250, value_name = "N")]
     pub max_pods: u32,
+    /// Port of this machine's loopback that leads to whichever API server lives; 0: any free one [default: the one before, or
+    /// one that is free, 6440 first]
+    #[arg(long, value_name = "PORT")]
+    pub forwarder_port: Option<u16>,
     /// Registry (host or host:port) that is spoken to without TLS
     #[arg(long, value_name = "HOST")]
     pub insecure_registry: Vec<String>,
@@ -322,6 +326,9 @@ pub struct KubeconfigArgs {
     /// Print the file's path instead of its content
     #[arg(long)]
     pub path: bool,
+    /// For this server, https://host:port [default: the forwarder of the agent on this machine, else a context per server]
+    #[arg(long, value_name = "URL", conflicts_with = "path")]
+    pub server: Option<String>,
 }
 
 #[derive(Args, Clone)]

@@ -193,6 +193,7 @@ pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<ski
         service_cidr: fixed.service_cidr,
         node_port_addresses: node.node_port_address.clone(),
         max_pods: node.max_pods,
+        forwarder_port: node.forwarder_port,
         insecure_registries: node.insecure_registry.clone(),
         mirrors: node.registry_mirror.clone(),
     })

@@ -22,7 +22,7 @@ use rustls::{
 };
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use skiff_control::pki::{self, Pki};
+use skiff_control::pki::{self, Pki, Place};
 
 use crate::{cluster::Fixed, paths::Paths, server};
 
@@ -100,7 +100,8 @@ pub fn join(paths: &Paths, url: &str, token: &str, node: &str, node_ip: Option<I
     };
     let kubeconfig = pki::kubeconfig(
         &ca_pem,
-        &format!("https://{authority}"),
+        &[Place::only(format!("https://{authority}"))],
+        pki::CLUSTER,
         &format!("system:node:{node}"),
         &identity,
     );

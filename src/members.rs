@@ -15,8 +15,9 @@ use crate::{
     cli::ServerArgs,
     cluster::{self, Fixed},
     join::{authority, pin, post},
+    kubeconfig,
     paths::Paths,
-    server, status,
+    server,
 };
 
 const PATH: &str = "/skiff/v1/members";
@@ -116,7 +117,7 @@ pub fn print(answer: &Value) {
 
 /// `skiff server list`.
 pub fn list(paths: &Paths) -> Result<()> {
-    let answer = server::runtime()?.block_on(async { ask(&status::client(paths).await?).await })?;
+    let answer = server::runtime()?.block_on(async { ask(&kubeconfig::client(paths).await?).await })?;
     print(&answer);
     Ok(())
 }
@@ -166,7 +167,7 @@ pub fn rotate_keys(paths: &Paths, finish: bool, force: bool) -> Result<()> {
 
 fn send(paths: &Paths, request: Request<Vec<u8>>) -> Result<Value> {
     server::runtime()?.block_on(async {
-        let client = status::client(paths).await?;
+        let client = kubeconfig::client(paths).await?;
         let answer: Result<Value, kube::Error> = client.request(request).await;
         answer.map_err(|error| match error {
             kube::Error::Api(answer) => anyhow::anyhow!("{}", answer.message),

@@ -18,12 +18,14 @@ use nix::sys::{
     signalfd::{SfdFlags, SignalFd},
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use skiff_control::pki;
 
 use crate::{
     cli::{NodeArgs, ServerArgs, UpArgs},
+    kubeconfig,
     paths::Paths,
     process::{self, Process},
-    scope, server,
+    scope,
 };
 
 /// How long a child may take to end before it is killed.
@@ -335,6 +337,7 @@ fn agent_arguments(node: &NodeArgs, server: &ServerArgs) -> Vec<String> {
     out.push(format!("--max-pods={}", node.max_pods));
     out.extend(node.node_name.iter().map(|n| format!("--node-name={n}")));
     out.extend(node.node_ip.map(|a| format!("--node-ip={a}")));
+    out.extend(node.forwarder_port.map(|port| format!("--forwarder-port={port}")));
     out.extend(
         node.node_port_address
             .iter()
@@ -372,7 +375,15 @@ pub fn arguments(args: &UpArgs) -> Vec<String> {
 
 /// The server's certificate authority must exist before the agent's kubeconfig can be written.
 pub fn prepare(paths: &Paths, args: &UpArgs, node: &str) -> Result<()> {
-    let pki = skiff_control::pki::Pki::open(&paths.pki())?;
+    let pki = pki::Pki::open(&paths.pki())?;
     let address = std::net::SocketAddr::new(args.server.listen, args.server.port);
-    server::write_kubeconfigs(paths, &pki, address, Some(node))
+    let kubeconfig = pki::kubeconfig(
+        &pki.ca_pem(),
+        &[pki::Place::only(kubeconfig::local_url(address))],
+        pki::CLUSTER,
+        &format!("system:node:{node}"),
+        &pki.issue_node(node)?,
+    );
+    pki::write_private(&paths.node_kubeconfig(), &kubeconfig)?;
+    Ok(())
 }

@@ -91,6 +91,11 @@ impl Paths {
         self.data.join("kubeconfig")
     }
 
+    /// Port of the agent's forwarder to the API servers.
+    pub fn forwarder(&self) -> PathBuf {
+        self.data.join("forwarder")
+    }
+
     /// The agent's kubeconfig.
     pub fn node_kubeconfig(&self) -> PathBuf {
         self.data.join("node.kubeconfig")

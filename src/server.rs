@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _},
     os::unix::fs::OpenOptionsExt as _,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -18,12 +18,9 @@ use skiff_control::{
 use crate::{
     cli::{ServerArgs, ServerCommand, TlsVersion},
     cluster::{self, Fixed},
-    members, notify,
+    kubeconfig, members, notify,
     paths::Paths,
 };
-
-/// Age at which the administrator's certificate, good for 90 days, is made anew.
-const RENEW_KUBECONFIG: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Serves until SIGTERM or SIGINT. Joins first, if told to and not done yet.
 pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
@@ -59,8 +56,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
     }
     let fixed = Fixed::check(args, &paths.data)?;
     let pki = Arc::new(Pki::open(&paths.pki())?);
-    write_kubeconfigs(paths, &pki, address, None)?;
-    let renewing = renew_kubeconfig(paths.clone(), pki.clone(), pki.follow_ca(), address);
+    let kubeconfig = kubeconfig::Keeper::start(paths, pki.clone(), address, &identity)?;
     let config = member::Config {
         data_dir: paths.data.clone(),
         listener,
@@ -88,7 +84,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
         // Reading the log leaves as much free memory behind as it has bytes, in pieces that are not given back.
         skiff_sys::process::trim_heap();
         notify::ready().context("tell that we are ready")?;
-        tokio::spawn(renewing);
+        tokio::spawn(kubeconfig.run(member.members()));
         let ended = tokio::select! {
             () = signalled() => Ok(()),
             error = member.failed() => Err(error),
@@ -161,52 +157,6 @@ fn listen(args: &ServerArgs) -> Result<TcpListener> {
     })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
-}
-
-/// Writes the administrator's kubeconfig and, for a node on this machine, the agent's.
-pub fn write_kubeconfigs(paths: &Paths, pki: &Pki, address: SocketAddr, node: Option<&str>) -> Result<()> {
-    let local = match address.ip() {
-        ip if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
-        ip => ip,
-    };
-    let url = format!("https://{}", SocketAddr::new(local, address.port()));
-    let admin = pki.issue_client("kubernetes-admin", &["system:masters"])?;
-    let kubeconfig = pki.kubeconfig(&url, "kubernetes-admin", &admin);
-    skiff_control::pki::write_private(&paths.admin_kubeconfig(), &kubeconfig)?;
-    if let Some(node) = node {
-        let identity = pki.issue_node(node)?;
-        let kubeconfig = pki.kubeconfig(&url, &format!("system:node:{node}"), &identity);
-        skiff_control::pki::write_private(&paths.node_kubeconfig(), &kubeconfig)?;
-    }
-    Ok(())
-}
-
-/// Writes the administrator's kubeconfig anew long before its certificate ends, and when the CA has changed.
-async fn renew_kubeconfig(
-    paths: Paths,
-    pki: Arc<Pki>,
-    mut ca: tokio::sync::watch::Receiver<String>,
-    address: SocketAddr,
-) {
-    // Clocks jump, so it is the clock that is looked at, and often.
-    const LOOK: Duration = Duration::from_secs(600);
-    let mut written = SystemTime::now();
-    loop {
-        let is_new = tokio::select! {
-            () = tokio::time::sleep(LOOK) => false,
-            Ok(()) = ca.changed() => true,
-        };
-        let age = SystemTime::now()
-            .duration_since(written)
-            .unwrap_or(RENEW_KUBECONFIG);
-        if age < RENEW_KUBECONFIG && !is_new {
-            continue;
-        }
-        match write_kubeconfigs(&paths, &pki, address, None) {
-            Ok(()) => written = SystemTime::now(),
-            Err(error) => tracing::error!(error = format!("{error:#}"), "renewing the kubeconfig failed"),
-        }
-    }
 }
 
 /// Logs go to standard error; `SKIFF_LOG` filters them as `RUST_LOG` does elsewhere.

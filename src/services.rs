@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::{Api, Client, api::ListParams};
 use serde::Deserialize;
 
-use crate::{cli::ServicesArgs, output::say, paths::Paths, server, status};
+use crate::{cli::ServicesArgs, kubeconfig, output::say, paths::Paths, server, status};
 
 /// What a node says of itself.
 #[derive(Deserialize)]
@@ -50,7 +50,7 @@ type Key = (String, u16, String);
 /// Prints a line for each port of each service.
 pub fn run(paths: &Paths, args: &ServicesArgs) -> Result<()> {
     server::runtime()?.block_on(async {
-        let client = status::client(paths).await?;
+        let client = kubeconfig::client(paths).await?;
         let before = all(&client).await?;
         tokio::time::sleep(Duration::from_secs_f64(args.interval)).await;
         let after = all(&client).await?;

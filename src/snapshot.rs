@@ -13,9 +13,10 @@ use skiff_control::{
 
 use crate::{
     cli::{SnapshotArgs, SnapshotCommand},
+    kubeconfig,
     output::say,
     paths::Paths,
-    server, status,
+    server,
 };
 
 pub fn run(paths: &Paths, args: &SnapshotArgs) -> Result<()> {
@@ -81,7 +82,7 @@ fn save_stopped(paths: &Paths, file: &Path) -> Result<Saved> {
 
 /// Of the running server, piece by piece.
 async fn save_running(paths: &Paths, file: &Path) -> Result<()> {
-    let client = status::client(paths).await?;
+    let client = kubeconfig::client(paths).await?;
     let request = Request::get("/skiff/v1/snapshot").body(kube::client::Body::empty())?;
     let response = client.send(request).await.context("ask the server")?;
     anyhow::ensure!(

@@ -6,13 +6,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{
-    Api, Client, Config,
+    Api,
     api::ListParams,
-    config::{KubeConfigOptions, Kubeconfig},
     runtime::{WatchStreamExt, watcher},
 };
 
 use crate::{
+    kubeconfig::client,
     members,
     paths::Paths,
     process::{self, Process},
@@ -120,13 +120,6 @@ fn memory(pid: i32) -> String {
         || "memory unknown".into(),
         |kib| format!("{:.1} MiB", kib / 1024.0),
     )
-}
-
-/// A client with the administrator's kubeconfig.
-pub async fn client(paths: &Paths) -> Result<Client> {
-    let kubeconfig = Kubeconfig::read_from(paths.admin_kubeconfig()).context("read the kubeconfig")?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(Client::try_from(config)?)
 }
 
 /// Waits until the node is ready; no polling: it is watched.

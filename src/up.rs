@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::{IpAddr, Ipv4Addr},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -34,7 +35,7 @@ pub fn run(paths: &Paths, args: &UpArgs) -> Result<()> {
     };
     let has_server = running("server").is_some();
     if running("monitor").is_none() && !has_server {
-        port_is_free(args)?;
+        ports_are_free(args)?;
     }
     paths.create()?;
     let fixed = cluster::Fixed::check(&args.server, &paths.data)?;
@@ -105,16 +106,20 @@ fn unheeded(asked: &[String], defaults: &[String], running: &[String]) -> Vec<St
     asked.iter().filter(is_new).cloned().collect()
 }
 
-/// The port must be known to be free before anything is written: the server would only say so in its log.
-fn port_is_free(args: &UpArgs) -> Result<()> {
-    let address = std::net::SocketAddr::new(args.server.listen, args.server.port);
-    std::net::TcpListener::bind(address).with_context(|| {
-        format!(
-            "port {} is taken on {}: stop what listens there, or choose another with --port",
-            args.server.port, args.server.listen
-        )
-    })?;
-    Ok(())
+/// The ports must be known to be free before anything is written: server and agent would only say so in their logs.
+fn ports_are_free(args: &UpArgs) -> Result<()> {
+    let is_free = |address: IpAddr, port: u16, option: &str| {
+        std::net::TcpListener::bind((address, port))
+            .map(drop)
+            .with_context(|| {
+                format!("port {port} is taken on {address}: stop what listens there, or choose another with {option}")
+            })
+    };
+    is_free(args.server.listen, args.server.port, "--port")?;
+    match args.node.forwarder_port {
+        Some(port) => is_free(Ipv4Addr::LOCALHOST.into(), port, "--forwarder-port"),
+        None => Ok(()),
+    }
 }
 
 /// Starts the monitor in a session of its own and waits until the server serves.

@@ -186,6 +186,11 @@ pub async fn start(config: Config) -> Result<Member> {
 }
 
 impl Member {
+    /// Everybody in the control plane, as it changes.
+    pub fn members(&self) -> watch::Receiver<Vec<record::Record>> {
+        self.membership.known()
+    }
+
     /// Waits until this member votes.
     async fn taken_in(&self, id: u64) -> Result<()> {
         let mut members = self.store.members();

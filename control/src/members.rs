@@ -43,6 +43,8 @@ pub struct Membership {
     registry: OnceLock<Registry>,
     /// A record was changed here: no need to wait for the next look.
     changed: Notify,
+    /// Everybody, as far as this member knows.
+    known: watch::Sender<Vec<record::Record>>,
     /// Counts changes of what is known of members, revocations among them.
     revocations: watch::Sender<u64>,
 }
@@ -58,8 +60,14 @@ impl Membership {
             places: NodePlaces::default(),
             registry: OnceLock::new(),
             changed: Notify::new(),
+            known: watch::Sender::default(),
             revocations: watch::Sender::new(0),
         })
+    }
+
+    /// Everybody, as far as this member knows, as it changes.
+    pub fn known(&self) -> watch::Receiver<Vec<record::Record>> {
+        self.known.subscribe()
     }
 
     /// The registry, once the API server has made it: the leader publishes where servers are.

@@ -266,23 +266,55 @@ impl Pki {
             key_pem: key.serialize_pem(),
         })
     }
+}
 
-    /// A kubeconfig for one user of the cluster behind `server` (`https://host:port`).
-    pub fn kubeconfig(&self, server: &str, user: &str, identity: &Identity) -> String {
-        kubeconfig(&self.ca_pem(), server, user, identity)
+/// A server as a kubeconfig names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Name of its cluster and of its context.
+    pub name: String,
+    /// `https://host:port`.
+    pub url: String,
+}
+
+impl Place {
+    /// The only one.
+    pub fn only(url: impl Into<String>) -> Self {
+        Self {
+            name: CLUSTER.into(),
+            url: url.into(),
+        }
     }
 }
 
-/// A kubeconfig for one user of the cluster behind `server` (`https://host:port`) with the CA `ca_pem`.
-pub fn kubeconfig(ca_pem: &str, server: &str, user: &str, identity: &Identity) -> String {
+/// Name of the cluster where a kubeconfig names one server only, or one that stands for all.
+pub const CLUSTER: &str = "skiff";
+
+/// A kubeconfig for one user of the cluster behind these servers, with the CA `ca_pem`. `current` is the name of the one
+/// to be used.
+pub fn kubeconfig(ca_pem: &str, servers: &[Place], current: &str, user: &str, identity: &Identity) -> String {
     use base64::{Engine, prelude::BASE64_STANDARD};
     let b64 = |text: &str| BASE64_STANDARD.encode(text);
+    // Names of hosts that YAML would read as something else than text: a JSON string is one in YAML, too.
+    let quoted = |name: &str| match name {
+        CLUSTER => name.to_owned(),
+        _ => serde_json::Value::from(name).to_string(),
+    };
+    let ca = b64(ca_pem);
+    let (mut clusters, mut contexts) = (String::new(), String::new());
+    for Place { name, url } in servers {
+        let name = quoted(name);
+        clusters.push_str(&format!(
+            "- name: {name}\n  cluster:\n    server: {url}\n    certificate-authority-data: {ca}\n"
+        ));
+        contexts.push_str(&format!(
+            "- name: {name}\n  context:\n    cluster: {name}\n    user: {user}\n"
+        ));
+    }
     format!(
-        "apiVersion: v1\nkind: Config\nclusters:\n- name: skiff\n  cluster:\n    server: {server}\n    \
-         certificate-authority-data: {ca}\ncontexts:\n- name: skiff\n  context:\n    cluster: skiff\n    \
-         user: {user}\ncurrent-context: skiff\nusers:\n- name: {user}\n  user:\n    \
-         client-certificate-data: {certificate}\n    client-key-data: {key}\n",
-        ca = b64(ca_pem),
+        "apiVersion: v1\nkind: Config\nclusters:\n{clusters}contexts:\n{contexts}current-context: {current}\nusers:\n\
+         - name: {user}\n  user:\n    client-certificate-data: {certificate}\n    client-key-data: {key}\n",
+        current = quoted(current),
         certificate = b64(&identity.certificate_pem),
         key = b64(&identity.key_pem),
     )

@@ -35,7 +35,7 @@ use crate::{
     pod::manager::Manager,
     policy,
     relay::Ways,
-    servers::{Renewing, Servers},
+    servers::{Renewing, Servers, listen},
     services, stream,
     volume::etc,
 };
@@ -170,13 +170,16 @@ pub(crate) async fn run(
     )]
     let spawner_end = AsyncFd::with_interest(spawner.pidfd().try_clone_to_owned()?, Interest::READABLE)
         .context("watch the spawner")?;
+    let port_file = config.kubeconfig.with_file_name("forwarder");
+    let (listener, _port_is_true) =
+        listen(config.forwarder_port, &port_file).context("listen for connections to the API servers")?;
     let (servers, forwarder) = Servers::start(
+        listener,
         authority(&api.cluster_url)?,
         config.kubeconfig.with_file_name("servers"),
         identity.tls(),
         stop.clone(),
     )
-    .await
     .context("listen for connections to the API servers")?;
     api.cluster_url = format!("https://{forwarder}")
         .parse()

@@ -67,6 +67,8 @@ pub struct Config {
     pub node_port_addresses: Vec<std::net::IpAddr>,
     /// Largest number of pods.
     pub max_pods: u32,
+    /// Port of loopback that leads to a living API server; `None`: the one before, or one that is free.
+    pub forwarder_port: Option<u16>,
     /// Registries spoken to without TLS.
     pub insecure_registries: Vec<String>,
     /// Registry mirrors, `(registry, mirror)`.

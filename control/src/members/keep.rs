@@ -39,6 +39,11 @@ impl Membership {
             };
             if !members.is_empty() {
                 self.peers.learn(&members);
+                self.known.send_if_modified(|known| {
+                    let changes = *known != members;
+                    known.clone_from(&members);
+                    changes
+                });
                 if members != identity.members {
                     identity.members = members;
                     if let Err(error) = identity.save(&data) {

@@ -8,6 +8,7 @@ use skiff_raft::eraftpb::Message;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     sync::{mpsc, watch},
+    time::Instant,
 };
 
 use super::{Backoff, Peers};
@@ -18,6 +19,8 @@ const LONGEST: usize = 64 << 20;
 const BATCH: usize = 64;
 /// A member that takes nothing for so long is connected to anew.
 const STALLED: Duration = Duration::from_secs(5);
+/// How long a member may be without a connection before that is told.
+const WORTH_SAYING: Duration = Duration::from_secs(2);
 
 /// Keeps a connection to a member and sends it what is queued.
 pub(super) async fn send(
@@ -27,11 +30,17 @@ pub(super) async fn send(
     mut queue: mpsc::Receiver<Message>,
 ) {
     let mut backoff = Backoff::default();
+    let mut complaint = Complaint::default();
     loop {
         let at = *address.borrow_and_update();
+        let begun = Instant::now();
         match peers.open(id, at, StreamKind::Raft).await {
             Ok(stream) => {
-                tracing::debug!(member = id, address = %at, "connected to a member");
+                if complaint.ends() {
+                    tracing::info!(member = id, address = %at, "connected to a member again");
+                } else {
+                    tracing::debug!(member = id, address = %at, "connected to a member");
+                }
                 backoff = Backoff::default();
                 tokio::select! {
                     ended = write(stream, &mut queue) => match ended {
@@ -42,9 +51,14 @@ pub(super) async fn send(
                 }
             }
             Err(error) => {
-                tracing::debug!(member = id, address = %at, %error, "can't connect to a member");
                 if error.is_refused() {
                     peers.refused(id);
+                }
+                let reason = reason(&error);
+                if complaint.is_due(begun, Instant::now(), &reason) {
+                    tracing::warn!(member = id, address = %at, reason, "can't connect to a member, trying on");
+                } else {
+                    tracing::debug!(member = id, address = %at, reason, "can't connect to a member");
                 }
             }
         }
@@ -59,6 +73,39 @@ pub(super) async fn send(
                 message = queue.recv() => if message.is_none() { return },
             }
         }
+    }
+}
+
+/// An error with what it came from.
+fn reason(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", reason(source)),
+        None => error.to_string(),
+    }
+}
+
+/// What was said of a member that can't be connected to. One that starts again within [`WORTH_SAYING`] is not worth a
+/// word, and a reason is given once, not with each attempt.
+#[derive(Default)]
+struct Complaint {
+    since: Option<Instant>,
+    said: Vec<String>,
+}
+
+impl Complaint {
+    /// Whether the failure of an attempt is to be told.
+    fn is_due(&mut self, begun: Instant, now: Instant, reason: &str) -> bool {
+        let since = *self.since.get_or_insert(begun);
+        let is_due = now.duration_since(since) >= WORTH_SAYING && self.said.iter().all(|said| said != reason);
+        if is_due {
+            self.said.push(reason.to_owned());
+        }
+        is_due
+    }
+
+    /// There is a connection; true if the lack of it was told.
+    fn ends(&mut self) -> bool {
+        !std::mem::take(self).said.is_empty()
     }
 }
 
@@ -121,4 +168,36 @@ pub(super) async fn read_frame(
     let mut frame = vec![0; length];
     stream.read_exact(&mut frame).await?;
     Ok(frame.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_told_once_and_not_before_it_has_lasted() {
+        let mut complaint = Complaint::default();
+        let begun = Instant::now();
+        let after = |millis| begun + Duration::from_millis(millis);
+        assert!(!complaint.is_due(begun, after(1), "refused"));
+        assert!(!complaint.is_due(after(1000), after(1001), "refused"));
+        assert!(complaint.is_due(after(2500), after(2501), "refused"));
+        assert!(!complaint.is_due(after(3000), after(3001), "refused"));
+        assert!(complaint.is_due(after(3000), after(6000), "no answer"));
+        assert!(!complaint.is_due(after(6500), after(6501), "refused"));
+        assert!(complaint.ends() && !complaint.ends());
+        assert!(!complaint.is_due(after(9000), after(9001), "refused"));
+        // A single attempt may take that long.
+        complaint.ends();
+        assert!(complaint.is_due(after(10_000), after(13_000), "no answer"));
+    }
+
+    #[test]
+    fn a_reason_says_where_it_came_from() {
+        let error = crate::peers::DialError::Connect {
+            address: ([127, 0, 0, 1], 1).into(),
+            source: io::ErrorKind::ConnectionRefused.into(),
+        };
+        assert_eq!(reason(&error), "connect to 127.0.0.1:1: connection refused");
+    }
 }

@@ -1,20 +1,22 @@
-//! The API servers, as this agent reaches them: through a loopback address of its own that leads to one that answers.
+//! The API servers, as this agent and clients on this machine reach them: through a loopback address that leads to one
+//! that answers.
 //!
 //! ```text
-//! API client, tunnel ──TLS, end to end──► forwarder (127.0.0.1) ──► the present server
+//! kubectl, API client, tunnel ──TLS, end to end──► forwarder (127.0.0.1:6440) ──► the present server
 //!                                                probe: GET /readyz ──► if it fails: the first one that answers
 //! EndpointSlices of the service `kubernetes` ──► which servers there are, kept on disk for the next start; which CAs
 //! ```
-//! The forwarder moves bytes and knows nothing of what is in them: who a server is, the client finds out by its
-//! certificate. When the present server stops answering, its connections are closed, and whoever had them connects
-//! again, to another one.
+//! When a server stops answering, the connections to it are closed, and whoever had them connects again, to another
+//! one. A server on this machine is used before all others, and again when it is back.
 
 mod client;
+mod forward;
 mod probe;
 
 use std::{
+    collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -26,28 +28,33 @@ use kube::{Api, Client, runtime::watcher};
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Notify, watch},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 pub(crate) use client::{Renewing, TlsSource};
+pub(crate) use forward::listen;
 
 /// The name that every API server's certificate has.
 const SERVER_NAME: &str = "kubernetes";
 /// Annotation of the slices: the CAs to be believed.
 const AUTHORITIES: &str = "skiff.dev/authorities";
-const CONNECT: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(200);
-/// How long a server may be silent on a connection that asks it something, or whether it is there.
-const LOSS: Duration = Duration::from_secs(4);
 
 /// Who the API servers are, and which one is used.
 pub(crate) struct Servers {
     /// `host:port`, the one of the kubeconfig first.
     known: Mutex<Vec<String>>,
     present: watch::Sender<String>,
+    /// The one on this machine.
+    home: Option<String>,
+    /// Of the forwarder, which must not lead to itself.
+    own: String,
+    /// Connections to a server hold receivers; they end when the sender is dropped.
+    ways: Mutex<HashMap<String, watch::Sender<()>>>,
+    probe: probe::Identity,
     /// Which CAs are to be believed, as the cluster says.
     authorities: watch::Sender<Option<String>>,
     /// The present one could not be connected to.
@@ -56,29 +63,37 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Starts the forwarder. `first` is the server of the kubeconfig; others that were known at the last run are read
-    /// from `cache`. Returns the address to use instead.
-    pub(crate) async fn start(
+    /// Starts the forwarder on `listener`. `first` is the server of the kubeconfig; others that were known at the last run
+    /// are read from `cache`. Returns the address to use instead.
+    pub(crate) fn start(
+        listener: std::net::TcpListener,
         first: String,
         cache: PathBuf,
         tls: client::TlsSource,
         stop: CancellationToken,
     ) -> io::Result<(Arc<Self>, SocketAddr)> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
         let mut known = vec![first.clone()];
         known.extend(read(&cache).into_iter().filter(|server| *server != first));
         let servers = Arc::new(Self {
             known: Mutex::new(known),
+            home: is_here(&first).then(|| first.clone()),
             present: watch::Sender::new(first),
+            own: address.to_string(),
+            ways: Mutex::default(),
+            probe: probe::Identity {
+                tls,
+                name: ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?,
+            },
             authorities: watch::Sender::new(None),
             doubt: Notify::new(),
             cache,
         });
-        let accepting = accept(Arc::clone(&servers), listener);
+        let accepting = forward::accept(Arc::clone(&servers), listener);
         tokio::spawn(stop.clone().run_until_cancelled_owned(accepting));
-        let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;
-        let probing = probe::run(Arc::clone(&servers), tls, name);
+        let probing = probe::run(Arc::clone(&servers));
         tokio::spawn(stop.run_until_cancelled_owned(probing));
         Ok((servers, address))
     }
@@ -162,69 +177,51 @@ impl Servers {
     fn all(&self) -> Vec<String> {
         let present = self.present.borrow().clone();
         let known = self.known.lock();
-        let others = known.iter().filter(|server| **server != present).cloned();
-        std::iter::once(present.clone()).chain(others).collect()
+        let others = known.iter().filter(|server| **server != present);
+        let all = std::iter::once(&present).chain(others);
+        all.filter(|server| **server != self.own).cloned().collect()
     }
 
-    /// Uses another server from now on; connections to the one before end.
-    fn use_server(&self, server: &str) {
-        self.present.send_if_modified(|present| {
-            let changes = present != server;
-            if changes {
-                info!(from = %present, to = server, "using another API server");
-                server.clone_into(present);
-            }
-            changes
-        });
-    }
-}
-
-async fn accept(servers: Arc<Servers>, listener: TcpListener) {
-    loop {
-        match listener.accept().await {
-            Ok((socket, _)) => drop(tokio::spawn(forward(Arc::clone(&servers), socket))),
-            Err(error) => {
-                warn!(%error, "accept for the API servers");
-                tokio::time::sleep(RETRY).await;
-            }
+    /// Uses another server from now on; connections to the one before stay until that is lost.
+    fn use_server(self: &Arc<Self>, server: &str) {
+        let before = self.present.send_replace(server.to_owned());
+        if before == server {
+            return;
+        }
+        info!(from = %before, to = server, "using another API server");
+        let way = self.ways.lock().get(&before).cloned();
+        if let Some(way) = way {
+            tokio::spawn(probe::mind(Arc::clone(self), before, way));
         }
     }
-}
 
-/// Moves the bytes of one connection until either side ends it, or another server is used.
-async fn forward(servers: Arc<Servers>, mut near: TcpStream) {
-    let mut present = servers.present.subscribe();
-    let mut far = None;
-    for server in servers.all() {
-        match tokio::time::timeout(CONNECT, TcpStream::connect(&server)).await {
-            Ok(Ok(socket)) => {
-                far = Some(socket);
-                break;
-            }
-            // The others are tried for this connection; which one is used from now on is the probe's to say.
-            _ => servers.doubt.notify_one(),
+    /// Something to hold for as long as a connection to a server lasts: it changes when the server is lost.
+    fn way(self: &Arc<Self>, server: &str) -> watch::Receiver<()> {
+        let mut ways = self.ways.lock();
+        if let Some(way) = ways.get(server) {
+            return way.subscribe();
         }
+        let (way, held) = watch::channel(());
+        ways.insert(server.to_owned(), way.clone());
+        // The present one is looked at anyway.
+        if *self.present.borrow() != server {
+            tokio::spawn(probe::mind(Arc::clone(self), server.to_owned(), way));
+        }
+        held
     }
-    let Some(mut far) = far else { return };
-    let _ = (near.set_nodelay(true), far.set_nodelay(true), notice_loss(&far));
-    present.mark_unchanged();
-    tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-        _ = present.changed() => {}
+
+    /// Ends the connections to a server.
+    fn lose(&self, server: &str) {
+        self.ways.lock().remove(server);
     }
 }
 
-/// Ends a connection within seconds after the way to the server, or the address of this host, is gone: a watch says nothing
-/// for minutes, and the kernel retransmits for a quarter of an hour.
-fn notice_loss(socket: &TcpStream) -> io::Result<()> {
-    let socket = socket2::SockRef::from(socket);
-    socket.set_tcp_user_timeout(Some(LOSS))?;
-    socket.set_tcp_keepalive(
-        &socket2::TcpKeepalive::new()
-            .with_time(LOSS / 2)
-            .with_interval(LOSS / 4)
-            .with_retries(2),
-    )
+/// Whether a server (`host:port`) is on this machine.
+fn is_here(server: &str) -> bool {
+    let addresses = server.to_socket_addrs().into_iter().flatten();
+    addresses
+        .map(|address| address.ip())
+        .any(|ip: IpAddr| ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok())
 }
 
 /// `host:port` of each endpoint of a slice.

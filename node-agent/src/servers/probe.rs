@@ -8,7 +8,10 @@ use http_body_util::Empty;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, watch::Sender as Way},
+};
 use tokio_rustls::TlsConnector;
 
 use super::{Servers, client::TlsSource};
@@ -19,22 +22,37 @@ const EVERY: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_millis(400);
 /// How long the first answer of anybody may take.
 const RACE: Duration = Duration::from_secs(2);
+/// How often is looked whether the server on this machine is back.
+const RETURN: Duration = Duration::from_secs(5);
 
 type Asking = SendRequest<Empty<bytes::Bytes>>;
 
-/// Asks until cancelled.
-pub(super) async fn run(servers: Arc<Servers>, tls: TlsSource, name: ServerName<'static>) {
+/// What servers are asked with.
+pub(super) struct Identity {
+    pub(super) tls: TlsSource,
+    /// What is in their certificates.
+    pub(super) name: ServerName<'static>,
+}
+
+/// Asks the present server until cancelled, and chooses another one when that does not answer.
+pub(super) async fn run(servers: Arc<Servers>) {
     loop {
         let present = servers.present.borrow().clone();
-        watch(&servers, &present, &tls, &name).await;
+        tokio::select! {
+            () = watch(&servers.probe, &present, &servers.doubt) => {}
+            home = is_back(&servers, &present) => {
+                servers.use_server(home);
+                continue;
+            }
+        }
         // Whoever answers first is used; the present one is asked first, and stays if it is merely slow.
         let mut race: FuturesUnordered<_> = servers
             .all()
             .into_iter()
             .map(|server| {
-                let (tls, name) = (&tls, name.clone());
+                let identity = &servers.probe;
                 async move {
-                    let mut asking = connect(&server, tls, name).await?;
+                    let mut asking = connect(&server, identity).await?;
                     is_ready(&mut asking).await.then_some(server)
                 }
             })
@@ -47,7 +65,10 @@ pub(super) async fn run(servers: Arc<Servers>, tls: TlsSource, name: ServerName<
             }
             None
         };
-        if let Ok(Some(server)) = tokio::time::timeout(RACE, first).await {
+        if let Ok(Some(server)) = tokio::time::timeout(RACE, first).await
+            && server != present
+        {
+            servers.lose(&present);
             servers.use_server(&server);
         }
         drop(race);
@@ -55,9 +76,39 @@ pub(super) async fn run(servers: Arc<Servers>, tls: TlsSource, name: ServerName<
     }
 }
 
-/// Returns when a server does not answer in time, or that it is not ready.
-async fn watch(servers: &Servers, server: &str, tls: &TlsSource, name: &ServerName<'static>) {
-    let connecting = tokio::time::timeout(PATIENCE, connect(server, tls, name.clone()));
+/// Asks a server that is not the present one for as long as connections lead to it, and ends them when it does not answer.
+pub(super) async fn mind(servers: Arc<Servers>, server: String, way: Way<()>) {
+    let mut present = servers.present.subscribe();
+    // Doubts are about the present one.
+    let doubt = Notify::new();
+    tokio::select! {
+        () = watch(&servers.probe, &server, &doubt) => servers.lose(&server),
+        () = way.closed() => servers.ways.lock().retain(|_, way| way.receiver_count() > 0),
+        _ = present.wait_for(|present| *present == server) => {}
+    }
+}
+
+/// Returns the server on this machine when it answers while another one is used.
+async fn is_back<'a>(servers: &'a Servers, present: &str) -> &'a str {
+    let Some(home) = servers.home.as_deref().filter(|home| *home != present) else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(RETURN).await;
+        let asked = async {
+            is_ready(&mut connect(home, &servers.probe).await?)
+                .await
+                .then_some(())
+        };
+        if let Ok(Some(())) = tokio::time::timeout(PATIENCE, asked).await {
+            return home;
+        }
+    }
+}
+
+/// Returns when a server does not answer in time, or that it is not ready. In doubt it is asked at once.
+async fn watch(identity: &Identity, server: &str, doubt: &Notify) {
+    let connecting = tokio::time::timeout(PATIENCE, connect(server, identity));
     let Ok(Some(mut asking)) = connecting.await else {
         return;
     };
@@ -70,17 +121,17 @@ async fn watch(servers: &Servers, server: &str, tls: &TlsSource, name: &ServerNa
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
-            () = servers.doubt.notified() => {}
+            () = doubt.notified() => {}
         }
     }
 }
 
-async fn connect(server: &str, tls: &TlsSource, name: ServerName<'static>) -> Option<Asking> {
+async fn connect(server: &str, identity: &Identity) -> Option<Asking> {
     let tcp = TcpStream::connect(server).await.ok()?;
-    let mut config = (*tls.get()).clone();
+    let mut config = (*identity.tls.get()).clone();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let tls = TlsConnector::from(Arc::new(config))
-        .connect(name, tcp)
+        .connect(identity.name.clone(), tcp)
         .await
         .ok()?;
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls))

@@ -14,7 +14,7 @@ skiff_tests::cases! {
 }
 
 /// Three hosts with a member each.
-fn members(lan: &Lan, user: User) -> Result<[Host; 3]> {
+pub fn members(lan: &Lan, user: User) -> Result<[Host; 3]> {
     let hosts = [lan.host(user)?, lan.host(user)?, lan.host(user)?];
     hosts[0].serve("")?;
     let token = hosts[0].skiff("token --server").ok()?;

@@ -4,6 +4,7 @@ mod agents;
 mod apart;
 mod audit;
 mod failover;
+mod forwarder;
 mod keys;
 mod membership;
 mod quorum;
