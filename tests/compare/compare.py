@@ -1,20 +1,26 @@
 #!/usr/bin/env python3
 """Runs the same commands and requests against two API servers and prints where their answers differ.
 
-    compare.py [--kubectl PROGRAM] [--same] LEFT_KUBECONFIG RIGHT_KUBECONFIG [CASE…]
+    compare.py [--kubectl PROGRAM] [--same] [--image NAME] LEFT_KUBECONFIG RIGHT_KUBECONFIG [CASE…]
 
-A case is a file of steps (by default every one in cases/, by name), run in a namespace of its own that has the name of the file:
+A case is a file of steps, run in a namespace of its own that has the name of the file:
 
-    $ COMMAND           a shell command; `kubectl` has the side's kubeconfig and namespace
+    $ COMMAND           a shell command; `kubectl` has the side's kubeconfig and namespace, $PORT is a free port
     > METHOD PATH [HEADER: VALUE]…
                         a request of the cluster's administrator; {ns} is the namespace
+    @ POD COMMAND       what a watch tells of a pod while the command runs, up to the pod's end
     # …                 a remark
 
 The lines after a step up to the next step or an empty line are its input or body. A line `...` is an empty line in it.
+{ns} is the namespace, {image} the name of an image without its tag.
 
 Names that servers make up, identities, times, ages and addresses are masked before comparing, so that what is left is how the
-servers differ. Neither server needs nodes: the program keeps one Node on each side and plays its agent: pods bound to it are
-Running and Ready (not so with an image named `broken`) and go when they are deleted.
+servers differ.
+
+The cases in cases/ need no nodes: the program keeps one Node on each side and plays its agent: pods bound to it are
+Running and Ready (not so with an image named `broken`) and go when they are deleted. The cases in nodes/ are for clusters that
+run pods, on one node named `compare-node`, and are taken with --image: NAME:v1 and NAME:v2 are images that
+lib/hello-image.sh made, in a registry that both clusters reach. Without CASE every one in the folder is run.
 
 Exit code: 0 no difference, 1 differences, 2 it could not be run.
 """
@@ -28,6 +34,7 @@ import os
 import pathlib
 import re
 import shlex
+import socket
 import ssl
 import subprocess
 import sys
@@ -39,6 +46,8 @@ import urllib.parse
 HERE = pathlib.Path(__file__).resolve().parent
 NODE = "compare-node"
 COMMAND_SECONDS = 60
+# How steps begin.
+KINDS = ("$ ", "> ", "@ ")
 
 # What may differ from run to run, most special first.
 MASKS = [
@@ -54,12 +63,72 @@ MASKS = [
         (r"(?<=-)(?=[a-z0-9]*\d)[bcdf-hj-np-tv-xz24-9]{8,10}-[bcdf-hj-np-tv-xz24-9]{5}\b", "HASH-RAND"),
         (r"\b(?=[a-z0-9]*\d)[bcdf-hj-np-tv-xz24-9]{8,10}\b", "HASH"),
         (r"(?<=-)(?=[a-z]*\d|[bcdf-hj-np-tv-xz]{5}\b)[bcdf-hj-np-tv-xz24-9]{5}\b", "RAND"),
+        (r"(?<=\.)[0-9a-f]{16,20}\b", "EVENT"),
         (r"\b(\d+\.){3}\d+(:\d{4,5})?\b", "IP"),
-        (r"\b(\d+d)?(\d+h)?(\d+m)?\d+s\b", "AGE"),
+        (r"\b(\d+d)?(\d+h)?(\d+m)?\d+(\.\d+)?(s|ms|µs)\b", "AGE"),
+        (r"\b[a-z]+://[0-9a-f]{64}", "CONTAINER"),
+        (r"\b[0-9a-f]{64}\b", "DIGEST"),
         (r"\bnodePort(\"?): \d+", r"nodePort\1: PORT"),
         (r"\b3[0-2]\d{3}(?=/(TCP|UDP))", "PORT"),
         (r"(?<=\S) {2,}", "  "),
         (r"-{4,}", "----"),
+    ]
+]
+
+
+# What later versions of Kubernetes say differently from 1.20, which is the one that Debian has: made the same.
+VERSIONS = [
+    (re.compile(pattern, re.MULTILINE), text)
+    for pattern, text in [
+        # Texts of events.
+        (r"Created container:? \S+$", "Container created"),
+        (r"Started container:? \S+$", "Container started"),
+        (r"already present on machine( and can be accessed by the pod)?", "already present on machine"),
+        (r"(Successfully pulled image \"[^\"]*\") in .*?(?=  |$)", r"\1"),
+        (r"(Back-off restarting failed container)( \S+ in pod \S+)?", r"\1"),
+        (r"(Scaled (?:up|down) replica set \S+)( from \d+)?( to \d+)", r"\1\3"),
+        (r"(Failed(PostStart|PreStop)Hook .*)Exec lifecycle hook .*", r"\1\2Hook failed"),
+        (r"probe errored: ", "probe errored and resulted in unknown state: "),
+        (r"didn't match Pod's node affinity(/selector)?", "didn't match Pod's node affinity"),
+        (r"(nodes are available: .*?) (no new claims to deallocate, )?preemption: .*?scheduling\.", r"\1"),
+        (r"had taint (\{[^}]*\}), that the pod didn't tolerate", r"had untolerated taint \1"),
+        (r"(Back-off pulling image \\?\"[^\"\\]*\\?\"): ErrImagePull: .*?not found", r"\1"),
+        (r"default-scheduler( host:|, )default-scheduler-\w+", "default-scheduler"),
+        # Columns and lines of kubectl.
+        (r"(\d+) \((\d+\w)+ ago\)", r"\1"),
+        (r"^ +PodReadyToStartContainers +\w+ *\n", ""),
+        (r"^(Endpoints|IP Famil\w+( Policy)?|Internal Traffic Policy): .*\n", ""),
+        # The end of a pod as a watch tells it.
+        (r"^(MODIFIED|DELETED) (Running|Failed) (?=.*state terminated.*ready=False)", r"\1 Running "),
+        (r"\(PodFailed\)", "(ContainersNotReady)"),
+        # Fields.
+        (r"^( +)- lastProbeTime: null\n\1  ", r"\1- "),
+        (r"^( +)- lastTransitionTime: .*\n(\1  .*\n)*?\1  type: PodReadyToStartContainers\n", ""),
+        (r"^ *\{\n( +\"(lastTransitionTime|status)\": .*\n| +\"observedGeneration\": .*\n)+"
+         r" +\"type\": \"PodReadyToStartContainers\"\n *\},?\n", ""),
+        (r"^ +\"?(observedGeneration|eventTime|lastProbeTime|creationTimestamp)\"?: (\d+|null),?\n", ""),
+        (r"^ +\"?(started\"?: false|terminatingReplicas\"?: 0),?\n", ""),
+        (r"^  generation: 1\n", ""),
+        (r"^  hostIPs:\n  - .*\n", ""),
+        (r"^ +\"hostIPs\": \[[^]]*\],\n", ""),
+        (r"^ +reporting(Component|Instance): .*\n", ""),
+        (r"^ +endpoints.kubernetes.io/managed-by: .*\n", ""),
+        (r"(kind: Pod\n +name: .*\n +namespace: .*\n) +resourceVersion: .*\n", r"\1"),
+    ]
+]
+
+# What skiff means to do differently: see docs/api.md.
+MEANT = [
+    (re.compile(pattern, re.MULTILINE), text)
+    for pattern, text in [
+        (r"failed to create containerd task: .*?unable to start container process: (.*?): unknown", r"\1"),
+        (r"failed to exec in container: .*?unable to start container process: (.*?): unknown", r"\1"),
+        (r"rpc error: code = \w+ desc = (failed to pull and unpack .*?failed to resolve reference \"[^\"]*\": )?", ""),
+        (r"^ +\"?[sS]ignal\"?: +\d+,?\n", ""),
+        (r"(BackOff +\w+) \(x\d+ over \w+\)", r"\1"),
+        (r"^MODIFIED Pending bound .*waiting ContainerCreating .*restarts=0\]\n", ""),
+        (r"^(MODIFIED .*) deleting in 0 s .*\n(?=DELETED)", ""),
+        (r"^(DELETED .*?)deleting in 0 s ", r"\1"),
     ]
 ]
 
@@ -111,6 +180,19 @@ class Side:
             raise RuntimeError(f"{self.label}: GET {path}: {status} {body[:200]}")
         return json.loads(body)
 
+    def warm(self, image):
+        """Runs both versions of the image once: what follows finds them on the node."""
+        for tag in ("v1", "v2"):
+            path = "/api/v1/namespaces/default/pods"
+            container = {"name": "main", "image": f"{image}:{tag}", "command": ["true"]}
+            pod = {"metadata": {"name": tag}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+            self.request("DELETE", f"{path}/{tag}")
+            until(lambda: self.request("GET", f"{path}/{tag}")[0] == 404, f"{self.label}: the end of pod {tag}")
+            self.request("POST", path, pod)
+            ended = ("Succeeded", "Failed")
+            until(lambda: self.get(f"{path}/{tag}")["status"]["phase"] in ended, f"{self.label}: image {image}:{tag}")
+            self.request("DELETE", f"{path}/{tag}")
+
     def enter(self, namespace):
         """Makes a new namespace, and the kubeconfig of it."""
         path = f"/api/v1/namespaces/{namespace}"
@@ -123,20 +205,58 @@ class Side:
         config["contexts"][0]["context"]["namespace"] = namespace
         (self.folder / "kubeconfig").write_text(json.dumps(config))
 
-    def run(self, step, namespace):
+    def run(self, step, namespace, image):
         """Carries out one step; returns what is to be compared."""
-        text = step.request(self, namespace) if step.kind == ">" else self._command(step)
+        step = step.filled(namespace, image)
+        if step.kind == ">":
+            text = step.request(self)
+        elif step.kind == "@":
+            text = self._life(step, namespace)
+        else:
+            text = self._command(step)
         text = text.replace(f"{self.host}:{self.port}", "SERVER")
         return [line.rstrip() for line in mask(text).splitlines()]
+
+    def _life(self, step, namespace):
+        """Follows the pod that the step's command makes and deletes; one line for each change."""
+        pod, _, command = step.text.partition(" ")
+        lines, answered = [], threading.Event()
+
+        def follow():
+            connection = http.client.HTTPSConnection(self.host, self.port, context=self.tls, timeout=COMMAND_SECONDS)
+            query = urllib.parse.urlencode({"watch": "1", "fieldSelector": f"metadata.name={pod}"})
+            try:
+                connection.request("GET", f"/api/v1/namespaces/{namespace}/pods?{query}")
+                answer = connection.getresponse()
+                answered.set()
+                for line in answer:
+                    event = json.loads(line)
+                    lines.append(f"{event['type']} {summary(event['object'])}")
+                    if event["type"] == "DELETED":
+                        return
+            except OSError as error:
+                lines.append(f"no end of the pod: {error}")
+            finally:
+                answered.set()
+                connection.close()
+
+        follower = threading.Thread(target=follow)
+        follower.start()
+        answered.wait()
+        self._command(Step("$", command, step.input))
+        follower.join()
+        return "\n".join(line for i, line in enumerate(lines) if i == 0 or line != lines[i - 1]) + "\n"
 
     def _command(self, step):
         work = self.folder / "work"
         work.mkdir(exist_ok=True)
+        port = str(free_port())
         env = {
             **os.environ,
             "KUBECONFIG": str(self.folder / "kubeconfig"),
             "HOME": str(self.folder),
             "PATH": f"{self.folder}/bin:{os.environ['PATH']}",
+            "PORT": port,
         }
         link = self.folder / "bin" / "kubectl"
         if not link.exists():
@@ -154,7 +274,8 @@ class Side:
             )
         except subprocess.TimeoutExpired as late:
             return f"no end after {COMMAND_SECONDS} s\n{(late.stdout or b'').decode()}"
-        return f"{done.stdout}{done.stderr}" + (f"exit code {done.returncode}\n" if done.returncode else "")
+        text = re.sub(rf"\b{port}\b", "PORT", f"{done.stdout}{done.stderr}")
+        return text + (f"exit code {done.returncode}\n" if done.returncode else "")
 
     # The agent of the one node.
 
@@ -266,17 +387,22 @@ class Side:
 class Step:
     """One step of a case."""
 
-    def __init__(self, kind, text, lines):
-        self.kind, self.text = kind, text
-        self.input = "".join("\n" if line == "..." else f"{line}\n" for line in lines)
+    def __init__(self, kind, text, given):
+        self.kind, self.text, self.input = kind, text, given
 
-    def request(self, side, namespace):
+    def filled(self, namespace, image):
+        """The step with its placeholders filled in."""
+
+        def fill(text):
+            return text.replace("{ns}", namespace).replace("{image}", image or "")
+
+        return Step(self.kind, fill(self.text), fill(self.input))
+
+    def request(self, side):
         """Sends the request; returns status, what headers tell, and the body."""
-        words = shlex.split(self.text.replace("{ns}", namespace))
-        method, path, *rest = words
+        method, path, *rest = shlex.split(self.text)
         headers = dict(header.split(": ", 1) if ": " in header else (header.rstrip(":"), "") for header in rest)
-        body = self.input.replace("{ns}", namespace).encode() or None
-        status, answered, body = side.request(method, path, body, headers)
+        status, answered, body = side.request(method, path, self.input.encode() or None, headers)
         shown = [str(status)]
         for name in ["Content-Type", "Warning", "Retry-After", "Allow", "Location"]:
             shown += [f"{name}: {value}" for value in answered.get_all(name, [])]
@@ -302,13 +428,13 @@ def steps(path):
 
     def finish():
         if head:
-            found.append(Step(head[0], head[2:], list(lines)))
+            found.append(Step(head[0], head[2:], "".join("\n" if line == "..." else f"{line}\n" for line in lines)))
         lines.clear()
 
     for line in path.read_text().splitlines():
-        if not line or line.startswith("# ") or line[:2] in ("$ ", "> "):
+        if not line or line[:2] in ("# ", *KINDS):
             finish()
-            head = line if line[:2] in ("$ ", "> ") else None
+            head = line if line[:2] in KINDS else None
         else:
             lines.append(line)
     finish()
@@ -316,10 +442,42 @@ def steps(path):
 
 
 def mask(text):
-    """Hides what differs from run to run."""
-    for pattern, by in MASKS:
+    """Hides what differs from run to run, between versions of Kubernetes, and because it is meant to."""
+    for pattern, by in VERSIONS + MEANT + MASKS:
         text = pattern.sub(by, text)
     return text
+
+
+def summary(pod):
+    """What of a pod changes in its life, in one line."""
+    meta, status = pod["metadata"], pod["status"]
+    words = [status.get("phase", "-"), status.get("reason", "")]
+    if "deletionTimestamp" in meta:
+        words.append(f"deleting in {meta.get('deletionGracePeriodSeconds')} s")
+    words += ["bound" if pod["spec"].get("nodeName") else "", "addressed" if status.get("podIP") else ""]
+    for condition in status.get("conditions", []):
+        # Younger than some of the servers that are compared.
+        if condition["type"] != "PodReadyToStartContainers":
+            reason = f"({condition['reason']})" if "reason" in condition else ""
+            words.append(f"{condition['type']}={condition['status']}{reason}")
+    main = status.get("containerStatuses", [])
+    for container in status.get("initContainerStatuses", []) + main:
+        words.append(f"[{container['name']}:")
+        for name in ("state", "lastState"):
+            for kind, detail in container.get(name, {}).items():
+                code = f" {detail['exitCode']}" if "exitCode" in detail else ""
+                words.append(f"{name} {kind} {detail.get('reason', '')}{code}")
+        # Also of init containers only since they may be sidecars.
+        words.append(f"started={container['started']}" if container in main else "")
+        words.append(f"ready={container['ready']} restarts={container['restartCount']}]")
+    return " ".join(word for word in words if word)
+
+
+def free_port():
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def stamp():
@@ -357,14 +515,14 @@ def both(sides, work):
     return results
 
 
-def compare(sides, case, show_same):
+def compare(sides, case, image, show_same):
     """Runs one case; returns how many steps there were and how many differed."""
     namespace = case.stem
     both(sides, lambda side: side.enter(namespace))
     differing = 0
     todo = steps(case)
     for step in todo:
-        left, right = both(sides, lambda side: side.run(step, namespace))
+        left, right = both(sides, lambda side: side.run(step, namespace, image))
         if left == right:
             if show_same:
                 print(f"= {namespace}: {step.kind} {step.text}", *left, sep="\n  ")
@@ -382,21 +540,26 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kubectl", default="kubectl", help="program to run as kubectl")
     parser.add_argument("--same", action="store_true", help="print what is the same, too")
+    parser.add_argument("--image", metavar="NAME", help="name of an image that both clusters can pull: runs the cases of nodes/")
     parser.add_argument("left", help="kubeconfig of the server taken as right; its lines are marked -")
     parser.add_argument("right", help="kubeconfig of the server looked at; its lines are marked +")
     parser.add_argument("case", nargs="*", help="names of cases, or files")
     options = parser.parse_args()
     which = subprocess.run(["which", options.kubectl], capture_output=True, text=True).stdout.strip()
+    folder = HERE / ("nodes" if options.image else "cases")
     cases = [
-        path if (path := pathlib.Path(name)).exists() else HERE / "cases" / f"{name}.case" for name in options.case
-    ] or sorted((HERE / "cases").glob("*.case"))
+        path if (path := pathlib.Path(name)).is_file() else folder / f"{name}.case" for name in options.case
+    ] or sorted(folder.glob("*.case"))
     total = differing = 0
     with tempfile.TemporaryDirectory() as folder:
         try:
             sides = [Side("left", options.left, which, folder), Side("right", options.right, which, folder)]
-            both(sides, Side.start_agent)
+            if options.image:
+                both(sides, lambda side: side.warm(options.image))
+            else:
+                both(sides, Side.start_agent)
             for case in cases:
-                ran, found = compare(sides, case, options.same)
+                ran, found = compare(sides, case, options.image, options.same)
                 total, differing = total + ran, differing + found
                 print(f"{case.stem}: {ran} steps, {found} differ", flush=True)
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:

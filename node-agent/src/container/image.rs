@@ -1,13 +1,19 @@
 //! What a container runs: an image under its pull policy, or a plain OCI bundle (`image: bundle:///path`).
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::api::core::v1::{Container, Pod, Secret};
 use kube::Api;
 use serde::Deserialize;
 use skiff_image::{Credentials, Image};
 
-use crate::{agent::Agent, pod::model};
+use crate::{
+    agent::Agent,
+    pod::model::{self, Kind},
+};
 
 /// Scheme of images that are directories on this node with a `config.json` and a root file system.
 const BUNDLE: &str = "bundle://";
@@ -59,7 +65,9 @@ pub(crate) async fn ensure(agent: &Agent, pod: &Pod, container: &Container) -> R
         let found = tokio::task::spawn_blocking(move || store.find(&reference)).await;
         match found {
             Ok(Ok(Some(image))) => {
-                let text = format!("Container image \"{name}\" already present on machine");
+                let text = format!(
+                    "Container image \"{name}\" already present on machine and can be accessed by the pod"
+                );
                 agent.events.pod(pod, field, false, "Pulled", text);
                 return Ok(Source::Image(Box::new(image)));
             }
@@ -76,7 +84,8 @@ pub(crate) async fn ensure(agent: &Agent, pod: &Pod, container: &Container) -> R
             let message = format!("Container image \"{name}\" is not present with pull policy of Never");
             agent
                 .events
-                .pod(pod, field, true, "ErrImageNeverPull", message.clone());
+                .pod(pod, field.clone(), true, "ErrImageNeverPull", message.clone());
+            refused(agent, pod, field, "ErrImageNeverPull");
             return Err(Missing {
                 reason: "ErrImageNeverPull",
                 message,
@@ -95,10 +104,9 @@ pub(crate) async fn ensure(agent: &Agent, pod: &Pod, container: &Container) -> R
     for credentials in credentials(agent, pod, &name).await {
         match agent.images.pull(&name, &credentials).await {
             Ok(image) => {
-                let took = begin.elapsed().as_secs_f64();
+                let took = took(begin.elapsed());
                 let text = format!(
-                    "Successfully pulled image \"{name}\" in {took:.3}s ({took:.3}s including waiting). \
-                     Image size: {} bytes.",
+                    "Successfully pulled image \"{name}\" in {took} ({took} including waiting). Image size: {} bytes.",
                     image.size
                 );
                 agent.events.pod(pod, field, false, "Pulled", text);
@@ -119,13 +127,38 @@ pub(crate) async fn ensure(agent: &Agent, pod: &Pod, container: &Container) -> R
 
 /// The field an event about a container points to.
 pub(crate) fn field(container: &Container, pod: &Pod) -> String {
-    let init = pod
-        .spec
-        .iter()
-        .flat_map(|spec| spec.init_containers.iter().flatten())
-        .any(|other| other.name == container.name);
-    let list = if init { "initContainers" } else { "containers" };
+    let kind = model::containers(pod)
+        .into_iter()
+        .find(|(_, other)| other.name == container.name)
+        .map(|(kind, _)| kind);
+    let list = match kind {
+        Some(Kind::Init | Kind::Sidecar) => "initContainers",
+        Some(Kind::Ephemeral) => "ephemeralContainers",
+        Some(Kind::Main) | None => "containers",
+    };
     format!("spec.{list}{{{}}}", container.name)
+}
+
+/// A span of time as Go prints it, to the millisecond: `203ms`, `1.5s`, `1m45.457s`.
+fn took(span: Duration) -> String {
+    let ms = span.as_millis();
+    let (minutes, ms) = (ms / 60_000, ms % 60_000);
+    match (minutes, ms) {
+        (0, 0) => "0s".into(),
+        (0, 1..1000) => format!("{ms}ms"),
+        (0, _) => format!("{}s", Decimal(ms)),
+        (minutes, ms) => format!("{minutes}m{}s", Decimal(ms)),
+    }
+}
+
+/// Thousandths, written as a decimal number without zeros at its end.
+struct Decimal(u128);
+
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = format!("{}.{:03}", self.0 / 1000, self.0 % 1000);
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
 }
 
 fn failed(
@@ -138,21 +171,29 @@ fn failed(
     let message = chain(error);
     if let skiff_image::Error::InvalidName { .. } = error {
         let text = format!("Failed to apply default image tag \"{name}\": {message}");
-        agent.events.pod(pod, field, true, "InspectFailed", text.clone());
+        agent
+            .events
+            .pod(pod, field.clone(), true, "InspectFailed", text.clone());
+        refused(agent, pod, field, "InvalidImageName");
         return Missing {
             reason: "InvalidImageName",
             message: text,
         };
     }
     let text = format!("Failed to pull image \"{name}\": {message}");
-    agent.events.pod(pod, field.clone(), true, "Failed", text.clone());
-    agent
-        .events
-        .pod(pod, field, true, "Failed", "Error: ErrImagePull".into());
+    agent.events.pod(pod, field.clone(), true, "Failed", text);
+    refused(agent, pod, field, "ErrImagePull");
     Missing {
         reason: "ErrImagePull",
-        message: text,
+        message,
     }
+}
+
+/// The event that ends each vain attempt to have an image.
+fn refused(agent: &Agent, pod: &Pod, field: Option<String>, reason: &str) {
+    agent
+        .events
+        .pod(pod, field, true, "Failed", format!("Error: {reason}"));
 }
 
 /// An error with its causes in one line.
@@ -317,6 +358,43 @@ mod tests {
         assert!(!covers("registry.test/team", "registry.test/other/app"));
         let (_, reached) = skiff_image::default_registry().unwrap();
         assert!(covers(&format!("https://{reached}/v1/"), "nginx"));
+    }
+
+    #[test]
+    fn spans_of_time_are_written_as_go_does() {
+        for (ms, text) in [
+            (0, "0s"),
+            (203, "203ms"),
+            (1000, "1s"),
+            (1661, "1.661s"),
+            (60_000, "1m0s"),
+            (105_450, "1m45.45s"),
+        ] {
+            assert_eq!(took(Duration::from_millis(ms)), text);
+        }
+    }
+
+    #[test]
+    fn events_point_to_the_list_their_container_is_in() {
+        let pod: Pod = serde_json::from_value(serde_json::json!({"spec": {
+            "initContainers": [{"name": "before"}, {"name": "beside", "restartPolicy": "Always"}],
+            "containers": [{"name": "main"}],
+            "ephemeralContainers": [{"name": "debugger"}],
+        }}))
+        .unwrap();
+        let fields: Vec<String> = model::containers(&pod)
+            .iter()
+            .map(|(_, container)| field(container, &pod))
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                "spec.initContainers{before}",
+                "spec.initContainers{beside}",
+                "spec.containers{main}",
+                "spec.ephemeralContainers{debugger}"
+            ]
+        );
     }
 
     #[test]

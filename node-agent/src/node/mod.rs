@@ -86,7 +86,7 @@ async fn keep_node(agent: Arc<Agent>, mut state: watch::Receiver<State>) {
             {
                 Ok(answer) => {
                     node = answer;
-                    if sent.is_none() || changed && status::is_ready(&status) {
+                    if changed {
                         announce(&agent, &node, sent.as_ref(), &status);
                     }
                     sent = Some(status);
@@ -124,20 +124,34 @@ fn announce(
     before: Option<&k8s_openapi::api::core::v1::NodeStatus>,
     status: &k8s_openapi::api::core::v1::NodeStatus,
 ) {
-    let name = &agent.config.node_name;
     if before.is_none() {
         agent
             .events
-            .node(node, false, "Starting", "Starting node agent.".into());
+            .node(node, false, "Starting", "Starting kubelet.".into());
     }
-    if status::is_ready(status) && !before.is_some_and(status::is_ready) {
-        agent.events.node(
-            node,
-            false,
-            "NodeReady",
-            format!("Node {name} status is now: NodeReady"),
-        );
+    for reason in status::pressures(before, status) {
+        is_now(agent, node, &reason);
     }
+    match (before.is_some_and(status::is_ready), status::is_ready(status)) {
+        (false, true) => is_now(agent, node, "NodeReady"),
+        (true, false) => is_now(agent, node, "NodeNotReady"),
+        _ => {}
+    }
+}
+
+/// Somebody has allowed or forbidden new pods on this node.
+pub(crate) fn schedulable(agent: &Agent, node: &Node, is: bool) {
+    let reason = if is {
+        "NodeSchedulable"
+    } else {
+        "NodeNotSchedulable"
+    };
+    is_now(agent, node, reason);
+}
+
+fn is_now(agent: &Agent, node: &Node, reason: &str) {
+    let text = format!("Node {} status is now: {reason}", agent.config.node_name);
+    agent.events.node(node, false, reason, text);
 }
 
 /// Annotation: what names the key this node has joined with. The server gives its name to no other key.
@@ -235,36 +249,56 @@ async fn keep_lease(agent: Arc<Agent>) {
     let api: Api<Lease> = Api::namespaced(agent.client.clone(), LEASES);
     let mut ticks = tokio::time::interval(RENEW);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut there = false;
+    let mut owned = false;
     loop {
         ticks.tick().await;
-        if let Err(error) = renew(&agent, &api, &mut there).await {
+        if let Err(error) = renew(&agent, &api, &mut owned).await {
             warn!(error = format!("{error:#}"), "renew the node lease");
-            there = false;
+            owned = false;
             // The namespace may be seconds away on a new cluster; heartbeats must not wait a whole period.
             ticks.reset_after(Duration::from_secs(1));
         }
     }
 }
 
-async fn renew(agent: &Agent, api: &Api<Lease>, there: &mut bool) -> anyhow::Result<()> {
+/// Renews the lease, and makes it before. It belongs to the Node, with which it goes; on a new cluster the first one may
+/// be there before the Node is, and is given to it later.
+async fn renew(agent: &Agent, api: &Api<Lease>, owned: &mut bool) -> anyhow::Result<()> {
     let name = &agent.config.node_name;
     let now = MicroTime(Timestamp::now());
-    if !*there && api.get_opt(name).await.context("get the lease")?.is_none() {
+    let mut owner = None;
+    let mut there = true;
+    if !*owned {
         let nodes: Api<Node> = Api::all(agent.client.clone());
         let node = nodes.get_opt(name).await.context("get the Node")?;
-        let owner = node.map(|node| OwnerReference {
-            api_version: "v1".into(),
-            kind: "Node".into(),
-            name: name.clone(),
-            uid: node.metadata.uid.unwrap_or_default(),
-            ..OwnerReference::default()
+        owner = node.map(|node| {
+            vec![OwnerReference {
+                api_version: "v1".into(),
+                kind: "Node".into(),
+                name: name.clone(),
+                uid: node.metadata.uid.unwrap_or_default(),
+                ..OwnerReference::default()
+            }]
         });
+        there = api.get_opt(name).await.context("get the lease")?.is_some();
+    }
+    let is_owned = owner.is_some();
+    if there {
+        let mut body = json!({ "spec": {
+            "holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now,
+        } });
+        if let Some(owner) = owner {
+            body["metadata"] = json!({ "ownerReferences": owner });
+        }
+        api.patch(name, &PatchParams::default(), &Patch::Merge(body))
+            .await
+            .context("patch the lease")?;
+    } else {
         let lease = Lease {
             metadata: ObjectMeta {
                 name: Some(name.clone()),
                 namespace: Some(LEASES.into()),
-                owner_references: owner.map(|owner| vec![owner]),
+                owner_references: owner,
                 ..ObjectMeta::default()
             },
             spec: Some(LeaseSpec {
@@ -277,14 +311,7 @@ async fn renew(agent: &Agent, api: &Api<Lease>, there: &mut bool) -> anyhow::Res
         api.create(&PostParams::default(), &lease)
             .await
             .context("create the lease")?;
-    } else {
-        let body = json!({ "spec": {
-            "holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now,
-        } });
-        api.patch(name, &PatchParams::default(), &Patch::Merge(body))
-            .await
-            .context("patch the lease")?;
     }
-    *there = true;
+    *owned |= is_owned;
     Ok(())
 }

@@ -83,6 +83,9 @@ pub(crate) fn labels(config: &Config) -> BTreeMap<String, String> {
         ("kubernetes.io/hostname", config.node_name.as_str()),
         ("kubernetes.io/os", "linux"),
         ("kubernetes.io/arch", architecture()),
+        // Deprecated, and still what some node selectors ask for.
+        ("beta.kubernetes.io/os", "linux"),
+        ("beta.kubernetes.io/arch", architecture()),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -148,6 +151,7 @@ pub(super) fn status(
         let text = format!("limits of {} are not enforced: {reason}", missing.join(", "));
         Observed::new("CgroupLimits", false, "LimitsNotEnforced", &text)
     };
+    // Reasons and messages are the kubelet's: people and tools look for them.
     let observed = [
         // 100 MiB of memory is Kubernetes' default eviction threshold; of the disk it wants a tenth, which on today's disks is
         // far more than pods need: half of that.
@@ -155,42 +159,42 @@ pub(super) fn status(
             Observed::new(
                 "MemoryPressure",
                 true,
-                "NodeHasInsufficientMemory",
+                "KubeletHasInsufficientMemory",
                 "less than 100 MiB of memory available",
             )
         } else {
             Observed::new(
                 "MemoryPressure",
                 false,
-                "NodeHasSufficientMemory",
-                "node has sufficient memory available",
+                "KubeletHasSufficientMemory",
+                "kubelet has sufficient memory available",
             )
         },
         if capacity.storage > 0 && (free as i128) < i128::from(capacity.storage) / 20 {
             Observed::new(
                 "DiskPressure",
                 true,
-                "NodeHasDiskPressure",
+                "KubeletHasDiskPressure",
                 "less than 5% of the data directory's disk is free",
             )
         } else {
             Observed::new(
                 "DiskPressure",
                 false,
-                "NodeHasNoDiskPressure",
-                "node has no disk pressure",
+                "KubeletHasNoDiskPressure",
+                "kubelet has no disk pressure",
             )
         },
         Observed::new(
             "PIDPressure",
             false,
-            "NodeHasSufficientPID",
-            "node has sufficient PID available",
+            "KubeletHasSufficientPID",
+            "kubelet has sufficient PID available",
         ),
         limits,
         match &state.network {
-            Ok(()) => Observed::new("Ready", true, "NodeReady", "node agent is posting ready status"),
-            Err(message) => Observed::new("Ready", false, "NodeNotReady", message),
+            Ok(()) => Observed::new("Ready", true, "KubeletReady", "kubelet is posting ready status"),
+            Err(message) => Observed::new("Ready", false, "KubeletNotReady", message),
         },
     ];
     let tunnel = state.tunnel.as_ref().map(|tunnel| match tunnel {
@@ -303,6 +307,29 @@ pub(super) fn is_ready(status: &NodeStatus) -> bool {
         .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
+/// The conditions of pressure whose status is another than before, as the events about them name them
+/// (`NodeHasDiskPressure`).
+pub(super) fn pressures(before: Option<&NodeStatus>, now: &NodeStatus) -> Vec<String> {
+    let of = |status: &NodeStatus, kind: &str| {
+        let mut conditions = status.conditions.iter().flatten();
+        conditions
+            .find(|condition| condition.type_ == kind)
+            .map(|condition| condition.status.clone())
+    };
+    now.conditions
+        .iter()
+        .flatten()
+        .filter(|condition| condition.type_.ends_with("Pressure"))
+        .filter(|condition| {
+            before.and_then(|before| of(before, &condition.type_)).as_ref() != Some(&condition.status)
+        })
+        .filter_map(|condition| {
+            let reason = condition.reason.as_deref()?;
+            Some(format!("Node{}", reason.strip_prefix("Kubelet")?))
+        })
+        .collect()
+}
+
 /// Equal but for the times of heartbeats.
 pub(super) fn same(old: &NodeStatus, new: &NodeStatus) -> bool {
     let timeless = |status: &NodeStatus| {
@@ -328,6 +355,25 @@ mod tests {
             .expect("dependency");
         let minor = KUBERNETES.split('.').nth(1).expect("minor");
         assert!(line.contains(&format!("v1_{minor}")), "{line}");
+    }
+
+    #[test]
+    fn pressures_are_named_when_they_come_and_go() {
+        let with = |kind: &str, status: &str, reason: &str| NodeStatus {
+            conditions: Some(vec![NodeCondition {
+                type_: kind.into(),
+                status: status.into(),
+                reason: Some(reason.into()),
+                ..NodeCondition::default()
+            }]),
+            ..NodeStatus::default()
+        };
+        let none = with("DiskPressure", "False", "KubeletHasNoDiskPressure");
+        let some = with("DiskPressure", "True", "KubeletHasDiskPressure");
+        assert_eq!(pressures(None, &none), ["NodeHasNoDiskPressure"]);
+        assert_eq!(pressures(Some(&none), &some), ["NodeHasDiskPressure"]);
+        assert!(pressures(Some(&some), &some).is_empty());
+        assert!(pressures(None, &with("Ready", "True", "KubeletReady")).is_empty());
     }
 
     #[test]

@@ -95,6 +95,9 @@ pub(crate) struct Instance {
     pub last: Option<Ended>,
     /// Seconds the next restart waits after the current instance's end; 0: none.
     pub backoff_s: u32,
+    /// Seconds the current instance waited for its start.
+    #[serde(skip)]
+    pub waited_s: u32,
     /// Readiness as probed.
     pub ready: bool,
     /// Startup probe has passed and the postStart hook has run.

@@ -203,9 +203,13 @@ fn advance(pod: &Pod, view: &View, container: &Container, now: Timestamp, plan: 
 
 /// When the next instance may start.
 pub(crate) fn backoff_end(instance: &Instance, ended: &Ended) -> Timestamp {
-    let wait = if ran_long(ended) { 0 } else { instance.backoff_s };
-    let wait = SignedDuration::from_secs(i64::from(wait));
+    let wait = SignedDuration::from_secs(i64::from(backoff(instance, ended)));
     ended.finished_at.checked_add(wait).unwrap_or(ended.finished_at)
+}
+
+/// Seconds the next instance waits.
+pub(crate) fn backoff(instance: &Instance, ended: &Ended) -> u32 {
+    if ran_long(ended) { 0 } else { instance.backoff_s }
 }
 
 fn ran_long(ended: &Ended) -> bool {

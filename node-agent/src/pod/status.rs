@@ -43,9 +43,18 @@ pub(crate) fn status(
     let ip = match view.sandbox {
         Sandbox::Ready(Some(ip)) => Some(IpAddr::V4(ip)),
         Sandbox::Ready(None) => Some(host_ip),
+        // It stays in the status of a pod that has ended: people ask which one it had. Who selects pods by address
+        // leaves those out.
+        Sandbox::Removing | Sandbox::Removed if model::host_network(pod) => Some(host_ip),
+        Sandbox::Removing | Sandbox::Removed => view.ip.map(IpAddr::V4),
         _ => None,
     };
     let some = |list: Vec<ContainerStatus>| (!list.is_empty()).then_some(list);
+    // Init containers are listed as they run, all others by name.
+    let sorted = |mut list: Vec<ContainerStatus>| {
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        some(list)
+    };
     let (reason, message) = view.failure.clone().unzip();
     PodStatus {
         phase: Some(phase.into()),
@@ -61,8 +70,8 @@ pub(crate) fn status(
         start_time: view.start_time.map(Time),
         qos_class: Some(crate::cgroup::qos(pod).into()),
         init_container_statuses: some(init),
-        container_statuses: some(main),
-        ephemeral_container_statuses: some(ephemeral),
+        container_statuses: sorted(main),
+        ephemeral_container_statuses: sorted(ephemeral),
         observed_generation: pod.metadata.generation,
         ..PodStatus::default()
     }
@@ -93,7 +102,20 @@ fn container_status(pod: &Pod, view: &View, container: &Container, now: Timestam
     } else {
         "ContainerCreating"
     };
+    let crash_loop = |seconds: u32| {
+        waiting(
+            "CrashLoopBackOff",
+            Some(format!(
+                "back-off {} restarting failed container={} pod={}_{}({uid})",
+                duration(seconds),
+                container.name,
+                model::name(pod),
+                model::namespace(pod),
+            )),
+        )
+    };
     let mut last = instance.last.clone();
+    let mut restarts = instance.attempt;
     let (state, container_id) = match &instance.state {
         // Source: Kubernetes, "Container Lifecycle Hooks": it does not reach the running state before the hook is through.
         State::Running { .. } if instance.hooking => (waiting(begin, None), id(instance.attempt)),
@@ -114,16 +136,7 @@ fn container_status(pod: &Pod, view: &View, container: &Container, now: Timestam
             let text = if restarting && let Some(hold) = hold {
                 Some(waiting(&hold.reason, Some(hold.message.clone())))
             } else if restarting && until > now {
-                Some(waiting(
-                    "CrashLoopBackOff",
-                    Some(format!(
-                        "back-off {} restarting failed container={} pod={}_{}({uid})",
-                        duration(instance.backoff_s),
-                        container.name,
-                        model::name(pod),
-                        model::namespace(pod),
-                    )),
-                ))
+                Some(crash_loop(instance.backoff_s))
             } else {
                 None
             };
@@ -134,6 +147,18 @@ fn container_status(pod: &Pod, view: &View, container: &Container, now: Timestam
                 }
                 None => (terminated(ended), id(instance.attempt)),
             }
+        }
+        // Until the next instance runs the status is that of the one before.
+        State::Creating if instance.attempt > 0 && instance.last.is_some() => {
+            restarts = instance.attempt - 1;
+            let state = match (&last, instance.waited_s) {
+                (Some(_), seconds @ 1..) => crash_loop(seconds),
+                (before, _) => before.as_ref().map(terminated).unwrap_or_default(),
+            };
+            if instance.waited_s == 0 {
+                last = None;
+            }
+            (state, id(restarts))
         }
         State::Waiting | State::Creating => {
             let previous = instance.attempt.checked_sub(1).and_then(id);
@@ -149,9 +174,13 @@ fn container_status(pod: &Pod, view: &View, container: &Container, now: Timestam
     ContainerStatus {
         name: container.name.clone(),
         image: container.image.clone().unwrap_or_default(),
-        image_id: instance.image_id.clone(),
+        // That of a container: there is none before its first instance.
+        image_id: container_id
+            .as_ref()
+            .map(|_| instance.image_id.clone())
+            .unwrap_or_default(),
         container_id,
-        restart_count: i32::try_from(instance.attempt).unwrap_or(i32::MAX),
+        restart_count: i32::try_from(restarts).unwrap_or(i32::MAX),
         ready: is_ready(pod, container, instance),
         started: Some(running && instance.started),
         state: Some(state),

@@ -99,6 +99,77 @@ fn a_new_pod_is_pending_and_says_what_it_waits_for() {
 }
 
 #[test]
+fn until_the_next_instance_runs_the_status_is_that_of_the_one_before() {
+    let status_of = |waited_s: u32| {
+        let mut view = view(State::Creating);
+        let instance = view.containers.get_mut("a").expect("container");
+        instance.attempt = 2;
+        instance.waited_s = waited_s;
+        instance.last = exited(3).ended().cloned();
+        first(&run(&pod(one()), &view, at(5)))
+    };
+    let at_once = status_of(0);
+    assert_eq!(at_once.restart_count, 1);
+    let terminated = at_once.state.and_then(|state| state.terminated);
+    assert_eq!(terminated.map(|terminated| terminated.exit_code), Some(3));
+    let after_a_wait = status_of(20);
+    assert_eq!(after_a_wait.restart_count, 1);
+    let waiting = after_a_wait
+        .state
+        .and_then(|state| state.waiting)
+        .expect("waiting");
+    assert_eq!(waiting.reason.as_deref(), Some("CrashLoopBackOff"));
+    assert!(
+        waiting
+            .message
+            .is_some_and(|text| text.starts_with("back-off 20s "))
+    );
+    let last = after_a_wait.last_state.and_then(|state| state.terminated);
+    assert_eq!(last.map(|terminated| terminated.exit_code), Some(3));
+}
+
+#[test]
+fn statuses_are_listed_by_name_and_messages_in_the_order_of_the_specification() {
+    let container = |name: &str| json!({"name": name, "image": "i"});
+    let spec = json!({
+        "initContainers": [container("z"), container("y")],
+        "containers": [container("c"), container("a"), container("b")],
+    });
+    let status = run(&pod(spec), &View::default(), at(1));
+    let names = |list: &Option<Vec<ContainerStatus>>| -> Vec<String> {
+        list.iter().flatten().map(|status| status.name.clone()).collect()
+    };
+    assert_eq!(names(&status.init_container_statuses), ["z", "y"]);
+    assert_eq!(names(&status.container_statuses), ["a", "b", "c"]);
+    assert_eq!(
+        condition(&status, "ContainersReady").message.as_deref(),
+        Some("containers with unready status: [c a b]")
+    );
+}
+
+#[test]
+fn a_pod_that_has_ended_keeps_its_addresses() {
+    let pod_of = |host_network: bool| {
+        let mut spec = one();
+        spec["restartPolicy"] = json!("Never");
+        spec["hostNetwork"] = json!(host_network);
+        pod(spec)
+    };
+    let mut view = view(exited(0));
+    view.ip = Some([10, 1, 0, 5].into());
+    for sandbox in [Sandbox::Removing, Sandbox::Removed] {
+        view.sandbox = sandbox;
+        let status = run(&pod_of(false), &view, at(3));
+        assert_eq!(status.pod_ip.as_deref(), Some("10.1.0.5"));
+        assert_eq!(condition(&status, "PodReadyToStartContainers").status, "False");
+        view.ip = None;
+        let status = run(&pod_of(true), &view, at(3));
+        assert_eq!(status.pod_ip.as_deref(), Some("192.0.2.1"));
+        view.ip = Some([10, 1, 0, 5].into());
+    }
+}
+
+#[test]
 fn a_running_pod_is_ready_and_has_its_addresses() {
     let status = run(&pod(one()), &view(State::Running { started_at: at(1) }), at(2));
     assert_eq!(status.phase.as_deref(), Some("Running"));

@@ -311,7 +311,8 @@ pub(crate) async fn stop(agent: Arc<Agent>, pod: Arc<Pod>, handle: Arc<Handle>, 
             result = run => if let Err(message) = result {
                 warn!(container = stop.container.name, message, "preStop hook");
                 let field = crate::container::image::field(&stop.container, &pod);
-                let text = format!("PreStopHook failed: {message}");
+                // What the hook said may be secret: it is in the agent's log, not in an event.
+                let text = "PreStopHook failed".to_owned();
                 agent.events.pod(&pod, Some(field), true, "FailedPreStopHook", text);
             },
             () = stop.exited.cancelled() => return,

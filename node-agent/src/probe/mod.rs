@@ -131,15 +131,6 @@ async fn watch(target: &Target, probe: &Probe, kind: &'static str) {
     loop {
         ticks.tick().await;
         let result = run(target, probe, timeout).await;
-        if let Err(message) = &result {
-            let title = format!("{}{}", kind[..1].to_uppercase(), &kind[1..]);
-            if !tell(
-                target,
-                Verdict::Unhealthy(format!("{title} probe failed: {message}")),
-            ) {
-                return;
-            }
-        }
         let verdict = match (judge.judge(result.is_ok()), kind) {
             (Some(Judged::Up), "readiness") => Some(Verdict::Ready(true)),
             (Some(Judged::Down), "readiness") => Some(Verdict::Ready(false)),
@@ -153,12 +144,21 @@ async fn watch(target: &Target, probe: &Probe, kind: &'static str) {
             }),
             _ => None,
         };
+        // Just after the start a server is often a few milliseconds away from listening: a first failure is looked
+        // at again soon instead of a whole period later, without counting against the container and without an event.
+        let forgiven = result.is_err() && early > 0 && judge.never_up();
+        if let Err(unfit) = &result
+            && (!forgiven || matches!(verdict, Some(Verdict::Failing { .. })))
+        {
+            let title = format!("{}{}", kind[..1].to_uppercase(), &kind[1..]);
+            if !tell(target, Verdict::Unhealthy(format!("{title} probe {unfit}"))) {
+                return;
+            }
+        }
         if verdict.is_some_and(|verdict| !tell(target, verdict)) {
             return;
         }
-        // Just after the start a server is often a few milliseconds away from listening: a first failure is looked
-        // at again soon instead of a whole period later, without counting against the container.
-        if result.is_err() && early > 0 && judge.never_up() {
+        if forgiven {
             let pause = Duration::from_millis(50 << (5 - early));
             early -= 1;
             judge.forgive();
@@ -180,8 +180,19 @@ fn tell(target: &Target, verdict: Verdict) -> bool {
         .is_ok()
 }
 
+/// Why a try was no success, in the words that follow `Readiness probe` in its event.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    /// The container does not do what is asked of it.
+    #[error("failed: {0}")]
+    Failed(String),
+    /// It could not be asked.
+    #[error("errored and resulted in unknown state: {0}")]
+    Errored(String),
+}
+
 /// One try.
-async fn run(target: &Target, probe: &Probe, timeout: Duration) -> Result<(), String> {
+async fn run(target: &Target, probe: &Probe, timeout: Duration) -> Result<(), Unfit> {
     if let Some(exec) = &probe.exec {
         let id = model::instance_id(&target.container.name, target.attempt);
         let command = exec.command.clone().unwrap_or_default();
@@ -195,17 +206,18 @@ async fn run(target: &Target, probe: &Probe, timeout: Duration) -> Result<(), St
             OUTPUT,
         );
         return match tokio::time::timeout(timeout, run).await {
-            Err(_) => Err(format!(
+            Err(_) => Err(Unfit::Failed(format!(
                 "command timed out: {:?} timed out after {}s",
                 command.join(" "),
                 timeout.as_secs()
-            )),
-            Ok(Err(message)) => Err(message),
+            ))),
+            Ok(Err(message)) => Err(Unfit::Errored(message)),
             Ok(Ok((0, _))) => Ok(()),
-            Ok(Ok((_, output))) => Err(String::from_utf8_lossy(&output).into_owned()),
+            Ok(Ok((_, output))) => Err(Unfit::Failed(String::from_utf8_lossy(&output).into_owned())),
         };
     }
     if let Some(action) = &probe.http_get {
+        port(&target.container, &action.port).map_err(Unfit::Errored)?;
         let status = get(
             &target.agent,
             &target.pod,
@@ -215,24 +227,29 @@ async fn run(target: &Target, probe: &Probe, timeout: Duration) -> Result<(), St
             Caller::Probe,
             timeout,
         )
-        .await?;
+        .await
+        .map_err(Unfit::Failed)?;
         return if (200..400).contains(&status) {
             Ok(())
         } else {
-            Err(format!("HTTP probe failed with statuscode: {status}"))
+            Err(Unfit::Failed(format!(
+                "HTTP probe failed with statuscode: {status}"
+            )))
         };
     }
     if let Some(action) = &probe.tcp_socket {
-        let port = port(&target.container, &action.port)?;
-        let address = SocketAddr::new(host(action.host.as_deref(), target.ip)?, port);
+        let port = port(&target.container, &action.port).map_err(Unfit::Errored)?;
+        let host = host(action.host.as_deref(), target.ip).map_err(Unfit::Errored)?;
+        let address = SocketAddr::new(host, port);
         return match tokio::time::timeout(timeout, connect(&target.agent, &target.pod, address)).await {
-            Err(_) => Err(format!("dial tcp {address}: i/o timeout")),
-            Ok(Err(error)) => Err(refused(address, &error)),
+            Err(_) => Err(Unfit::Failed(format!("dial tcp {address}: i/o timeout"))),
+            Ok(Err(error)) => Err(Unfit::Failed(refused(address, &error))),
             Ok(Ok(_)) => Ok(()),
         };
     }
     if let Some(action) = &probe.grpc {
-        let port = u16::try_from(action.port).map_err(|_| format!("bad port {}", action.port))?;
+        let port = u16::try_from(action.port)
+            .map_err(|_| Unfit::Errored(format!("{} is not a port", action.port)))?;
         let address = SocketAddr::new(target.ip, port);
         let check = grpc(
             &target.agent,
@@ -241,11 +258,11 @@ async fn run(target: &Target, probe: &Probe, timeout: Duration) -> Result<(), St
             action.service.clone().unwrap_or_default(),
         );
         return match tokio::time::timeout(timeout, check).await {
-            Err(_) => Err(format!(
+            Err(_) => Err(Unfit::Failed(format!(
                 "timeout: failed to connect service \"{address}\" within {}s",
                 timeout.as_secs()
-            )),
-            Ok(result) => result,
+            ))),
+            Ok(result) => result.map_err(Unfit::Failed),
         };
     }
     Ok(())
@@ -259,7 +276,7 @@ fn host(wanted: Option<&str>, ip: IpAddr) -> Result<IpAddr, String> {
 }
 
 /// A connection that could not be made, in the words of the kubelet: people search for them.
-fn refused(address: SocketAddr, error: &std::io::Error) -> String {
+pub(crate) fn refused(address: SocketAddr, error: &std::io::Error) -> String {
     let text = match error.raw_os_error() {
         Some(code) => nix::errno::Errno::from_raw(code).desc().to_lowercase(),
         None => error.to_string(),
@@ -289,7 +306,10 @@ fn port(container: &Container, port: &IntOrString) -> Result<u16, String> {
     };
     number
         .and_then(|number| u16::try_from(number).ok())
-        .ok_or_else(|| format!("no port {port:?}"))
+        .ok_or_else(|| match port {
+            IntOrString::Int(number) => format!("{number} is not a port"),
+            IntOrString::String(name) => format!("the container has no port named {name:?}"),
+        })
 }
 
 /// What a request says it is for, in its `User-Agent`.

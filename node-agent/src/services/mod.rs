@@ -109,6 +109,7 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
     let nodes: Api<Node> = Api::all(agent.client.clone());
     let own = config().fields(&format!("metadata.name={}", agent.config.node_name));
     let mut own = std::pin::pin!(watcher::watcher(nodes, own));
+    let mut schedulable: Option<bool> = None;
     let mut known = Known::default();
     known.place.node.clone_from(&agent.config.node_name);
     known
@@ -188,6 +189,11 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
                     if known.place.zone != zone {
                         known.place.zone = zone;
                         dirty.extend(known.services.keys().cloned());
+                    }
+                    let is = !node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
+                    // At the start nothing has changed.
+                    if schedulable.replace(is).is_some_and(|before| before != is) {
+                        crate::node::schedulable(&agent, &node, is);
                     }
                 }
                 Ok(_) => {}

@@ -5,7 +5,7 @@ mod session;
 use std::{fs, io, net::SocketAddr, sync::Arc};
 
 use async_trait::async_trait;
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use skiff_runtime::supervisor::{self, Exec};
 use skiff_streaming::{Duplex, ExecRequest, LogFiles, Node, NodeError, Session};
 use tokio::io::AsyncReadExt as _;
@@ -22,6 +22,7 @@ use crate::{
         model::{self, Instance, State},
         worker::Shared,
     },
+    probe,
     servers::TlsSource,
 };
 
@@ -43,12 +44,13 @@ impl Streams {
             .ok_or_else(|| failed(404, format!("pod \"{pod}\" not found in namespace \"{ns}\"")))
     }
 
-    /// A running container: its pod, supervisor and instance id.
+    /// A running container: its pod, supervisor and instance id; or what to say when it does not run.
     fn running(
         &self,
         ns: &str,
         pod: &str,
         container: &str,
+        otherwise: impl FnOnce() -> String,
     ) -> Result<(Arc<Shared>, Arc<Handle>, Container, String), NodeError> {
         let shared = self.pod(ns, pod)?;
         let (wanted, instance) = find(&shared, pod, container)?;
@@ -58,10 +60,7 @@ impl Streams {
                 let id = model::instance_id(container, instance.attempt);
                 Ok((shared, handle, wanted, id))
             }
-            _ => Err(failed(
-                400,
-                format!("container \"{container}\" in pod \"{pod}\" is not running"),
-            )),
+            _ => Err(failed(500, otherwise())),
         }
     }
 }
@@ -81,6 +80,11 @@ fn find(shared: &Shared, pod: &str, container: &str) -> Result<(Container, Insta
         .cloned()
         .unwrap_or_default();
     Ok((wanted, instance))
+}
+
+/// Containers wait for others to end first.
+fn has_init(spec: &PodSpec) -> bool {
+    spec.init_containers.iter().flatten().next().is_some()
 }
 
 fn failed(code: u16, message: String) -> NodeError {
@@ -117,6 +121,9 @@ impl Node for Streams {
                     failed(400, format!("{text}: trying and failing to pull image"))
                 }
                 Some(hold) => failed(400, format!("{text}: {}", hold.reason)),
+                None if object.spec.as_ref().is_some_and(has_init) => {
+                    failed(400, format!("{text}: PodInitializing"))
+                }
                 None => failed(400, format!("{text}: ContainerCreating")),
             }
         };
@@ -186,7 +193,8 @@ impl Node for Streams {
         container: &str,
         request: ExecRequest,
     ) -> Result<Session, NodeError> {
-        let (shared, handle, _, id) = self.running(ns, pod, container)?;
+        let gone = || format!("container not found (\"{container}\")");
+        let (shared, handle, _, id) = self.running(ns, pod, container, gone)?;
         let object = shared.pod.read().clone();
         let process = process(&self.agent, &object, &id, request.command.clone(), request.tty)
             .map_err(|message| failed(500, message))?;
@@ -194,7 +202,17 @@ impl Node for Streams {
             container: id.clone(),
             process,
         };
-        let (exec, streams, exit) = handle.exec(exec).await.map_err(broken)?;
+        let (exec, streams, exit) = match handle.exec(exec).await {
+            Ok(begun) => begun,
+            // A command that can't be run is told where its end would be, on the connection.
+            Err(error) => {
+                let text = format!(
+                    "Internal error occurred: error executing command in container: {}",
+                    chain(&error)
+                );
+                return Ok(session::refused(failed(500, text)));
+            }
+        };
         let control = Control::exec(handle, id, exec, exit, request.tty);
         session::open(streams, &request, Box::new(control)).map_err(broken)
     }
@@ -206,7 +224,8 @@ impl Node for Streams {
         container: &str,
         request: ExecRequest,
     ) -> Result<Session, NodeError> {
-        let (shared, handle, _, id) = self.running(ns, pod, container)?;
+        let gone = || format!("container {container} not found in pod {pod}_{ns}");
+        let (shared, handle, _, id) = self.running(ns, pod, container, gone)?;
         let name = id.clone();
         let streams = handle.call(move |pod| pod.attach(&name)).await.map_err(broken)?;
         let control = Control::attach(handle, shared, container.to_owned(), id);
@@ -216,13 +235,16 @@ impl Node for Streams {
     async fn dial(&self, ns: &str, pod: &str, port: u16) -> Result<Box<dyn Duplex>, NodeError> {
         let shared = self.pod(ns, pod)?;
         let object = shared.pod.read().clone();
+        let loopback = SocketAddr::from(([127, 0, 0, 1], port));
         let refused = |error: io::Error| {
             failed(
                 500,
-                format!("failed to connect to localhost:{port} inside namespace: {error}"),
+                format!(
+                    "failed to connect to localhost:{port} inside namespace: {}",
+                    probe::refused(loopback, &error)
+                ),
             )
         };
-        let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], port));
         if model::host_network(&object) {
             let stream = tokio::net::TcpStream::connect(loopback).await.map_err(refused)?;
             return Ok(Box::new(stream));

@@ -103,6 +103,29 @@ pub(super) fn open(
     })
 }
 
+/// The session of a command that could not be run: nothing but why.
+pub(super) fn refused(error: NodeError) -> Session {
+    Session {
+        stdin: None,
+        stdout: None,
+        stderr: None,
+        control: Box::new(Refused(error)),
+    }
+}
+
+struct Refused(NodeError);
+
+#[async_trait]
+impl SessionControl for Refused {
+    fn resize(&self, _columns: u16, _rows: u16) {}
+
+    async fn wait(&self) -> Result<i32, NodeError> {
+        Err(self.0.clone())
+    }
+
+    fn close(&self) {}
+}
+
 /// Control of an exec or an attachment.
 pub(super) struct Control {
     handle: Arc<Handle>,

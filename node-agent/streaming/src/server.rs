@@ -50,13 +50,17 @@ async fn answer(request: Request<Incoming>, node: Arc<dyn Node>) -> Result<Respo
                     "you must specify at least one command for the container",
                 ));
             }
-            let session = node.exec(ns, pod, container, wanted.clone()).await?;
-            remote::upgrade(request, wanted, session)
+            match node.exec(ns, pod, container, wanted.clone()).await {
+                Ok(session) => remote::upgrade(request, wanted, session),
+                Err(error) => Ok(plain(&error)),
+            }
         }
         ["attach", ns, pod, container] => {
             let wanted = remote::wanted(&query);
-            let session = node.attach(ns, pod, container, wanted.clone()).await?;
-            remote::upgrade(request, wanted, session)
+            match node.attach(ns, pod, container, wanted.clone()).await {
+                Ok(session) => remote::upgrade(request, wanted, session),
+                Err(error) => Ok(plain(&error)),
+            }
         }
         ["portForward", ns, pod] => portforward::upgrade(request, &query, ns, pod, node),
         ["packets", from] if is_read => packets(request, from, node),
@@ -135,6 +139,13 @@ fn json_response(code: StatusCode, value: &serde_json::Value) -> Response<Body> 
         header::CONTENT_TYPE,
         header::HeaderValue::from_static("application/json"),
     );
+    response
+}
+
+/// An error as text, which is how the kubelet refuses exec and attach: kubectl puts "unable to upgrade connection" before it.
+fn plain(error: &NodeError) -> Response<Body> {
+    let mut response = text(error.message.clone());
+    *response.status_mut() = StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response
 }
 

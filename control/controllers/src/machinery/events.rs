@@ -108,11 +108,12 @@ impl Recorder {
             reason,
             message,
         };
-        // `From` in `kubectl describe`: the scheduler goes by its profile's name there.
-        let component = if client.name == "kube-scheduler" {
-            "default-scheduler"
-        } else {
-            client.name
+        // `From` in `kubectl describe`: the scheduler goes by its profile's name there, and evictions are the business of a
+        // controller of their own.
+        let component = match (client.name, reason) {
+            ("kube-scheduler", _) => "default-scheduler",
+            (_, "TaintManagerEviction") => "taint-eviction-controller",
+            (name, _) => name,
         };
         let event = Recorded {
             api: client.api.clone(),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use skiff_runtime::supervisor::ContainerState;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{Msg, Worker, container_name, hold};
 use crate::{
@@ -87,7 +87,9 @@ impl Worker {
         };
         if let State::Exited(ended) = std::mem::take(&mut instance.state) {
             // An instance that went down with its node has not failed.
+            instance.waited_s = 0;
             if ended.reason != restore::LOST {
+                instance.waited_s = plan::backoff(instance, &ended);
                 instance.backoff_s = plan::next_backoff(instance.backoff_s, &ended);
             }
             instance.last = Some(ended);
@@ -212,6 +214,11 @@ impl Worker {
             return;
         };
         let uid = model::uid(&self.pod).to_owned();
+        if result.is_ok() {
+            // Also of one that has ended meanwhile.
+            self.event(Some(&container), false, "Created", "Container created".into());
+            self.event(Some(&container), false, "Started", "Container started".into());
+        }
         let Some(instance) = self.view.containers.get_mut(name) else {
             return;
         };
@@ -223,18 +230,6 @@ impl Worker {
                 let started_at = restore::timestamp(state.started_at);
                 instance.state = State::Running { started_at };
                 instance.ready = container.readiness_probe.is_none();
-                self.event(
-                    Some(&container),
-                    false,
-                    "Created",
-                    format!("Created container: {name}"),
-                );
-                self.event(
-                    Some(&container),
-                    false,
-                    "Started",
-                    format!("Started container {name}"),
-                );
                 let hook = container
                     .lifecycle
                     .as_ref()
@@ -295,12 +290,7 @@ impl Worker {
                     container_id: model::container_id(&uid, name, attempt),
                 });
                 instance.image = Image::Unknown;
-                self.event(
-                    Some(&container),
-                    false,
-                    "Created",
-                    format!("Created container: {name}"),
-                );
+                self.event(Some(&container), false, "Created", "Container created".into());
                 self.event(Some(&container), true, "Failed", format!("Error: {message}"));
             }
         }
@@ -311,7 +301,9 @@ impl Worker {
             Ok(()) => self.up(name, attempt),
             Err(message) => {
                 let container = self.container(name);
-                let text = format!("PostStartHook failed: {message}");
+                // What the hook said may be secret: it is in the agent's log, not in an event.
+                warn!(container = name, message, "postStart hook");
+                let text = "PostStartHook failed".to_owned();
                 self.event(container.as_ref(), true, "FailedPostStartHook", text);
                 if let Some(instance) = self
                     .view

@@ -113,9 +113,30 @@ fn exec_passes_input_output_and_exit_codes(cluster: &Cluster) -> Result<()> {
         "4",
     )?;
     let missing = ns.kubectl("exec p -- nonsense");
-    ensure!(missing.code != 0, "{missing}");
-    has(&missing.stderr, &["nonsense"])?;
-    Ok(())
+    same(missing.code, 1)?;
+    has(
+        &missing.stderr,
+        &[
+            "error: Internal error occurred: error executing command in container: ",
+            "exec: \"nonsense\": executable file not found in $PATH",
+        ],
+    )?;
+    ns.apply(&[shell_pod(
+        "waits",
+        &cluster.registry()?.reference("nonsense"),
+        "true",
+    )])?;
+    let waits = eventually("the node to know the pod", || {
+        let waits = ns.kubectl("exec waits -- true");
+        has(&waits.stderr, &["container not found"]).map(|()| waits)
+    })?;
+    same(
+        (waits.code, waits.stderr.as_str()),
+        (
+            1,
+            "error: unable to upgrade connection: container not found (\"main\")\n",
+        ),
+    )
 }
 
 fn exec_gives_a_terminal(cluster: &Cluster) -> Result<()> {
@@ -200,6 +221,13 @@ fn port_forward_reaches_the_pod(cluster: &Cluster) -> Result<()> {
         })?;
         has(&answer, &["Hello from web"])?;
     }
+    drop(forward);
+    // A port that nobody listens on.
+    let mut forward = ns.kubectl_in_background("port-forward pod/web :81")?;
+    let line = forward.line(|line| line.starts_with("Forwarding from 127.0.0.1:"))?;
+    let port: u16 = line.split([':', ' ']).nth(3).context("a port")?.parse()?;
+    let _tried = TcpStream::connect(("127.0.0.1", port))?;
+    forward.line(|line| line.contains("dial tcp 127.0.0.1:81: connect: connection refused"))?;
     Ok(())
 }
 

@@ -57,6 +57,16 @@ fn the_policy_never_uses_what_is_there(cluster: &Cluster) -> Result<()> {
     let image = cluster.image("v2")?;
     ns.apply(&[with("absent", &cluster.registry()?.reference("absent"), "Never")])?;
     ns.wait_pod("absent", "to be refused", waits_for("ErrImageNeverPull"))?;
+    eventually("the events", || {
+        let events = ns.kubectl("get events").ok()?;
+        has(
+            &events,
+            &[
+                "is not present with pull policy of Never",
+                "Error: ErrImageNeverPull",
+            ],
+        )
+    })?;
     ns.apply(&[with("pulls", &image, "Always")])?;
     same(ns.wait_succeeded("pulls")?.as_str(), "ran\n")?;
     ns.apply(&[with("there", &image, "Never")])?;

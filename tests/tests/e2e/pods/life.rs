@@ -136,7 +136,27 @@ fn exit_codes_make_the_phase(cluster: &Cluster) -> Result<()> {
         .ok()?;
     same(code.as_str(), "5")?;
     let table = ns.kubectl("get pods").ok()?;
-    has(&table, &["Completed", "Error"])
+    has(&table, &["Completed", "Error"])?;
+    // Also of those that had ended before anybody asked how they started, and where they were can still be seen.
+    for name in ["good", "bad", "killed"] {
+        eventually("the events", || {
+            let reasons = "-o jsonpath={.items[*].reason}";
+            let events = ns
+                .kubectl(format!(
+                    "get events --field-selector involvedObject.name={name} {reasons}"
+                ))
+                .ok()?;
+            has(&events, &["Created", "Started"])
+        })?;
+        let address = ns
+            .kubectl(format!("get pod {name} -o jsonpath={{.status.podIP}}"))
+            .ok()?;
+        ensure!(
+            address.parse::<std::net::Ipv4Addr>().is_ok(),
+            "{name} has the address {address:?}"
+        );
+    }
+    Ok(())
 }
 
 fn pre_stop_runs_within_the_grace_period(cluster: &Cluster) -> Result<()> {

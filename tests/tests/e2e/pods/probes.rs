@@ -113,6 +113,8 @@ fn probes_that_fail_say_what_they_got(cluster: &Cluster) -> Result<()> {
             "command",
             json!({"exec": {"command": ["sh", "-c", "echo bad news; exit 1"]}}),
         )?,
+        with("no-command", json!({"exec": {"command": ["nonsense"]}}))?,
+        with("no-port", json!({"tcpSocket": {"port": "web"}}))?,
     ])?;
     eventually("the events", || {
         let events = ns.kubectl("get events").ok()?;
@@ -126,6 +128,8 @@ fn probes_that_fail_say_what_they_got(cluster: &Cluster) -> Result<()> {
                 ":9002: connect: connection refused",
                 "Readiness probe failed: timeout: failed to connect service",
                 "Readiness probe failed: bad news",
+                "Readiness probe errored and resulted in unknown state: exec: \"nonsense\": executable file not found",
+                "Readiness probe errored and resulted in unknown state: the container has no port named \"web\"",
             ],
         )
     })

@@ -143,10 +143,16 @@ fn a_debugging_container_sees_the_one_it_targets(cluster: &Cluster) -> Result<()
         Ok(text)
     })?;
     ensure!(!text.contains("sleep 4321"), "{text}");
-    has(
-        &ns.kubectl("describe pod p").ok()?,
-        &["Ephemeral Containers:", "Started container with"],
-    )
+    has(&ns.kubectl("describe pod p").ok()?, &["Ephemeral Containers:"])?;
+    let columns = "custom-columns=F:.involvedObject.fieldPath,R:.reason";
+    let events = ns.kubectl(format!("get events -o {columns} --no-headers")).ok()?;
+    ensure!(
+        events.lines().any(|line| line
+            .split_whitespace()
+            .eq(["spec.ephemeralContainers{with}", "Started"])),
+        "{events}"
+    );
+    Ok(())
 }
 
 fn containers_that_share_their_processes_see_each_other(cluster: &Cluster) -> Result<()> {
