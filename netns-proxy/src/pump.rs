@@ -12,8 +12,10 @@
 
 use std::{
     cell::RefCell,
+    collections::VecDeque,
     io,
     os::fd::{BorrowedFd, OwnedFd},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 use parking_lot::Mutex;
@@ -25,11 +27,15 @@ use skiff_sys::net::is_at_urgent_mark;
 
 /// What one read may bring; also what is read before splicing is considered.
 const SCRATCH_BYTES: usize = 64 * 1024;
-/// Wanted size of a pipe. The kernel grants less to a user over `pipe-user-pages-soft` (64 MiB by default).
+/// Wanted size of the first pipes, which ordinary users are not given more than, and of further ones. A large segment fits into the
+/// first in one go. The kernel counts the size of pipes, also while they are empty, against what a user may have of all programs
+/// (`pipe-user-pages-soft`, 64 MiB by default), and then makes very small ones: the first are at most a quarter of that.
+const LARGE_PIPE_BYTES: usize = 1024 * 1024;
+const LARGE_PIPES: usize = 16;
 const PIPE_BYTES: usize = 256 * 1024;
 /// Asked of one splice: a pipe's slots may hold more than a page each.
 const SPLICE_BYTES: usize = 1024 * 1024;
-/// Idle pipes kept: 64 of 256 KiB are 16 MiB of that allowance at most, and no memory while empty.
+/// Idle pipes kept, of both sizes: no memory while empty.
 const POOLED_PIPES: usize = 64;
 /// Rounds of work per direction before other connections of the thread get their turn.
 const TURNS: u32 = 16;
@@ -46,27 +52,51 @@ pub fn with_scratch<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
 struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
+    is_large: bool,
 }
 
-static POOL: Mutex<Vec<Pipe>> = Mutex::new(Vec::new());
+/// Pipes nobody uses now, large ones last, so that they are taken first.
+static POOL: Mutex<VecDeque<Pipe>> = Mutex::new(VecDeque::new());
+
+/// Large pipes there are, in use or not.
+static LARGE: AtomicUsize = AtomicUsize::new(0);
 
 impl Pipe {
     /// None when descriptors or pipe memory have run out: the caller goes on copying.
     fn take() -> Option<Self> {
-        if let Some(pipe) = POOL.lock().pop() {
+        if let Some(pipe) = POOL.lock().pop_back() {
             return Some(pipe);
         }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
-        // Smaller is slower, not wrong.
-        let _ = fcntl_setpipe_size(&write, PIPE_BYTES);
-        Some(Self { read, write })
+        let mut is_large = LARGE.fetch_add(1, Relaxed) < LARGE_PIPES;
+        is_large = is_large && fcntl_setpipe_size(&write, LARGE_PIPE_BYTES).is_ok();
+        if !is_large {
+            LARGE.fetch_sub(1, Relaxed);
+            // Smaller is slower, not wrong.
+            let _ = fcntl_setpipe_size(&write, PIPE_BYTES);
+        }
+        Some(Self {
+            read,
+            write,
+            is_large,
+        })
     }
 
     /// Only an empty pipe may be given back.
     fn give_back(self) {
         let mut pool = POOL.lock();
-        if pool.len() < POOLED_PIPES {
-            pool.push(self);
+        if self.is_large {
+            pool.push_back(self);
+        } else if pool.len() < POOLED_PIPES {
+            pool.push_front(self);
+        }
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        if self.is_large {
+            LARGE.fetch_sub(1, Relaxed);
         }
     }
 }

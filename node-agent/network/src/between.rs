@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, UdpSocket},
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,9 @@ use tokio::{
 };
 
 use crate::{
-    Error, PodNetwork, TunnelKind, pod,
+    Error, PodNetwork, TunnelKind,
+    link::Segments,
+    pod::{self, Wire},
     tunnel::{self, OVERHEAD_BYTES, Peer, Tunnel},
 };
 
@@ -30,17 +32,37 @@ pub fn public_key(secret: [u8; 32]) -> [u8; 32] {
     PublicKey::from(&StaticSecret::from(secret)).to_bytes()
 }
 
-#[derive(Default)]
 pub(crate) struct Between {
     tunnel: OnceCell<Tunnel>,
     /// Of pods' interfaces; 0: as the kernel makes them.
     mtu: AtomicU32,
+    /// What pods send goes through the kernel to the world, or to other nodes.
+    is_world_routed: bool,
+    has_peers: AtomicBool,
 }
 
 impl Between {
-    /// Of pods' interfaces; none: as the kernel makes them.
-    pub fn mtu(&self) -> Option<u32> {
-        Some(self.mtu.load(Ordering::Relaxed)).filter(|mtu| *mtu != 0)
+    /// `is_world_routed`: packets to the world leave by an interface of the host, not through sockets of this node.
+    pub fn new(is_world_routed: bool) -> Self {
+        Self {
+            tunnel: OnceCell::new(),
+            mtu: AtomicU32::new(0),
+            is_world_routed,
+            has_peers: AtomicBool::new(false),
+        }
+    }
+
+    /// What pods' interfaces shall take now.
+    pub fn wire(&self) -> Wire {
+        let packets_leave = self.is_world_routed || self.has_peers.load(Ordering::Relaxed);
+        Wire {
+            mtu: Some(self.mtu.load(Ordering::Relaxed)).filter(|mtu| *mtu != 0),
+            segments: if packets_leave {
+                Segments::Usual
+            } else {
+                Segments::Large
+            },
+        }
     }
 }
 
@@ -59,7 +81,9 @@ impl PodNetwork {
         let mtu = self.mtu_to(&[towards]).await?;
         let start = || Tunnel::start(&self.node, socket, secret, mtu);
         self.between.tunnel.get_or_try_init(start).await?;
-        self.set_mtu(mtu).await
+        self.between.mtu.store(mtu, Ordering::Relaxed);
+        self.rewire().await;
+        Ok(())
     }
 
     /// How packets get into the tunnel; none while it is not open.
@@ -78,6 +102,10 @@ impl PodNetwork {
                 std::io::ErrorKind::NotConnected.into(),
             )
         })?;
+        if self.between.has_peers.swap(!peers.is_empty(), Ordering::Relaxed) == peers.is_empty() {
+            // Before there is a way to them.
+            self.rewire().await;
+        }
         tunnel.set_peers(peers).await?;
         let ends: Vec<Ipv4Addr> = peers
             .iter()
@@ -90,9 +118,10 @@ impl PodNetwork {
             return Ok(());
         }
         let mtu = self.mtu_to(&ends).await?;
-        if Some(mtu) != self.between.mtu() {
+        if Some(mtu) != self.between.wire().mtu {
             tunnel.set_mtu(mtu).await?;
-            self.set_mtu(mtu).await?;
+            self.between.mtu.store(mtu, Ordering::Relaxed);
+            self.rewire().await;
         }
         Ok(())
     }
@@ -155,9 +184,8 @@ impl PodNetwork {
         Ok(way.saturating_sub(OVERHEAD_BYTES).max(SMALLEST_MTU))
     }
 
-    /// Sets the MTU of pods that are there and of those that come.
-    async fn set_mtu(&self, mtu: u32) -> Result<(), Error> {
-        self.between.mtu.store(mtu, Ordering::Relaxed);
+    /// Lets the interfaces of all pods take what they shall take now.
+    async fn rewire(&self) {
         let pods: Vec<(Ipv4Addr, Arc<Namespace>)> = self
             .pods
             .read()
@@ -165,11 +193,14 @@ impl PodNetwork {
             .map(|(address, pod)| (*address, Arc::clone(pod)))
             .collect();
         for (address, namespace) in pods {
-            if let Err(error) = pod::set_mtu(&self.node, &namespace, address, mtu).await {
-                // It may be going just now.
-                tracing::debug!(%address, %error, "set the MTU of a pod");
-            }
+            self.rewire_pod(address, &namespace).await;
         }
-        Ok(())
+    }
+
+    pub(crate) async fn rewire_pod(&self, address: Ipv4Addr, pod: &Namespace) {
+        if let Err(error) = pod::set_wire(&self.node, pod, address, self.between.wire()).await {
+            // It may be going just now.
+            tracing::debug!(%address, %error, "set up the interface of a pod again");
+        }
     }
 }

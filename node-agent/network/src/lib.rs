@@ -144,8 +144,8 @@ impl PodNetwork {
             builders,
             addresses: tokio::sync::Mutex::new(addresses),
             pods: RwLock::default(),
+            between: between::Between::new(egress.is_by_kernel()),
             egress: tokio::sync::Mutex::new(Some(egress)),
-            between: between::Between::default(),
             rules,
             config,
         }))
@@ -192,11 +192,14 @@ impl PodNetwork {
             .try_clone()
             .map_err(|source| Error::new("keep the pod's namespace", source))?;
         let builder = self.builders.namespace(pod_uid, again);
-        let mtu = self.between.mtu();
-        pod::connect(&self.node, self.node_address, &builder, address, mtu).await?;
-        self.pods
-            .write()
-            .insert(address, self.dialers.namespace(pod_uid, netns));
+        let wire = self.between.wire();
+        pod::connect(&self.node, self.node_address, &builder, address, wire).await?;
+        let pod = self.dialers.namespace(pod_uid, netns);
+        self.pods.write().insert(address, Arc::clone(&pod));
+        if self.between.wire() != wire {
+            // Changed for all pods while this one was not among them.
+            self.rewire_pod(address, &pod).await;
+        }
         Ok(address)
     }
 

@@ -84,23 +84,27 @@ pub(crate) fn set_mtu(index: u32, mtu: u32) -> Request {
     )
 }
 
-/// Bytes of a segment that never leaves the machine. The kernel's own limit is a little more.
-const LARGE_SEGMENT: u32 = 500_000;
+/// The largest segments that sockets hand to an interface: usual ones, and those for interfaces behind which everything is of this
+/// machine, where each is a way through the whole stack. A tunnel or a network card would have large ones cut in software before.
+/// The kernel's own limit is a little more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Segments {
+    Usual = 65_536,
+    Large = 500_000,
+}
 
-/// Lets sockets of the calling thread's namespace hand larger segments than 64 KiB to an interface behind which everything
-/// is of this machine: each is a way through the whole stack. Not for interfaces with a tunnel or a network card behind
-/// them, where such a segment would be cut in software. Kernels before 6.3 go on as they did.
-pub(crate) fn take_large_segments(index: u32) {
+/// Sets the size of segments that sockets of the calling thread's namespace hand to an interface. Kernels before 6.3 know but one.
+pub(crate) fn set_segments(index: u32, segments: Segments) {
     let message = LinkUnspec::new_with_index(index)
-        .append_extra_attribute(LinkAttribute::GsoIpv4MaxSize(LARGE_SEGMENT))
+        .append_extra_attribute(LinkAttribute::GsoIpv4MaxSize(segments as u32))
         .build();
     let request = Request::route(
-        format!("let interface {index} take large segments"),
+        format!("let interface {index} take segments of {} bytes", segments as u32),
         0,
         &RouteNetlinkMessage::SetLink(message),
     );
     if let Err(error) = ensure(&[request]) {
-        tracing::debug!(%error, "segments stay small");
+        tracing::debug!(%error, "segments stay as they are");
     }
 }
 

@@ -12,7 +12,7 @@ use skiff_netns_proxy::netns::{KEPT_CLIENT, Namespace};
 
 use crate::{
     GATEWAY,
-    link::{self, LOOPBACK, Route},
+    link::{self, LOOPBACK, Route, Segments},
     netlink::Refused,
 };
 
@@ -22,6 +22,15 @@ const INTERFACE: &str = "eth0";
 /// The routing table of answers to clients whose address was kept, and the priority of the rule that leads there.
 const KEPT_ROUTES: u8 = 102;
 const KEPT_PRIORITY: u32 = 100;
+
+/// What pods' interfaces take. Changes when other nodes come and go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wire {
+    /// None: as the kernel makes it.
+    pub mtu: Option<u32>,
+    /// At the pod's end; the node's end always takes large ones: sockets that send there are the proxy's.
+    pub segments: Segments,
+}
 
 /// The node's end of a pod's veth pair. Made of the address, so no two pods can have the same.
 pub(crate) fn veth_name(address: Ipv4Addr) -> String {
@@ -35,7 +44,7 @@ pub(crate) async fn connect(
     node_address: Ipv4Addr,
     pod: &Arc<Namespace>,
     address: Ipv4Addr,
-    mtu: Option<u32>,
+    wire: Wire,
 ) -> Result<(), Refused> {
     let name = veth_name(address);
     let run = Refused::of("enter a namespace");
@@ -78,11 +87,9 @@ pub(crate) async fn connect(
             ..Route::new(host(address))
         };
         let mut requests = vec![route.request()];
-        requests.extend(mtu.map(|mtu| link::set_mtu(index, mtu)));
+        requests.extend(wire.mtu.map(|mtu| link::set_mtu(index, mtu)));
         link::ensure(&requests)?;
-        // Sockets of this namespace that send there are the proxy's. The pod's own end stays as it is: what other nodes
-        // get leaves by it too.
-        link::take_large_segments(index);
+        link::set_segments(index, Segments::Large);
         Ok(())
     })
     .await
@@ -113,26 +120,39 @@ pub(crate) async fn connect(
             kept.request(),
             link::add_mark_rule(KEPT_CLIENT, KEPT_ROUTES, KEPT_PRIORITY),
         ];
-        requests.extend(mtu.map(|mtu| link::set_mtu(index, mtu)));
-        link::ensure(&requests)
+        requests.extend(wire.mtu.map(|mtu| link::set_mtu(index, mtu)));
+        link::ensure(&requests)?;
+        link::set_segments(index, wire.segments);
+        Ok::<(), Refused>(())
     })
     .await
     .map_err(&run)??;
     link::wait_until_running(node, &name).await
 }
 
-/// Sets the MTU of both ends of a connected pod.
-pub(crate) async fn set_mtu(
+/// Sets what the interface of a connected pod takes.
+pub(crate) async fn set_wire(
     node: &Namespace,
     pod: &Namespace,
     address: Ipv4Addr,
-    mtu: u32,
+    wire: Wire,
 ) -> Result<(), Refused> {
     let run = Refused::of("enter a namespace");
     let name = veth_name(address);
-    let set = move |name: &str| link::ensure(&[link::set_mtu(link::index_of(name)?, mtu)]);
+    let set = move |name: &str| -> Result<u32, Refused> {
+        let index = link::index_of(name)?;
+        let requests: Vec<_> = wire.mtu.iter().map(|mtu| link::set_mtu(index, *mtu)).collect();
+        link::ensure(&requests)?;
+        Ok(index)
+    };
     node.run(move || set(&name)).await.map_err(&run)??;
-    pod.run(move || set(INTERFACE)).await.map_err(&run)?
+    pod.run(move || {
+        let index = set(INTERFACE)?;
+        link::set_segments(index, wire.segments);
+        Ok(())
+    })
+    .await
+    .map_err(&run)?
 }
 
 /// Removes the pod's veth pair from the node namespace (and so from the pod's). Idempotent.
@@ -166,7 +186,7 @@ fn prepare() -> Result<Option<link::Interface>, Refused> {
     }
     link::ensure(&[link::set_up(LOOPBACK)])?;
     // The way of the proxy's connections to this pod's servers.
-    link::take_large_segments(LOOPBACK);
+    link::set_segments(LOOPBACK, Segments::Large);
     Ok(inside)
 }
 

@@ -3,7 +3,7 @@
 mod harness;
 
 use std::{
-    io,
+    io::{self, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     os::fd::AsFd,
     path::Path,
@@ -45,6 +45,7 @@ macro_rules! tests {
 fn main() -> ExitCode {
     harness::run(tests![
         pods_reach_each_other_and_a_service_of_theirs,
+        segments_are_large_while_all_they_reach_is_this_node,
         a_pod_cannot_send_from_an_address_that_is_not_its_own,
         attaching_is_quick_and_detaching_leaves_no_interface,
         a_restarted_agent_finds_pods_and_node_namespace_again,
@@ -226,6 +227,136 @@ async fn pods_reach_each_other_and_a_service_of_theirs() -> Result<()> {
     ensure!(seen.len() == 2, "{seen:?}");
     // From the node, as probes and the API server do.
     greeting(&mut network.connect("10.43.0.10:8080".parse()?).await?).await?;
+    network.destroy().await?;
+    Ok(())
+}
+
+/// Takes in what clients send and tells them how much it was and a sum over it.
+fn swallow(listener: std::net::TcpListener) -> Result<()> {
+    listener.set_nonblocking(false)?;
+    std::thread::spawn(move || -> io::Result<()> {
+        loop {
+            let (mut stream, _) = listener.accept()?;
+            let mut buffer = vec![0; 1024 * 1024];
+            let mut all = Sum::default();
+            loop {
+                match stream.read(&mut buffer)? {
+                    0 => break,
+                    length => all.add(&buffer[..length]),
+                }
+            }
+            write!(stream, "{} {:x}", all.length, all.hash)?;
+        }
+    });
+    Ok(())
+}
+
+/// Of bytes in their order.
+#[derive(Default)]
+struct Sum {
+    length: u64,
+    hash: u64,
+}
+
+impl Sum {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.hash = self.hash.rotate_left(5) ^ u64::from(*byte);
+        }
+        self.length += bytes.len() as u64;
+    }
+}
+
+/// Packets and bytes the calling thread's namespace has sent by `eth0`.
+fn sent_by_eth0() -> Result<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/thread-self/net/dev")?;
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("eth0:"));
+    let fields: Vec<u64> = line
+        .context("eth0")?
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    Ok((fields[9], fields[8]))
+}
+
+/// Sends much to a server of [`swallow`]; returns the size of the average packet.
+async fn send_much(from: &Pod, to: SocketAddr) -> Result<u64> {
+    let before = from.namespace.run(sent_by_eth0).await??;
+    let stream = from.connect(to).await?.into_std()?;
+    stream.set_nonblocking(false)?;
+    let sent = tokio::task::spawn_blocking(move || -> Result<()> {
+        let mut stream = stream;
+        let bytes: Vec<u8> = (0..1_u32 << 20).map(|at| (at ^ (at >> 7)) as u8).collect();
+        let mut all = Sum::default();
+        for number in 0..32 {
+            let part = &bytes[number..];
+            stream.write_all(part)?;
+            all.add(part);
+        }
+        stream.shutdown(std::net::Shutdown::Write)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let expected = format!("{} {:x}", all.length, all.hash);
+        ensure!(answer == expected, "{answer} arrived, {expected} was sent");
+        Ok(())
+    });
+    timeout(Duration::from_secs(30), sent).await???;
+    let after = from.namespace.run(sent_by_eth0).await??;
+    Ok((after.1 - before.1) / (after.0 - before.0))
+}
+
+/// A segment as large as IPv4 allows without the kernel's help, with its headers.
+const USUAL_SEGMENT: u64 = 65_536 + 14;
+
+async fn segments_are_large_while_all_they_reach_is_this_node() -> Result<()> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let version: Vec<u32> = release
+        .split('.')
+        .take(2)
+        .map_while(|word| word.parse().ok())
+        .collect();
+    if version < vec![6, 3] {
+        println!("Linux {} knows no large segments", release.trim());
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    give_host_an_address(&network).await?;
+    let (client, server) = (pod(&network, "client").await?, pod(&network, "server").await?);
+    let backend = SocketAddr::from((server.address, 80));
+    swallow(server.namespace.tcp_listener(backend).await?)?;
+    let world = std::net::TcpListener::bind((HOST, 0))?;
+    let outside = world.local_addr()?;
+    swallow(world)?;
+    let proxy = proxy_of(&network);
+    let web = service("web", "10.43.0.7", Protocol::Tcp, 80, &[backend]);
+    proxy.set(web).await?;
+    let ways = [backend, "10.43.0.7:80".parse()?, outside];
+    for to in ways {
+        let size = send_much(&client, to).await?;
+        ensure!(size > USUAL_SEGMENT, "to {to}: {size}");
+    }
+
+    // What goes to another node is cut before the tunnel: better by the sender.
+    let socket = std::net::UdpSocket::bind((HOST, 0))?;
+    network.open_tunnel(socket, [7; 32], Ipv4Addr::LOCALHOST).await?;
+    let peer = skiff_pod_network::Peer {
+        name: "other".into(),
+        key: skiff_pod_network::public_key([8; 32]),
+        endpoint: (HOST, 9).into(),
+        range: "10.42.4.0/24".parse()?,
+    };
+    network.set_peers(&[peer]).await?;
+    let late = pod(&network, "late").await?;
+    for pod in [&client, &late] {
+        for to in ways {
+            let size = send_much(pod, to).await?;
+            ensure!(size <= USUAL_SEGMENT, "to {to} with another node: {size}");
+        }
+    }
+    network.set_peers(&[]).await?;
+    let size = send_much(&late, ways[1]).await?;
+    ensure!(size > USUAL_SEGMENT, "alone again: {size}");
     network.destroy().await?;
     Ok(())
 }

@@ -97,6 +97,11 @@ impl Egress {
         Ok(Self::Relay { _tasks: tasks })
     }
 
+    /// Whether packets of pods leave by an interface of the host, and not through sockets of this process.
+    pub fn is_by_kernel(&self) -> bool {
+        matches!(self, Self::Masquerade(_))
+    }
+
     /// Removes what it left in the two namespaces.
     pub async fn stop(self, node: &Namespace, host: &Namespace) -> Result<(), Error> {
         match self {
