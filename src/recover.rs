@@ -28,14 +28,22 @@ pub fn run(paths: &Paths, member: u64, yes: bool) -> Result<()> {
         .filter(|id| *id != member)
         .map(|id| id.to_string())
         .collect();
-    if others.is_empty() {
+    let lost = offline.lost();
+    if others.is_empty() && lost == 0 {
         say!("It is the only member already: nothing is to be recovered.");
         return Ok(());
     }
     say!("It drops:");
-    say!("  the members {}", others.join(", "));
-    say!("  writes that they acknowledged and that never reached this server");
-    say!("Remove the data of the dropped members before they start again.");
+    if lost > 0 {
+        say!(
+            "  the last {lost} records of its log, which are damaged or gone: writes in them may have been acknowledged"
+        );
+    }
+    if !others.is_empty() {
+        say!("  the members {}", others.join(", "));
+        say!("  writes that they acknowledged and that never reached this server");
+        say!("Remove the data of the dropped members before they start again.");
+    }
     if !yes && !agreed()? {
         bail!("nothing was changed");
     }

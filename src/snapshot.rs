@@ -73,6 +73,12 @@ fn save_stopped(paths: &Paths, file: &Path) -> Result<Saved> {
         Err(OpenError::Locked { .. }) => return Ok(Saved::ServerRuns),
         opened => opened?,
     };
+    if offline.lost() > 0 {
+        say!(
+            "the last {} records of the log are damaged or gone: writes in them may have been acknowledged, and are not saved",
+            offline.lost()
+        );
+    }
     offline
         .snapshot()
         .save(file)

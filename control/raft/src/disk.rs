@@ -30,9 +30,28 @@ pub enum LogError {
     /// What is on disk contradicts itself.
     #[error("the log is damaged: {0}")]
     Damaged(String),
+    /// Records that were fsynced are gone: not what a crash leaves.
+    #[error(
+        "its last {records} records, which were on disk and may have been acknowledged, are damaged or missing"
+    )]
+    Lost {
+        /// How many.
+        records: u64,
+    },
     /// A snapshot of another member could not be made durable.
     #[error("take in a snapshot")]
     Snapshot(#[source] std::io::Error),
+}
+
+impl LogError {
+    /// Whether what was once on disk is damaged or gone, as opposed to a disk that can't be used just now.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Open { source, .. } | Self::Read(source) => !matches!(source, raft_engine::Error::Io(_)),
+            Self::Damaged(_) | Self::Lost { .. } => true,
+            Self::Write(_) | Self::NoSpace | Self::Sync(_) | Self::Snapshot(_) => false,
+        }
+    }
 }
 
 /// One record to write: everything in it becomes durable together, or nothing does.

@@ -83,12 +83,44 @@ impl FileHealth {
 /// Plain files under the log's directory.
 pub(crate) struct LogFiles {
     pub health: Arc<FileHealth>,
+    pub cuts: Cuts,
 }
 
 /// An open log file.
 pub(crate) struct LogFile {
     file: File,
     health: Arc<FileHealth>,
+    cuts: Cuts,
+}
+
+/// What the engine has cut off the files while it was opened. Written back where it was when the last of them is dropped,
+/// unless it is [forgotten](Cuts::forget).
+#[derive(Clone, Default)]
+pub(crate) struct Cuts(Arc<Mutex<Vec<Cut>>>);
+
+struct Cut {
+    file: File,
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl Cuts {
+    /// They are cut off for good.
+    pub fn forget(&self) {
+        for mut cut in self.0.lock().drain(..) {
+            cut.bytes.clear();
+        }
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        if !self.bytes.is_empty()
+            && let Err(error) = self.file.write_all_at(&self.bytes, self.at)
+        {
+            tracing::error!(%error, "what was cut off the log could not be put back");
+        }
+    }
 }
 
 /// A position in an open log file, for reading or writing.
@@ -116,6 +148,7 @@ impl FileSystem for LogFiles {
         Ok(LogFile {
             file,
             health: self.health.clone(),
+            cuts: self.cuts.clone(),
         })
     }
 
@@ -127,6 +160,7 @@ impl FileSystem for LogFiles {
         Ok(LogFile {
             file,
             health: self.health.clone(),
+            cuts: self.cuts.clone(),
         })
     }
 
@@ -160,8 +194,18 @@ fn no_space() -> io::Error {
 }
 
 impl Handle for LogFile {
+    /// Only called while the engine is opened, for what it finds damaged.
     fn truncate(&self, offset: usize) -> io::Result<()> {
-        self.file.set_len(offset as u64)
+        let at = offset as u64;
+        let mut bytes = vec![0; usize::try_from(self.file.metadata()?.len().saturating_sub(at)).unwrap_or(0)];
+        self.file.read_exact_at(&mut bytes, at)?;
+        self.file.set_len(at)?;
+        self.cuts.0.lock().push(Cut {
+            file: self.file.try_clone()?,
+            at,
+            bytes,
+        });
+        Ok(())
     }
 
     fn file_size(&self) -> io::Result<usize> {

@@ -116,6 +116,13 @@ pub enum OpenError {
     Thread(#[source] std::io::Error),
 }
 
+impl OpenError {
+    /// Whether what was once on disk is damaged or gone, as opposed to a disk that can't be used just now.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Log(error) if error.is_damage())
+    }
+}
+
 /// A change of the members: `raft`'s own type, passed through.
 pub type MemberChange = ConfChangeV2;
 

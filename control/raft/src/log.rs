@@ -1,8 +1,8 @@
 //! The log on disk: entries, hard state and where the log begins, in `raft-engine`.
 //!
 //! Three keys beside the entries: `hard` (term, vote, commit), `base` (the position the log begins after) and
-//! `opened` (a counter, see [`Log::open`]). All changes of one write are one record with a checksum: after a crash
-//! a record is there as a whole or not at all.
+//! `records` (how many were fsynced, see `confirmed.rs`). All changes of one write are one record with a checksum: after a
+//! crash a record is there as a whole or not at all.
 
 use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
 
@@ -12,8 +12,9 @@ use raft::eraftpb::{ConfState, Entry, HardState};
 use raft_engine::{Command, Engine, LogBatch, MessageExt, ReadableSize, RecoveryMode};
 
 use crate::{
+    confirmed::Confirmed,
     disk::{LogDisk, LogError, Record},
-    files::{FileHealth, LogFiles},
+    files::{Cuts, FileHealth, LogFiles},
     machine::Position,
 };
 
@@ -21,7 +22,7 @@ use crate::{
 const GROUP: u64 = 1;
 const HARD: &[u8] = b"hard";
 const BASE: &[u8] = b"base";
-const OPENED: &[u8] = b"opened";
+const RECORDS: &[u8] = b"records";
 
 struct Entries;
 
@@ -37,7 +38,11 @@ impl MessageExt for Entries {
 pub(crate) struct Log {
     engine: Engine<LogFiles>,
     health: Arc<FileHealth>,
-    writing: Mutex<()>,
+    confirmed: Confirmed,
+    /// Number of fsynced records.
+    records: Mutex<u64>,
+    /// Put back when the engine is closed, see [`Log::read`]: after it in this list.
+    _cut_off: Option<Cuts>,
 }
 
 impl Log {
@@ -45,11 +50,25 @@ impl Log {
     ///
     /// A torn record at the end is cut off (`TolerateTailCorruption`). That is safe for acknowledged writes: a write
     /// is acknowledged after the fsync of its record, so a record that is not whole was never acknowledged, and
-    /// every file but the last was fsynced before the next one was made. Damage anywhere else refuses to open.
+    /// every file but the last was fsynced before the next one was made. Damage anywhere else refuses to open, and so does
+    /// a cut that took more than what a crash can tear.
     ///
     /// What a killed process left in the page cache reads back like any other record, though no fsync may have
     /// covered it. Raft would count such entries as persisted, so the log is fsynced once, here, before it is used.
+    ///
+    /// # Errors
+    /// The disk is left as it was found.
     pub fn open(dir: &Path, health: Arc<FileHealth>) -> Result<Self, LogError> {
+        let (log, lost) = Self::read(dir, health)?;
+        match lost {
+            0 => log.commit(|_| Ok(()), true).map(|()| log),
+            records => Err(LogError::Lost { records }),
+        }
+    }
+
+    /// Opens it for reading, and says how many of its last records were fsynced and are lost. If there are any, the disk
+    /// is as it was found when the log is dropped.
+    pub fn read(dir: &Path, health: Arc<FileHealth>) -> Result<(Self, u64), LogError> {
         let name = dir.to_string_lossy().into_owned();
         let config = raft_engine::Config {
             dir: name.clone(),
@@ -61,6 +80,10 @@ impl Log {
             enable_log_recycle: false,
             ..Default::default()
         };
+        let failed = |source| LogError::Open {
+            dir: name.clone(),
+            source,
+        };
         // The engine makes its own lock file, but readable to all.
         let lock = dir.join("LOCK");
         OpenOptions::new()
@@ -69,30 +92,33 @@ impl Log {
             .truncate(false)
             .mode(0o600)
             .open(&lock)
-            .map_err(|source| LogError::Open {
-                dir: name.clone(),
-                source: source.into(),
-            })?;
+            .map_err(|source| failed(source.into()))?;
+        let confirmed = Confirmed::open(dir).map_err(|source| failed(source.into()))?;
+        let cuts = Cuts::default();
         let files = Arc::new(LogFiles {
             health: health.clone(),
+            cuts: cuts.clone(),
         });
-        let engine = Engine::open_with_file_system(config, files)
-            .map_err(|source| LogError::Open { dir: name, source })?;
+        let engine = Engine::open_with_file_system(config, files).map_err(failed)?;
+        let records = engine
+            .get(GROUP, RECORDS)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u64::from_le_bytes);
+        let lost = confirmed.records().saturating_sub(records);
+        let cut_off = if lost > 0 {
+            Some(cuts)
+        } else {
+            cuts.forget();
+            None
+        };
         let log = Self {
             engine,
             health,
-            writing: Mutex::new(()),
+            confirmed,
+            records: Mutex::new(records),
+            _cut_off: cut_off,
         };
-        let opened = log
-            .engine
-            .get(GROUP, OPENED)
-            .and_then(|bytes| bytes.try_into().ok())
-            .map_or(0, u64::from_le_bytes);
-        log.commit(
-            |batch| batch.put(GROUP, OPENED.to_vec(), (opened + 1).to_le_bytes().to_vec()),
-            true,
-        )?;
-        Ok(log)
+        Ok((log, lost))
     }
 
     fn commit(
@@ -100,19 +126,30 @@ impl Log {
         fill: impl FnOnce(&mut LogBatch) -> raft_engine::Result<()>,
         sync: bool,
     ) -> Result<(), LogError> {
-        let _writing = self.writing.lock();
+        let mut records = self.records.lock();
         self.check()?;
         self.health.take_no_space();
         let mut batch = LogBatch::default();
-        fill(&mut batch).map_err(LogError::Write)?;
+        let filled = fill(&mut batch).and_then(|()| {
+            if sync {
+                batch.put(GROUP, RECORDS.to_vec(), (*records + 1).to_le_bytes().to_vec())?;
+            }
+            Ok(())
+        });
+        filled.map_err(LogError::Write)?;
         match self.engine.write(&mut batch, sync) {
-            Ok(_) => self.check(),
+            Ok(_) => self.check()?,
             Err(_) if self.health.take_no_space() => {
                 self.check()?;
-                Err(LogError::NoSpace)
+                return Err(LogError::NoSpace);
             }
-            Err(error) => Err(LogError::Write(error)),
+            Err(error) => return Err(LogError::Write(error)),
         }
+        if sync {
+            *records += 1;
+            self.confirmed.note(*records);
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), LogError> {

@@ -26,6 +26,8 @@ pub struct Replayed {
     pub at: Position,
     /// The last entry that it knew to be committed. Later ones may have been acknowledged by the group, or not.
     pub committed: u64,
+    /// How many of its last records were on disk once, and are lost: see [`accept_loss`](crate::accept_loss).
+    pub lost: u64,
     /// Who the members were, all changes in the log included.
     pub members: Members,
 }
@@ -36,7 +38,8 @@ pub struct Replayed {
 /// # Errors
 /// The log can't be opened, is damaged, or was never written.
 pub fn replay<S: StateMachine>(dir: &Path, member: u64, machine: &mut S) -> Result<Replayed, OpenError> {
-    let log = Arc::new(Log::open(dir, Arc::new(FileHealth::default()))?);
+    let (log, lost) = Log::read(dir, Arc::new(FileHealth::default()))?;
+    let log = Arc::new(log);
     let start = recover(&*log, machine.restored())?
         .ok_or_else(|| LogError::Damaged("nothing was ever written to it".into()))?;
     let mut members = start.members.clone();
@@ -71,6 +74,7 @@ pub fn replay<S: StateMachine>(dir: &Path, member: u64, machine: &mut S) -> Resu
     Ok(Replayed {
         at,
         committed,
+        lost,
         members: Members::from(&members),
     })
 }

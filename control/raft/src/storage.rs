@@ -276,6 +276,13 @@ pub(crate) fn recover<D: LogDisk>(log: &D, checkpoint: Option<Position>) -> Resu
             first - 1
         )));
     }
+    // A new group begins after an entry 1 that never was, and needs none; what else is gone from the log is in a checkpoint.
+    if checkpoint.is_none() && base.index > 1 {
+        return Err(LogError::Damaged(format!(
+            "it begins after entry {}, and there is no checkpoint of what was before",
+            base.index
+        )));
+    }
     let applied = checkpoint.unwrap_or_else(|| base.clone());
     if applied.index < base.index {
         return Err(LogError::Damaged(format!(

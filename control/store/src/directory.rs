@@ -19,6 +19,11 @@ const LOCK_WAIT: Duration = Duration::from_secs(1);
 /// Version of the directory's layout; a version that reads it must know it.
 pub(crate) const FORMAT: u32 = 1;
 
+/// What to do about a store that is damaged.
+const REMEDY: &str = "A server among others: remove it there (`skiff server remove`), remove its data directory and let it join \
+    anew. The only one: move its store away and restore a snapshot, or, when it is only the end of the log, go on with what is \
+    left by `skiff server --recover`";
+
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -52,19 +57,17 @@ pub enum OpenError {
         /// The cause.
         source: io::Error,
     },
-    /// The checkpoint does not read back.
-    #[error(
-        "the checkpoint {path} is damaged: {reason}; restore a snapshot, or move it away to lose what it holds"
-    )]
+    /// The checkpoint, or the log, does not read back, or has lost what it once held. Nothing was changed.
+    #[error("{path} is damaged: {reason}. {REMEDY}")]
     Damaged {
-        /// The file.
+        /// The file, or the log's directory.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// The log, or Raft.
+    /// The log can't be used, or Raft.
     #[error("open the log of the store")]
-    Log(#[from] skiff_raft::OpenError),
+    Log(#[source] skiff_raft::OpenError),
     /// The log opened, but what is in it could not be applied in time, or its disk takes no writes.
     #[error("the store could not start: {0}")]
     Start(#[source] crate::Error),
@@ -179,6 +182,24 @@ impl Keeper for Directory {
             out.flush()
         })
     }
+}
+
+/// What is said of a log in this directory.
+pub(crate) fn log_failed(path: &Path) -> impl FnOnce(skiff_raft::OpenError) -> OpenError {
+    let path = path.to_owned();
+    move |error| match error.is_damage() {
+        true => OpenError::Damaged {
+            path,
+            reason: chain(&error),
+        },
+        false => OpenError::Log(error),
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {

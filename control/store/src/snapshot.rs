@@ -16,7 +16,7 @@ use skiff_raft::{Members, Position, Replayed, StateMachine, core::members_of_one
 use crate::{
     Config, OpenError, Revision,
     checkpoint::Image,
-    directory::{Directory, failed, replace},
+    directory::{Directory, failed, log_failed, replace},
     machine::{Keeper, Machine},
     state::State,
     watch::Watched,
@@ -149,7 +149,8 @@ impl Offline {
         let checkpoint = directory.read_checkpoint()?;
         let config = Config::new(dir);
         let mut machine = Machine::new(config, watched.clone(), directory.clone(), checkpoint);
-        let replayed = replay(&directory.log(), member, &mut machine)?;
+        let log = directory.log();
+        let replayed = replay(&log, member, &mut machine).map_err(log_failed(&log))?;
         machine.closed("it does not run");
         Ok(Self {
             directory,
@@ -181,8 +182,14 @@ impl Offline {
         self.replayed.at.index.saturating_sub(self.replayed.committed)
     }
 
+    /// Number of records that were on this disk, may have been acknowledged, and are damaged or gone.
+    pub fn lost(&self) -> u64 {
+        self.replayed.lost
+    }
+
     /// Makes it a group of one that keeps all that is on this disk. One durable step: afterwards the members are this one
-    /// alone, before it nothing has changed. Blocks.
+    /// alone, before it nothing has changed. What is [lost](Self::lost) is given up then: cut short just before, it is to be
+    /// done again. Blocks.
     ///
     /// # Errors
     /// The checkpoint can't be written.
@@ -194,6 +201,10 @@ impl Offline {
         let image = Image::of(&self.watched.state.read(), at);
         let path = self.directory.checkpoint();
         Keeper::replace(&*self.directory, &|out| image.write(out)).map_err(failed("write", &path))?;
+        if self.replayed.lost > 0 {
+            let log = self.directory.log();
+            skiff_raft::accept_loss(&log).map_err(failed("accept the loss in", &log))?;
+        }
         Ok(path)
     }
 }

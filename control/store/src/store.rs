@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::{
     Committed, Config, Entry, Error, Op, OpenError, Page, Range, Revision, Txn,
     codec::encode_txn,
-    directory::Directory,
+    directory::{Directory, log_failed},
     machine::Machine,
     map::prefix_end,
     snapshot::Snapshot,
@@ -65,7 +65,8 @@ impl Store {
                 first_start: config.first_start,
                 ..skiff_raft::Config::new(log, config.member)
             };
-            let group = Group::open(raft, machine, transport)?;
+            let dir = raft.dir.clone();
+            let group = Group::open(raft, machine, transport).map_err(log_failed(&dir))?;
             let inner = Inner {
                 watched,
                 group,

@@ -201,7 +201,10 @@ async fn a_torn_tail_costs_only_the_record_that_was_being_written() {
     let dir = tempfile::tempdir().unwrap();
     let mut lengths = Vec::new();
     let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    let confirmed = dir.path().join("log/confirmed");
+    let mut before_the_last = Vec::new();
     for number in 0..20 {
+        before_the_last = std::fs::read(&confirmed).unwrap();
         soon(store.commit(put(&format!("/{number}"), "a value of some length")))
             .await
             .unwrap();
@@ -233,6 +236,8 @@ async fn a_torn_tail_costs_only_the_record_that_was_being_written() {
         .filter(|(number, _)| number % 7 == 0 || *number < 4)
     {
         println!("case {number}: {} of {end} bytes", data.len());
+        // The fsync of the record that was being written had not returned.
+        std::fs::write(&confirmed, &before_the_last).unwrap();
         std::fs::write(&path, data).unwrap();
         let store = skiff_store_when_free(dir.path()).await;
         let keys = store.count(b"/");
@@ -246,6 +251,112 @@ async fn a_torn_tail_costs_only_the_record_that_was_being_written() {
         let store = skiff_store_when_free(dir.path()).await;
         assert_eq!(store.count(b"/"), keys + 1);
     }
+}
+
+/// What a disk may do to what it had: bits turned at the end and in the middle of the newest file, the end cut off, nothing
+/// left. A store that opened would show less than was acknowledged.
+#[tokio::test]
+async fn an_end_of_the_log_that_was_acknowledged_and_is_damaged_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    for number in 0..20 {
+        soon(store.commit(put(&format!("/{number}"), "a value of some length")))
+            .await
+            .unwrap();
+    }
+    drop(store);
+    drop(skiff_store_when_free(dir.path()).await);
+    let (path, whole) = last_log_file(dir.path());
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let turned = |at: usize| {
+        let mut data = whole.clone();
+        data[at] ^= 0x40;
+        data
+    };
+    let ends = [
+        turned(end - 1),
+        turned(3),
+        whole[..end - 1].to_vec(),
+        whole[..end / 2].to_vec(),
+        Vec::new(),
+    ];
+    for (number, damaged) in ends.iter().enumerate() {
+        std::fs::write(&path, damaged).unwrap();
+        for _ in 0..2 {
+            let refused = soon(Store::open(Config::new(dir.path()))).await.unwrap_err();
+            assert!(
+                matches!(&refused, OpenError::Damaged { .. }),
+                "case {number}: {refused}"
+            );
+            let text = refused.to_string();
+            assert!(
+                text.contains("may have been acknowledged") && text.contains("--recover"),
+                "{text}"
+            );
+            // What is left of it is for whoever wants to look. An empty file gets a header.
+            let now = std::fs::read(&path).unwrap();
+            assert!(now.starts_with(damaged), "case {number}: it was changed");
+        }
+    }
+    // Wherever a bit is turned, it opens whole or not at all.
+    let confirmed = dir.path().join("log/confirmed");
+    let noted = std::fs::read(&confirmed).unwrap();
+    for at in (0..end).step_by(end / 40) {
+        std::fs::write(&path, turned(at)).unwrap();
+        match soon(Store::open(Config::new(dir.path()))).await {
+            Ok(store) => assert_eq!(store.count(b"/"), 20, "byte {at}"),
+            Err(refused) => assert!(
+                matches!(refused, OpenError::Damaged { .. }),
+                "byte {at}: {refused}"
+            ),
+        }
+        std::fs::write(&confirmed, &noted).unwrap();
+    }
+    // Whole again, it is what it was; given up, the rest goes on.
+    std::fs::write(&path, &whole).unwrap();
+    let store = skiff_store_when_free(dir.path()).await;
+    assert_eq!(store.count(b"/"), 20);
+    drop(store);
+    std::fs::write(&path, &whole[..end / 2]).unwrap();
+    let offline = Offline::open(dir.path(), 1).unwrap();
+    let keys = offline.summary().keys;
+    assert!(offline.lost() > 0 && keys < 20, "{keys} keys");
+    drop(offline);
+    assert!(
+        soon(Store::open(Config::new(dir.path()))).await.is_err(),
+        "nobody gave it up yet"
+    );
+    Offline::open(dir.path(), 1).unwrap().go_on_alone().unwrap();
+    for more in 0..3 {
+        let store = skiff_store_when_free(dir.path()).await;
+        assert_eq!(store.count(b"/"), keys + more);
+        soon(store.commit(put(&format!("/after-{more}"), "v")))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_gone_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config {
+        checkpoint_log_bytes: 64 << 10,
+        ..Config::new(dir.path())
+    };
+    let store = soon(Store::open(config)).await.unwrap();
+    // The log up to a checkpoint goes when that is on disk.
+    while store.log_stats().checkpoints < 2 {
+        soon(store.commit(put("/a", &noise(1, 16 << 10)))).await.unwrap();
+    }
+    soon(store.close()).await.unwrap();
+    drop(store);
+    let checkpoint = dir.path().join("checkpoint");
+    let kept = std::fs::read(&checkpoint).unwrap();
+    std::fs::remove_file(&checkpoint).unwrap();
+    let refused = soon(Store::open(Config::new(dir.path()))).await.unwrap_err();
+    assert!(refused.to_string().contains("no checkpoint"), "{refused}");
+    std::fs::write(&checkpoint, kept).unwrap();
+    assert!(skiff_store_when_free(dir.path()).await.get(b"/a").is_some());
 }
 
 async fn skiff_store_when_free(dir: &std::path::Path) -> Store {
@@ -274,7 +385,7 @@ async fn damage_in_the_middle_of_the_log_refuses_to_open_instead_of_losing_write
     data.truncate(length - 5);
     std::fs::write(&first, data).unwrap();
     let error = soon(Store::open(config)).await.unwrap_err();
-    assert!(matches!(error, OpenError::Log(_)), "{error}");
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::{sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use skiff_store::{Compare, Config, Error, Op, OpenError, Range, Store, Txn, Value};
+use skiff_store::{Compare, Config, Error, Op, OpenError, Range, Store, Txn, Value, snapshot::Offline};
 
 fn bytes(text: impl AsRef<str>) -> Bytes {
     Bytes::copy_from_slice(text.as_ref().as_bytes())
