@@ -31,6 +31,8 @@ pub async fn open(dir: &Path) -> anyhow::Result<()> {
     let started = Instant::now();
     let store = Store::open(Config::new(dir)).await?;
     let took = started.elapsed();
+    // As the server does when it serves.
+    skiff_sys::process::trim_heap();
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status
         .lines()
