@@ -10,8 +10,10 @@
 
 mod background;
 mod case;
+mod clock;
 mod cluster;
 mod command;
+mod disk;
 mod kubectl;
 mod lan;
 mod leftovers;
@@ -26,8 +28,10 @@ mod user;
 
 pub use background::Background;
 pub use case::{Outcome, own, plain, shared};
+pub use clock::Clock;
 pub use cluster::Cluster;
 pub use command::{Output, run, run_with_input};
+pub use disk::Disk;
 pub use kubectl::{Words, kubectl_versions};
 pub use lan::{API_PORT, Host, Lan, Link, Way, node_is_ready};
 pub use members::Members;

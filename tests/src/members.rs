@@ -6,7 +6,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::{Context, Result, bail};
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    API_PORT, Lan, Link, Output, User, Words,
+    API_PORT, Clock, Disk, Lan, Link, Output, User, Words,
     cluster::{finished, free_port},
     eventually, run,
     user::Program,
@@ -30,18 +30,30 @@ use crate::{
 #[derive(Debug)]
 pub struct Members {
     members: Mutex<Vec<Member>>,
-    /// Where they are, and the clients beside them; else on loopback.
-    lan: Option<Lan>,
+    ground: Ground,
     program: Program,
     runtime: Runtime,
     dir: TempDir,
+}
+
+/// What members share with nobody, or with the machine.
+#[derive(Debug, Default)]
+struct Ground {
+    /// The network they are in, and the clients beside them; else loopback.
+    lan: Option<Lan>,
+    /// Of a disk for the data of each; else that of `/tmp`.
+    mebibytes: Option<u32>,
+    /// Each has a clock of its own; else the machine's.
+    has_clocks: bool,
 }
 
 #[derive(Debug)]
 struct Member {
     address: SocketAddr,
     link: Option<Arc<Link>>,
+    clock: Option<Clock>,
     process: Option<Child>,
+    disk: Option<Disk>,
 }
 
 impl Drop for Member {
@@ -67,7 +79,31 @@ impl Members {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(count: usize, options: impl Words) -> Result<Self> {
-        Self::start_on(None, count, options)
+        Self::start_on(Ground::default(), count, options)
+    }
+
+    /// As [`Self::start`], each with a [`Disk`] of so many MiB for its data.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and [`Unmet`](crate::Unmet) where [`Disk::mount`] is.
+    pub fn start_on_disks(count: usize, mebibytes: u32) -> Result<Self> {
+        let ground = Ground {
+            mebibytes: Some(mebibytes),
+            ..Ground::default()
+        };
+        Self::start_on(ground, count, "")
+    }
+
+    /// As [`Self::start`], each with a [`Clock`].
+    ///
+    /// # Errors
+    /// As [`Self::start`], and [`Unmet`](crate::Unmet) where [`Clock::new`] is.
+    pub fn start_with_clocks(count: usize) -> Result<Self> {
+        let ground = Ground {
+            has_clocks: true,
+            ..Ground::default()
+        };
+        Self::start_on(ground, count, "")
     }
 
     /// As [`Self::start`], each in a network namespace of its own. The clients are in that of the bridge: they reach
@@ -76,20 +112,24 @@ impl Members {
     /// # Errors
     /// As [`Self::start`], and [`Unmet`](crate::Unmet) where [`Lan::new`] is.
     pub fn start_apart(count: usize) -> Result<Self> {
-        Self::start_on(Some(Lan::new()?), count, "")
+        let ground = Ground {
+            lan: Some(Lan::new()?),
+            ..Ground::default()
+        };
+        Self::start_on(ground, count, "")
     }
 
-    fn start_on(lan: Option<Lan>, count: usize, options: impl Words) -> Result<Self> {
+    fn start_on(ground: Ground, count: usize, options: impl Words) -> Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         runtime.worker_threads(2).enable_all();
-        if let Some(lan) = &lan {
+        if let Some(lan) = &ground.lan {
             let netns = lan.switch().clone();
             runtime.on_thread_start(move || netns.enter());
         }
         let members = Self {
             members: Mutex::default(),
-            lan,
+            ground,
             program: Program::find(User::Root)?,
             runtime: runtime.build()?,
             dir: tempfile::Builder::new().prefix("skiff-").tempdir_in("/tmp")?,
@@ -116,20 +156,28 @@ impl Members {
     }
 
     fn add(&self, options: impl Words) -> Result<usize> {
-        let link = self.lan.as_ref().map(Lan::link).transpose()?;
+        let link = self.ground.lan.as_ref().map(Lan::link).transpose()?;
         let address = match &link {
             Some(link) => SocketAddr::from((link.address(), API_PORT)),
             None => SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
         };
-        let number = {
-            let mut members = self.lock();
-            members.push(Member {
-                address,
-                link: link.map(Arc::new),
-                process: None,
-            });
-            members.len() - 1
+        let number = self.lock().len();
+        let disk = match self.ground.mebibytes {
+            Some(mebibytes) => {
+                std::fs::create_dir(self.data(number))?;
+                Some(Disk::mount(&self.data(number), mebibytes)?)
+            }
+            None => None,
         };
+        let offset = self.dir.path().join(format!("clock-{number}"));
+        let clock = self.ground.has_clocks.then(|| Clock::new(&offset)).transpose()?;
+        self.lock().push(Member {
+            address,
+            link: link.map(Arc::new),
+            clock,
+            process: None,
+            disk,
+        });
         self.launch(number, options)?;
         Ok(number)
     }
@@ -237,11 +285,15 @@ impl Members {
     fn command(&self, number: usize, words: impl Words) -> Command {
         let mut command = Command::new(self.program.path());
         command.args(words.words()).current_dir("/");
-        let link = self.lock().get(number).and_then(|member| member.link.clone());
-        let mut command = match link {
+        let members = self.lock();
+        let member = members.get(number);
+        let mut command = match member.and_then(|member| member.link.as_ref()) {
             Some(link) => link.netns().wrap(&command),
             None => command,
         };
+        if let Some(clock) = member.and_then(|member| member.clock.as_ref()) {
+            clock.wind(&mut command);
+        }
         command
             .env("SKIFF_DATA_DIR", self.data(number))
             .env("SKIFF_RUN_DIR", self.dir.path().join(format!("run-{number}")));
@@ -262,7 +314,7 @@ impl Members {
 
     /// Runs a future to its end, where the clients are.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        match &self.lan {
+        match &self.ground.lan {
             Some(lan) => lan.switch().inside(|| self.runtime.block_on(future)),
             None => self.runtime.block_on(future),
         }
@@ -313,6 +365,26 @@ impl Members {
         Ok(())
     }
 
+    /// Does something to the disk of a member that was [started on one](Self::start_on_disks).
+    ///
+    /// # Errors
+    /// When it was not, and those of `work`.
+    pub fn with_disk<T>(&self, number: usize, work: impl FnOnce(&Disk) -> Result<T>) -> Result<T> {
+        let members = self.lock();
+        let disk = members[number].disk.as_ref();
+        work(disk.context("it has no disk of its own")?)
+    }
+
+    /// Sets the clock of a member that was [started with one](Self::start_with_clocks) so many days ahead.
+    ///
+    /// # Errors
+    /// When it was not.
+    pub fn set_clock(&self, number: usize, days: u32) -> Result<()> {
+        let members = self.lock();
+        let clock = members[number].clock.as_ref();
+        clock.context("it has no clock of its own")?.set(days)
+    }
+
     /// What the server of a member said.
     pub fn log_of(&self, number: usize) -> String {
         std::fs::read_to_string(self.log(number)).unwrap_or_default()
@@ -345,9 +417,7 @@ impl Members {
         self.dir.path().join(format!("data-{number}"))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Member>> {
-        self.members
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,6 +10,7 @@
 
 pub(crate) mod applying;
 mod checkpoints;
+mod full;
 mod orphan;
 mod pace;
 mod proposals;
@@ -313,6 +314,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             self.draw_timeout(now);
         }
         self.give_up_without_leader(now);
+        self.hand_over_from_a_full_disk();
         *self.shared.progress.lock() = self.progress_of_members();
         // Raft drops a read when leadership is unclear; ask again.
         let retry = self.read_retry;

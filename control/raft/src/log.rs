@@ -93,6 +93,7 @@ impl Log {
             .mode(0o600)
             .open(&lock)
             .map_err(|source| failed(source.into()))?;
+        remove_unbegun(dir).map_err(|source| failed(source.into()))?;
         let confirmed = Confirmed::open(dir).map_err(|source| failed(source.into()))?;
         let cuts = Cuts::default();
         let files = Arc::new(LogFiles {
@@ -245,6 +246,26 @@ impl LogDisk for Log {
         self.engine.purge_expired_files().map_err(LogError::Write)?;
         self.check()
     }
+}
+
+/// On a full disk the engine may make its next file, have no room for the header, and write on to the one before, with
+/// reserved space behind the last record until it is closed. After a kill it would find that space in a file that is not the
+/// last, and take it for damage. A file without a header was never used.
+fn remove_unbegun(dir: &Path) -> std::io::Result<()> {
+    const LEAST: u64 = 16;
+    for queue in ["raftlog", "rewrite"] {
+        let files = std::fs::read_dir(dir)?.map(|file| file.map(|file| file.path()));
+        let mut files = files.collect::<Result<Vec<_>, _>>()?;
+        files.retain(|path| path.extension().is_some_and(|extension| extension == queue));
+        files.sort_unstable();
+        if let [.., _, last] = files.as_slice()
+            && std::fs::metadata(last)?.len() < LEAST
+        {
+            tracing::info!(file = ?last, "a file of the log that was never begun is removed");
+            std::fs::remove_file(last)?;
+        }
+    }
+    Ok(())
 }
 
 fn encode(base: &Position) -> Vec<u8> {

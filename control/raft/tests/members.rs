@@ -306,3 +306,56 @@ async fn a_slow_disk_of_the_leader_does_not_cost_it_the_leadership() {
     first.propose(Bytes::from_static(b"slow")).await.unwrap();
     assert_eq!(*first.leadership().borrow(), before);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_disk_is_full_hands_over_to_one_that_has_space() {
+    let wires = Wires::default();
+    let members = [1, 2, 3].map(|id| Member::new(id, &wires));
+    let first = members[0].start(FirstStart::Alone).await;
+    let second = members[1].start(FirstStart::Join).await;
+    let third = members[2].start(FirstStart::Join).await;
+    for id in [2, 3] {
+        first
+            .change_members(change(ConfChangeType::AddNode, id))
+            .await
+            .unwrap();
+    }
+    write(&[&first], "before").await;
+    // While two have no space nobody else could be elected: it goes on leading, for those who read.
+    for group in [&first, &second] {
+        group.disk().fill_disk(true);
+    }
+    let waiting = tokio::spawn({
+        let third = third.clone();
+        async move { third.propose(Bytes::from("without space")).await }
+    });
+    tokio::time::timeout(Duration::from_secs(10), third.read_index())
+        .await
+        .expect("a read is answered")
+        .unwrap();
+    assert_eq!(third.leadership().borrow().leader, Some(1));
+    second.disk().fill_disk(false);
+    until("another leader", || {
+        third
+            .leadership()
+            .borrow()
+            .leader
+            .is_some_and(|leader| leader != 1)
+    })
+    .await;
+    waiting.await.unwrap().unwrap();
+    write(&[&third, &second], "with two").await;
+    let refused = first.propose(Bytes::from("refused")).await;
+    assert!(
+        matches!(&refused, Err(Error::Unavailable(reason)) if reason.contains("no space")),
+        "{refused:?}"
+    );
+    first.disk().fill_disk(false);
+    until("all to have it", || {
+        let last = Some(Bytes::from("with two"));
+        members
+            .iter()
+            .all(|member| member.items().last() == last.as_ref())
+    })
+    .await;
+}

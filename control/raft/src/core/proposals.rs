@@ -5,7 +5,7 @@ use raft::eraftpb::{ConfChangeV2, Message, MessageType};
 
 use super::{Core, LogDisk, Now, Proposed, STEP_BYTES};
 use crate::{
-    group::{Answer, Error, NO_SPACE},
+    group::{Answer, Error},
     machine::StateMachine,
 };
 
@@ -85,14 +85,6 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         let asked = self.reads_asked.drain(..).flat_map(|(_, _, answers)| answers);
         for answer in asked.chain(self.reads.drain(..)) {
             answer.send(Err(refused())).ok();
-        }
-    }
-
-    /// Who proposed hears it now, not when its patience ends: nobody knows when there will be space.
-    pub(super) fn give_up_on_a_full_disk(&mut self) {
-        let reason = || Error::Unavailable(format!("{NO_SPACE}; the write may happen when there is"));
-        for (_, proposed) in std::mem::take(&mut self.proposed) {
-            proposed.answer.send(Err(reason())).ok();
         }
     }
 

@@ -337,6 +337,29 @@ async fn an_end_of_the_log_that_was_acknowledged_and_is_damaged_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_file_that_a_full_disk_left_without_a_header_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    for number in 0..5 {
+        soon(store.commit(put(&format!("/{number}"), "v"))).await.unwrap();
+    }
+    drop(store);
+    drop(skiff_store_when_free(dir.path()).await);
+    let (path, mut data) = last_log_file(dir.path());
+    // As the engine reserves it, and a kill leaves it.
+    data.extend_from_slice(&[0; 4096]);
+    std::fs::write(&path, &data).unwrap();
+    std::fs::write(path.with_file_name("0000000000000002.raftlog"), "").unwrap();
+    for more in 0..2 {
+        let store = skiff_store_when_free(dir.path()).await;
+        assert_eq!(store.count(b"/"), 5 + more);
+        soon(store.commit(put(&format!("/more-{more}"), "v")))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_checkpoint_that_is_gone_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let config = Config {

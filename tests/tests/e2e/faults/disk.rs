@@ -1,18 +1,13 @@
 //! A disk without space: writes are refused with the reason, nothing acknowledged is lost, and space heals it.
 
-use std::{
-    fs::File,
-    io::{self, Read as _, Write as _},
-    path::PathBuf,
-    process::Command,
-};
+use std::{fs::File, io::Read as _};
 
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, api::PostParams};
 use serde_json::json;
-use skiff_tests::{Cluster, Role, User, eventually, need, need_root, run};
+use skiff_tests::{Cluster, Disk, Role, User, eventually, need_root};
 use tempfile::TempDir;
 
 use crate::same;
@@ -28,50 +23,32 @@ const MOST_WRITES: usize = 2000;
 /// clusters that start meanwhile have it in their mount namespaces too, and are not this one's.
 struct SmallDisk<'a> {
     cluster: &'a Cluster,
-    dir: TempDir,
+    disk: Disk,
+    _dir: TempDir,
 }
 
 impl<'a> SmallDisk<'a> {
     fn mount(cluster: &'a Cluster, user: User) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("disk-").tempdir_in("/tmp")?;
-        let mut mount = Command::new(need("mount")?);
-        mount
-            .args(["-t", "tmpfs", "-o", "size=96m,mode=755", "tmpfs"])
-            .arg(dir.path());
-        run(&mut mount)?.ok()?;
-        let disk = Self { cluster, dir };
-        user.own(disk.dir.path())?;
+        let small = Self {
+            cluster,
+            disk: Disk::mount(dir.path(), 96)?,
+            _dir: dir,
+        };
+        user.own(small.disk.path())?;
         let data = cluster.data_dir();
         let state = data.parent().context("the folder above")?;
         std::fs::remove_dir(state)?;
-        std::os::unix::fs::symlink(disk.dir.path(), state)?;
-        Ok(disk)
-    }
-
-    /// Leaves no byte free; what it returns is the file to remove.
-    fn fill(&self) -> Result<PathBuf> {
-        let path = self.dir.path().join("filler");
-        let mut file = File::create(&path)?;
-        let zeros = [0; 64 << 10];
-        for size in [zeros.len(), 4096, 1] {
-            loop {
-                match file.write_all(&zeros[..size]) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::StorageFull => break,
-                    Err(error) => return Err(error).context("fill the disk"),
-                }
-            }
-        }
-        Ok(path)
+        std::os::unix::fs::symlink(small.disk.path(), state)?;
+        Ok(small)
     }
 }
 
 impl Drop for SmallDisk<'_> {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(self.dir.path().join("filler"));
+        let _ = self.disk.clear();
         // What runs holds the disk.
         self.cluster.skiff("down --purge");
-        let _ = run(Command::new("umount").arg(self.dir.path()));
     }
 }
 
@@ -88,7 +65,7 @@ fn map(number: usize) -> Result<ConfigMap> {
 fn a_full_disk_refuses_writes_and_loses_nothing(user: User) -> Result<()> {
     need_root()?;
     let cluster = Cluster::new(user)?;
-    let disk = SmallDisk::mount(&cluster, user)?;
+    let small = SmallDisk::mount(&cluster, user)?;
     cluster.up("").ok()?;
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client_that_asks_once()?, "default");
     let mut acknowledged = Vec::new();
@@ -99,7 +76,7 @@ fn a_full_disk_refuses_writes_and_loses_nothing(user: User) -> Result<()> {
         Ok(())
     };
     (0..10).try_for_each(&mut write)?;
-    let filler = disk.fill()?;
+    small.disk.fill()?;
     let refused = (10..MOST_WRITES)
         .find_map(|number| write(number).err())
         .context("the disk is full, and writes are taken for ever")?;
@@ -112,7 +89,7 @@ fn a_full_disk_refuses_writes_and_loses_nothing(user: User) -> Result<()> {
     for server in cluster.processes_with(Role::Server) {
         server.kill();
     }
-    std::fs::remove_file(filler)?;
+    small.disk.clear()?;
     // A name for each try: one that was not answered may have been done.
     let mut names = MOST_WRITES..;
     eventually("writes again", || write(names.next().context("a number")?))?;
