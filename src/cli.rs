@@ -172,7 +172,8 @@ pub enum ServerAction {
     },
     /// Seal all secrets with a new key
     RotateSecretsKey,
-    /// Make a new CA, a new key of service-account tokens and new join tokens; those before stay valid until --finish
+    /// Make a new CA, new keys of service-account tokens and of secrets, and new join tokens; those before stay valid until
+    /// --finish
     RotateKeys {
         /// End the validity of the keys before, once members, nodes and pods have the new ones
         #[arg(long)]

@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use skiff_store::Store;
 
 pub use members::Members;
-pub use registry::{Registry, RequestContext, Target};
+pub use registry::{FORMER_SECRETS_KEYS, Registry, RequestContext, Target};
 pub use request::query::{FieldValidation, ListOptions, VersionMatch};
 pub use server::{Server, StartError};
 pub use status::Status;

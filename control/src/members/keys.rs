@@ -1,4 +1,4 @@
-//! New keys for the whole cluster while it runs: CA, service-account tokens, join tokens.
+//! New keys for the whole cluster while it runs: CA, service-account tokens, join tokens, and the key that seals secrets.
 //!
 //! ```text
 //! skiff server rotate-keys ─► record in the store ─► every member takes it over: files, TLS, certificates, kubeconfigs
@@ -7,7 +7,8 @@
 //! ```
 //! The record is all there is to a step: it is written in one transaction, sealed with the key that members have in a file,
 //! and each member brings itself in line with it, also after a crash. What the two CAs are to each other is in
-//! `pki/held.rs`.
+//! `pki/held.rs`. The next key of `pki/secrets.key` is beside the record, sealed with the one before, until the rotation is
+//! finished; all secrets are sealed with a new key below it.
 
 use std::time::{Duration, SystemTime};
 
@@ -61,6 +62,8 @@ impl Membership {
             return Ok(());
         };
         let registry = self.registry()?;
+        // Before this member says that it has the keys.
+        registry.take_file_key()?;
         let plain = registry.open_for_members(RECORD.as_bytes(), &entry.value);
         let keys: Option<Keys> = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
         let keys = keys.ok_or_else(|| {
@@ -110,7 +113,13 @@ impl Membership {
             ));
         }
         let keys = self.pki.renewed(SystemTime::now()).map_err(Status::internal)?;
-        self.write_keys(&keys).await
+        let registry = self.registry()?;
+        let answer = self.write_keys(&keys, registry.new_file_key()?).await?;
+        // It is made sure of again when the rotation is finished.
+        if let Err(status) = registry.seal_by_present_file().await {
+            tracing::warn!(%status, "sealing all secrets with a new key");
+        }
+        Ok(answer)
     }
 
     /// Ends the validity of the keys before the present ones.
@@ -124,7 +133,8 @@ impl Membership {
                 "there is nothing to finish: only the present keys are valid",
             ));
         }
-        let missing = self.without_new_keys(self.registry()?).await?;
+        let registry = self.registry()?;
+        let missing = self.without_new_keys(registry).await?;
         if !missing.is_empty() && !force {
             return Err(Status::new(
                 409,
@@ -136,10 +146,13 @@ impl Membership {
                 ),
             ));
         }
-        self.write_keys(&self.pki.settled()).await
+        registry.seal_by_present_file().await?;
+        self.write_keys(&self.pki.settled(), registry.drop_file_key())
+            .await
     }
 
-    async fn write_keys(&self, keys: &Keys) -> Result<Value, Status> {
+    /// Writes the keys, and what becomes of that of the file, at once.
+    async fn write_keys(&self, keys: &Keys, of_file: Op) -> Result<Value, Status> {
         let name = Bytes::from_static(RECORD.as_bytes());
         let compare = match self.store.get(&name) {
             Some(entry) => Compare::At(name.clone(), entry.mod_revision),
@@ -153,7 +166,7 @@ impl Membership {
         };
         let txn = Txn {
             compare: vec![compare],
-            ops: vec![Op::Put(name, value)],
+            ops: vec![Op::Put(name, value), of_file],
         };
         self.store.commit(txn).await?;
         self.take_keys()?;

@@ -110,7 +110,6 @@ impl Membership {
                 )));
             }
         }
-        let keys = self.pki.keys().map_err(Status::internal)?;
         let added = record::add(&self.store, &request.name, request.address, &request.key).await?;
         let Some(record) = added else {
             return Err(Status::new(
@@ -119,6 +118,8 @@ impl Membership {
                 "a member with this key was removed; remove the data directory of this server to join as a new one",
             ));
         };
+        // Only now: a rotation is not finished before whoever has a record has the new keys.
+        let keys = self.pki.keys().map_err(Status::internal)?;
         tracing::info!(id = record.id, name = record.name, address = %record.address, "a server joins");
         self.changed.notify_one();
         let mut members: Vec<record::Record> =

@@ -9,6 +9,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
+use skiff_api::FORMER_SECRETS_KEYS;
 
 use super::{
     Pki, PkiError, files,
@@ -31,6 +32,9 @@ pub struct Keys {
     /// Base64. Empty in what is kept in the store, which is sealed with it.
     #[serde(default)]
     secrets_key: String,
+    /// Base64: those before it, one after the other. Empty in what is kept in the store.
+    #[serde(default)]
+    former_secrets_keys: String,
     /// The CA's certificate, signed by the one before, while that one is believed too; its own is the second one of
     /// `ca_certificate` then.
     #[serde(default)]
@@ -71,14 +75,24 @@ impl Pki {
     /// # Errors
     /// `File`.
     pub fn keys(&self) -> Result<Keys, PkiError> {
-        let path = self.dir.join(SECRETS_KEY);
-        let secrets = std::fs::read(&path).map_err(|source| PkiError::File {
+        let read = |name| {
+            let path = self.dir.join(name);
+            std::fs::read(&path).map_err(|source| (path, source))
+        };
+        let failed = |(path, source)| PkiError::File {
             operation: "read",
             path,
             source,
-        })?;
+        };
+        // In this order: a key that is replaced between the two is in one of them at least.
+        let secrets = read(SECRETS_KEY).map_err(failed)?;
+        let former = match read(FORMER_SECRETS_KEYS) {
+            Err((_, error)) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(failed)?,
+        };
         Ok(Keys {
             secrets_key: BASE64_STANDARD.encode(secrets),
+            former_secrets_keys: BASE64_STANDARD.encode(former),
             ..self.shared()
         })
     }
@@ -93,6 +107,7 @@ impl Pki {
             join_token: held.join_token.clone(),
             server_token: held.server_token.clone(),
             secrets_key: String::new(),
+            former_secrets_keys: String::new(),
             cross: held.cross.clone(),
             former: held.former.clone(),
         }
@@ -137,6 +152,7 @@ impl Pki {
             join_token: held::new_token(),
             server_token: held::new_token(),
             secrets_key: String::new(),
+            former_secrets_keys: String::new(),
             former: Some(Former {
                 service_account_key: held.service_account_key.clone(),
                 join_token: held.join_token.clone(),
@@ -198,14 +214,19 @@ impl Keys {
     /// # Errors
     /// `File`; `Unusable` when they make no sense.
     pub fn install(&self, dir: &Path) -> Result<(), PkiError> {
-        if !self.secrets_key.is_empty() {
-            let secrets = BASE64_STANDARD
-                .decode(&self.secrets_key)
-                .map_err(|error| PkiError::Unusable {
-                    path: dir.join(SECRETS_KEY),
-                    reason: error.to_string(),
-                })?;
-            files::write_private_bytes(&dir.join(SECRETS_KEY), &secrets)?;
+        for (name, text) in [
+            (FORMER_SECRETS_KEYS, &self.former_secrets_keys),
+            (SECRETS_KEY, &self.secrets_key),
+        ] {
+            if text.is_empty() {
+                continue;
+            }
+            let path = dir.join(name);
+            let secrets = BASE64_STANDARD.decode(text).map_err(|error| PkiError::Unusable {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
+            files::write_private_bytes(&path, &secrets)?;
         }
         let former = self
             .former

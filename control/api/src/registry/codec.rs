@@ -5,10 +5,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fs, io,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Weak},
 };
 
@@ -18,69 +15,11 @@ use serde_json::Value;
 use skiff_resources::Resource;
 use skiff_store::{Entry, Revision, Store};
 
-use super::seal::Seal;
+use super::{
+    file_key::{FileKeys, KeyError},
+    seal::Seal,
+};
 use crate::status::Status;
-
-/// The key file of secrets at rest can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// Reading or making the file.
-    #[error("key file {path:?}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Cause.
-        source: io::Error,
-    },
-    /// The file has another length than 32 bytes.
-    #[error("key file {path:?} has {length} bytes, not 32")]
-    Length {
-        /// The file.
-        path: PathBuf,
-        /// Its length.
-        length: usize,
-    },
-}
-
-/// Reads the key file, or makes one (mode 0600) when there is none.
-fn load_key(path: &Path) -> Result<[u8; 32], KeyError> {
-    let failed = |source| KeyError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    match fs::read(path) {
-        Ok(bytes) => {
-            let length = bytes.len();
-            bytes.try_into().map_err(|_| KeyError::Length {
-                path: path.to_owned(),
-                length,
-            })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key: [u8; 32] = rand::random();
-            // A crash between the two must not leave a short file under the final name.
-            let temporary = path.with_extension("new");
-            let _ = fs::remove_file(&temporary);
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&temporary)
-                .map_err(failed)?;
-            file.write_all(&key)
-                .and_then(|()| file.sync_all())
-                .map_err(failed)?;
-            fs::rename(&temporary, path).map_err(failed)?;
-            if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-                fs::File::open(parent)
-                    .and_then(|d| d.sync_all())
-                    .map_err(failed)?;
-            }
-            Ok(key)
-        }
-        Err(error) => Err(failed(error)),
-    }
-}
 
 /// Encodes, seals, opens and parses.
 pub(crate) struct Codec {
@@ -91,7 +30,7 @@ pub(crate) struct Codec {
 impl Codec {
     pub(crate) fn open(key_file: &Path, store: Store) -> Result<Self, KeyError> {
         Ok(Self {
-            seal: Seal::new(load_key(key_file)?, store),
+            seal: Seal::new(FileKeys::open(key_file)?, store),
             parsed: Parsed::default(),
         })
     }

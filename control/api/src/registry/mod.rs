@@ -10,6 +10,7 @@ mod bootstrap;
 mod codec;
 mod delete;
 mod evict;
+mod file_key;
 mod follow;
 pub(crate) mod meta;
 mod patch;
@@ -32,9 +33,9 @@ use skiff_store::{Entry, Store};
 
 pub use bind::Binding;
 pub(crate) use bootstrap::run as bootstrap;
-pub use codec::KeyError;
 pub(crate) use codec::{Codec, wire};
 pub use delete::{DeleteOptions, Propagation};
+pub use file_key::{FORMER_SECRETS_KEYS, KeyError};
 pub use follow::{Change, Follower};
 pub use patch::{Patch, PatchFormat};
 pub(crate) use read::narrowed;

@@ -59,6 +59,12 @@ fn clients_of_the_forwarder_go_on_when_the_server_of_their_machine_is_killed() -
     same(contexts.lines().count(), 3)?;
     ensure!(!contexts.lines().any(|name| name == "skiff"), "{contexts}");
 
+    // Pods have all of them behind the service.
+    let endpoints = first.kubectl("get endpoints kubernetes").ok()?;
+    for host in [&first, &second, &third] {
+        has(&endpoints, &[&format!("{}:6443", host.address())])?;
+    }
+
     second.join(&second, "")?;
     third.wait_nodes_ready(&[&second])?;
     let forwarder = current(&second)?;

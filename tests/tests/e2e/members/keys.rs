@@ -1,8 +1,10 @@
 //! New keys for the whole cluster while it runs.
 
-use anyhow::{Result, ensure};
-use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, Config, api::PostParams, config::KubeConfigOptions, config::Kubeconfig};
 use rustix::process::Signal;
+use serde_json::json;
 use skiff_tests::{Lan, Members, User, eventually, shell_pod};
 
 use super::writers::Writers;
@@ -24,6 +26,26 @@ fn is_served(members: &Members, kubeconfig: &str) -> Result<bool> {
     })
 }
 
+fn write_secret(members: &Members, number: usize, name: &str) -> Result<()> {
+    let secret = json!({"metadata": {"name": name}, "stringData": {"p": name}});
+    members.block_on(async {
+        let secrets: Api<Secret> = Api::namespaced(members.connect(number).await?, "default");
+        secrets
+            .create(&PostParams::default(), &serde_json::from_value(secret)?)
+            .await?;
+        Ok(())
+    })
+}
+
+fn read_secret(members: &Members, number: usize, name: &str) -> Result<String> {
+    let secret = members.block_on(async {
+        let secrets: Api<Secret> = Api::namespaced(members.connect(number).await?, "default");
+        Ok::<_, anyhow::Error>(secrets.get(name).await?)
+    })?;
+    let value = secret.data.and_then(|mut data| data.remove("p"));
+    Ok(String::from_utf8(value.context("its value")?.0)?)
+}
+
 fn keys_are_made_anew_under_load_while_members_die() -> Result<()> {
     let members = Members::start(3)?;
     let kubeconfig = |number: usize| std::fs::read_to_string(members.data(number).join("kubeconfig"));
@@ -31,12 +53,16 @@ fn keys_are_made_anew_under_load_while_members_die() -> Result<()> {
         kubeconfig(0)?,
         ["token", "token --server"].map(|words| members.skiff(0, words)),
     );
+    let file = |number: usize| std::fs::read(members.data(number).join("pki/secrets.key"));
+    let sealed_by = file(0)?;
+    write_secret(&members, 0, "before")?;
     let writers = Writers::start(&members, &[0, 1], "keys")?;
     writers.more(20)?;
     // One member is away while the others get new keys. It comes back with the old ones, and follows.
     let away = members.id(2, 0)?;
     members.kill(2);
     members.skiff(1, "server rotate-keys").ok()?;
+    write_secret(&members, 1, "between")?;
     writers.more(20)?;
     has(&members.skiff(0, "server rotate-keys").fails(1)?, &["--finish"])?;
     has(
@@ -58,6 +84,9 @@ fn keys_are_made_anew_under_load_while_members_die() -> Result<()> {
         let ca = std::fs::read_to_string(members.data(number).join("pki/ca.crt"))?;
         same(ca.matches("BEGIN CERTIFICATE").count(), 2)?;
         ensure!(is_served(&members, &kubeconfig(number)?)?);
+        // What seals is on disk before a member says that it has the keys.
+        let now = file(number)?;
+        ensure!(now != sealed_by && now == file(0)?, "the file of member {number}");
     }
     ensure!(
         is_served(&members, &old)?,
@@ -75,6 +104,13 @@ fn keys_are_made_anew_under_load_while_members_die() -> Result<()> {
     // A new server joins with the new token.
     let fourth = members.join(0)?;
     members.serves(fourth)?;
+    for (number, name) in [(0, "before"), (1, "between"), (2, "before"), (fourth, "between")] {
+        same(read_secret(&members, number, name)?.as_str(), name)?;
+    }
+    ensure!(
+        file(fourth)? == file(0)?,
+        "the new member has another key of secrets"
+    );
     for number in [0, 1, 2] {
         eventually("the new kubeconfig", || {
             ensure!(is_served(&members, &kubeconfig(number)?)?);
