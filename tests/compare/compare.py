@@ -108,6 +108,8 @@ VERSIONS = [
          r" +\"type\": \"PodReadyToStartContainers\"\n *\},?\n", ""),
         (r"^ +\"?(observedGeneration|eventTime|lastProbeTime|creationTimestamp)\"?: (\d+|null),?\n", ""),
         (r"^ +\"?(started\"?: false|terminatingReplicas\"?: 0),?\n", ""),
+        (r",\n +\"volumeMounts\": \[[^]]*\]", ""),
+        (r"^    volumeMounts:\n(    - mountPath: .*\n      name: .*\n      readOnly: true\n      recursiveReadOnly: .*\n)+", ""),
         (r"^  generation: 1\n", ""),
         (r"^  hostIPs:\n  - .*\n", ""),
         (r"^ +\"hostIPs\": \[[^]]*\],\n", ""),

@@ -179,7 +179,12 @@ fn advance(pod: &Pod, view: &View, container: &Container, now: Timestamp, plan: 
             let until = backoff_end(instance, ended);
             if until > now {
                 plan.wake_at(until);
-                plan.backing_off.push(container.name.clone());
+                let shown = shown_until(ended);
+                if shown > now {
+                    plan.wake_at(shown);
+                } else {
+                    plan.backing_off.push(container.name.clone());
+                }
                 return;
             }
         }
@@ -205,6 +210,12 @@ fn advance(pod: &Pod, view: &View, container: &Container, now: Timestamp, plan: 
 pub(crate) fn backoff_end(instance: &Instance, ended: &Ended) -> Timestamp {
     let wait = SignedDuration::from_secs(i64::from(backoff(instance, ended)));
     ended.finished_at.checked_add(wait).unwrap_or(ended.finished_at)
+}
+
+/// How long the status shows an end before it says that the next instance waits: so that who watches sees it.
+pub(crate) fn shown_until(ended: &Ended) -> Timestamp {
+    let moment = SignedDuration::from_secs(1);
+    ended.finished_at.checked_add(moment).unwrap_or(ended.finished_at)
 }
 
 /// Seconds the next instance waits.

@@ -176,6 +176,11 @@ fn the_first_restart_is_immediate_and_the_next_waits() {
     let mut view = view(&[("a", exited(1, 10)), ("b", running())]);
     assert_eq!(plan(&pod, &view, at(10)).actions, [start("a")]);
     view.containers.get_mut("a").expect("a").backoff_s = 10;
+    // For a moment the end itself is shown.
+    let ended = plan(&pod, &view, at(10));
+    assert_eq!(ended.actions, []);
+    assert_eq!(ended.wake, Some(at(11)));
+    assert!(ended.backing_off.is_empty());
     let waiting = plan(&pod, &view, at(12));
     assert_eq!(waiting.actions, []);
     assert_eq!(waiting.wake, Some(at(20)));

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{
         Container, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting,
-        ContainerStatus, HostIP, Pod, PodCondition, PodIP, PodStatus,
+        ContainerStatus, HostIP, Pod, PodCondition, PodIP, PodStatus, VolumeMountStatus,
     },
     apimachinery::pkg::apis::meta::v1::Time,
 };
@@ -15,6 +15,9 @@ use super::{
     model::{self, Ended, Image, Instance, Kind, Sandbox, State, View},
     plan::{self, Plan},
 };
+
+/// Reason of an end before the start: what was to be run can't be.
+pub(crate) const START_ERROR: &str = "StartError";
 
 /// The status to publish. Conditions of others in `pod.status` are kept as they are.
 /// `sent` is the status published last: it may be newer than the one in `pod`.
@@ -135,6 +138,9 @@ fn container_status(pod: &Pod, view: &View, container: &Container, now: Timestam
             let until = plan::backoff_end(instance, ended);
             let text = if restarting && let Some(hold) = hold {
                 Some(waiting(&hold.reason, Some(hold.message.clone())))
+            } else if restarting && until > now && plan::shown_until(ended) > now {
+                let failed = (ended.reason == START_ERROR).then(|| ended.message.clone());
+                failed.map(|message| waiting("RunContainerError", message))
             } else if restarting && until > now {
                 Some(crash_loop(instance.backoff_s))
             } else {
@@ -185,8 +191,25 @@ fn container_status(pod: &Pod, view: &View, container: &Container, now: Timestam
         started: Some(running && instance.started),
         state: Some(state),
         last_state: Some(last.as_ref().map(terminated).unwrap_or_default()),
+        volume_mounts: mounts(container),
         ..ContainerStatus::default()
     }
+}
+
+/// Its volumes as they are mounted: a read-only one leaves what is mounted below it as it is.
+fn mounts(container: &Container) -> Option<Vec<VolumeMountStatus>> {
+    let mounts = container.volume_mounts.as_ref()?;
+    let mounted = mounts.iter().map(|mount| {
+        let read_only = mount.read_only.filter(|read_only| *read_only);
+        VolumeMountStatus {
+            name: mount.name.clone(),
+            mount_path: mount.mount_path.clone(),
+            read_only,
+            recursive_read_only: read_only.map(|_| "Disabled".to_owned()),
+            ..VolumeMountStatus::default()
+        }
+    });
+    Some(mounted.collect())
 }
 
 /// An init container is ready when it has succeeded, any other while it runs and its probe says so.

@@ -99,6 +99,20 @@ fn a_new_pod_is_pending_and_says_what_it_waits_for() {
 }
 
 #[test]
+fn a_status_says_which_volumes_are_mounted() {
+    let spec = json!({"containers": [{"name": "a", "image": "i", "volumeMounts": [
+        {"name": "data", "mountPath": "/data"}, {"name": "keys", "mountPath": "/keys", "readOnly": true}]}]});
+    let status = first(&run(&pod(spec), &View::default(), at(1)));
+    assert_eq!(
+        serde_json::to_value(status.volume_mounts).expect("mounts"),
+        json!([
+            {"name": "data", "mountPath": "/data"},
+            {"name": "keys", "mountPath": "/keys", "readOnly": true, "recursiveReadOnly": "Disabled"},
+        ])
+    );
+}
+
+#[test]
 fn until_the_next_instance_runs_the_status_is_that_of_the_one_before() {
     let status_of = |waited_s: u32| {
         let mut view = view(State::Creating);
@@ -189,6 +203,24 @@ fn a_running_pod_is_ready_and_has_its_addresses() {
     assert!(container.ready && container.started == Some(true));
     assert!(container.container_id.expect("id").starts_with("skiff://"));
     assert_eq!(container.image_id, "sha256:1");
+}
+
+#[test]
+fn a_new_end_is_shown_for_a_moment_before_the_wait() {
+    let mut view = view(exited(1));
+    view.containers.get_mut("a").expect("a").backoff_s = 20;
+    let state = first(&run(&pod(one()), &view, at(2))).state.expect("state");
+    assert_eq!(state.terminated.expect("terminated").exit_code, 1);
+    let State::Exited(ended) = &mut view.containers.get_mut("a").expect("a").state else {
+        panic!("exited");
+    };
+    ended.reason = START_ERROR.into();
+    ended.message = Some("no such program".into());
+    let container = first(&run(&pod(one()), &view, at(2)));
+    let waiting = container.state.and_then(|state| state.waiting).expect("waiting");
+    assert_eq!(waiting.reason.as_deref(), Some("RunContainerError"));
+    assert_eq!(waiting.message.as_deref(), Some("no such program"));
+    assert!(container.last_state.and_then(|state| state.terminated).is_some());
 }
 
 #[test]

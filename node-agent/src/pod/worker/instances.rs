@@ -15,7 +15,7 @@ use crate::{
     },
     pod::{
         model::{self, Ended, Image, Sandbox, State, Unhealthy},
-        plan, restore, steps,
+        plan, restore, status, steps,
     },
     probe,
 };
@@ -283,7 +283,7 @@ impl Worker {
                 instance.state = State::Exited(Ended {
                     code: 128,
                     signal: None,
-                    reason: "StartError".into(),
+                    reason: status::START_ERROR.into(),
                     message: Some(message.clone()),
                     started_at: None,
                     finished_at: Timestamp::now(),
