@@ -169,6 +169,15 @@ impl Host {
         self.drop_packets("iifname eth0 meta l4proto udp", "oifname eth0 meta l4proto udp")
     }
 
+    /// Drops so many of a hundred packets from and to its network, by chance, from now on.
+    pub fn lose_packets(&self, of_hundred: u32) -> Result<()> {
+        let chance = format!("numgen random mod 100 < {of_hundred}");
+        self.drop_packets(
+            &format!("iifname eth0 {chance}"),
+            &format!("oifname eth0 {chance}"),
+        )
+    }
+
     fn drop_packets(&self, incoming: &str, outgoing: &str) -> Result<()> {
         let table = format!(
             "table ip parted {{
@@ -180,7 +189,7 @@ impl Host {
         Ok(())
     }
 
-    /// Ends [`Self::part_from`] and [`Self::block_udp`].
+    /// Ends [`Self::part_from`], [`Self::block_udp`] and [`Self::lose_packets`].
     pub fn rejoin(&self) -> Result<()> {
         crate::run(
             self.netns
