@@ -113,6 +113,18 @@ impl Link {
         )
     }
 
+    /// Drops so many of a hundred packets from and to its network, by chance, from now on.
+    ///
+    /// # Errors
+    /// Those of `nft`.
+    pub fn lose_packets(&self, of_hundred: u32) -> Result<()> {
+        let chance = format!("numgen random mod 100 < {of_hundred}");
+        self.drop_packets(
+            Some(&format!("iifname eth0 {chance}")),
+            Some(&format!("oifname eth0 {chance}")),
+        )
+    }
+
     /// Adds to what is dropped already.
     fn drop_packets(&self, incoming: Option<&str>, outgoing: Option<&str>) -> Result<()> {
         let rule = |which: Option<&str>| which.map(|which| format!("{which} drop;")).unwrap_or_default();

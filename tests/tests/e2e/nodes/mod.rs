@@ -1,5 +1,7 @@
 //! Clusters of several nodes, on hosts of a network of their own.
 
+mod across;
+
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde_json::{Value, json};
