@@ -332,6 +332,16 @@ fn namespaces(spec: &Spec, linux: &Linux) -> io::Result<()> {
         }
         _ => (),
     }
+    let restricted = linux
+        .masked_paths()
+        .iter()
+        .chain(linux.readonly_paths())
+        .any(|paths| !paths.is_empty());
+    if restricted && listed(LinuxNamespaceType::Mount).is_none() {
+        return Err(invalid(
+            "unable to restrict sys entries without a private MNT namespace",
+        ));
+    }
     let offsets = linux.time_offsets().as_ref().is_some_and(|o| !o.is_empty());
     match listed(LinuxNamespaceType::Time) {
         None if offsets => Err(invalid(

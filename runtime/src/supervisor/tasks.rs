@@ -216,7 +216,7 @@ impl<'a> Tasks<'a> {
         plan.resources = plan.spec.linux().as_ref().and_then(|l| l.resources().clone());
         plan.cgroup = cgroup.as_deref().map(Cgroup::ours).transpose()?;
         let cgroup = plan.cgroup.clone();
-        let created = match create::create(plan) {
+        let created = match create::create(plan, |_| ()) {
             Ok(created) => created,
             Err(e) => {
                 if let Some(cgroup) = &cgroup {
