@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs, io};
 
 use libcgroups::common::{CgroupManager, ControllerOpt};
-use oci_spec::runtime::{LinuxRdma, LinuxResources};
+use oci_spec::runtime::{LinuxNetwork, LinuxRdma, LinuxResources};
 
 use super::{Cgroup, Version, enable};
 use crate::error::{Context, invalid};
@@ -26,6 +26,9 @@ impl Cgroup {
             // As with runc: newer kernels have no such limit, and the specification advises against it.
             memory.set_kernel(None);
             notes.push("kernel memory settings are ignored".to_owned());
+        }
+        if resources.network().as_ref() == Some(&LinuxNetwork::default()) {
+            resources.set_network(None);
         }
         let devices = resources.devices().clone();
         resources.set_devices(None);

@@ -649,7 +649,7 @@ impl Command {
         let form = FORMS
             .iter()
             .find(|form| form.name == name)
-            .ok_or_else(|| Stop::Wrong(format!("No help topic for '{name}'")))?;
+            .ok_or_else(|| Stop::Unknown(format!("No help topic for '{name}'")))?;
         let given = form.read(program, words)?;
         let id = || given.operand(0);
         Ok(match name {

@@ -51,6 +51,10 @@ pub fn main(args: &[OsString]) -> i32 {
             eprintln!("{text}");
             return 1;
         }
+        Err(Stop::Unknown(text)) => {
+            eprintln!("{text}");
+            return 3;
+        }
     };
     match run(&args) {
         Ok(code) => code,

@@ -36,6 +36,8 @@ pub(super) enum Stop {
     Help(String),
     /// A mistake, in the words of runc.
     Wrong(String),
+    /// There is no such command.
+    Unknown(String),
 }
 
 /// What was given to a command.
@@ -284,7 +286,7 @@ mod tests {
     fn read(words: &[&str]) -> Result<Given, String> {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         FORM.read("x", &words).map_err(|stop| match stop {
-            Stop::Help(text) | Stop::Wrong(text) => text,
+            Stop::Help(text) | Stop::Wrong(text) | Stop::Unknown(text) => text,
         })
     }
 
