@@ -108,8 +108,7 @@ fn start_pod(spawner: &Spawner, dir: &Path, root: &Path, round: usize) -> anyhow
     let one = container("one", root, &["/bin/true"]);
     let begin = Instant::now();
     let pod = spawner.create_pod(&sandbox(dir, &format!("pod-{round}")))?;
-    pod.create(&one)?;
-    pod.start("one")?;
+    pod.run(&one)?;
     let spent = milliseconds(begin);
     pod.stop()?;
     Ok(spent)
@@ -119,8 +118,7 @@ fn start_container(pod: &Pod, root: &Path, round: usize) -> anyhow::Result<f64> 
     let id = format!("c{round}");
     let one = container(&id, root, &["/bin/true"]);
     let begin = Instant::now();
-    pod.create(&one)?;
-    pod.start(&id)?;
+    pod.run(&one)?;
     let spent = milliseconds(begin);
     while pod.list()?.iter().any(|c| c.id == id && c.exit.is_none()) {
         pod.next_event()?;

@@ -13,7 +13,7 @@ use skiff_sys::process::{Child, Forked, clone3, fork};
 use crate::{
     error::{Context, Failure},
     seccomp::Filter,
-    supervisor::{self, Pod, Sandbox},
+    supervisor::{self, Hello, Pod, Sandbox},
     wire,
 };
 
@@ -55,15 +55,13 @@ impl Spawner {
     /// `AddrInUse` when the pod's supervisor is running already ([`Pod::adopt`] it); `BrokenPipe` or `UnexpectedEof`
     /// when the spawner is gone. After an error nothing is left of the pod.
     pub fn create_pod(&self, sandbox: &Sandbox) -> io::Result<Pod> {
-        {
-            let socket = self
-                .socket
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            wire::send(&*socket, sandbox, &[])?;
-            wire::receive::<Result<(), Failure>>(&*socket)?.0?;
-        }
-        Pod::adopt(&sandbox.dir)
+        let socket = self
+            .socket
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        wire::send(&*socket, sandbox, &[])?;
+        let (hello, fds) = wire::receive::<Result<Hello, Failure>>(&*socket)?;
+        Pod::made(&sandbox.dir, hello?, fds)
     }
 
     /// The spawner's process id.
@@ -91,6 +89,7 @@ fn serve(socket: &OwnedFd) -> io::Result<()> {
     // What nearly every container uses is compiled once, here, while the agent is still starting; supervisors are forked
     // with the result.
     let _ = Filter::compile(&crate::default_seccomp(), None);
+    let mut spare = Supervisor::make(USUAL).ok();
     skiff_sys::process::trim_heap();
     loop {
         let sandbox = match wire::receive::<Sandbox>(socket) {
@@ -98,21 +97,46 @@ fn serve(socket: &OwnedFd) -> io::Result<()> {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(e) => return Err(e),
         };
-        let done = spawn(sandbox).map_err(Failure::from);
-        match wire::send(socket, &done, &[]) {
+        let done = spawn(&sandbox, &mut spare);
+        let sent = match done {
+            Ok((hello, fds)) => {
+                let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+                wire::send(socket, &Ok::<_, Failure>(hello), &fds)
+            }
+            Err(e) => wire::send(socket, &Err::<Hello, _>(Failure::from(e)), &[]),
+        };
+        match sent {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             sent => sent?,
+        }
+        if !spare.as_ref().is_some_and(|spare| is_alive(&spare.child)) {
+            spare = Supervisor::make(USUAL).ok();
         }
         skiff_sys::process::trim_heap();
     }
 }
 
-fn spawn(sandbox: Sandbox) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&sandbox.dir)
-        .context(|| format!("make {:?}", sandbox.dir))?;
+/// The namespaces that nearly every pod has.
+const USUAL: u64 = (libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS) as u64;
+
+/// A supervisor that has its namespaces and no pod yet. It ends when this is dropped.
+#[derive(Debug)]
+struct Supervisor {
+    child: Child,
+    socket: OwnedFd,
+}
+
+impl Supervisor {
+    fn make(namespaces: u64) -> io::Result<Self> {
+        let (ours, theirs) = wire::pair()?;
+        match clone3(namespaces, None).context(|| "clone3".into())? {
+            Forked::Child => supervisor::run(theirs, namespaces & libc::CLONE_NEWNET as u64 != 0),
+            Forked::Parent(child) => Ok(Supervisor { child, socket: ours }),
+        }
+    }
+}
+
+fn namespaces(sandbox: &Sandbox) -> u64 {
     let mut namespaces = 0;
     if sandbox.net {
         namespaces |= libc::CLONE_NEWNET as u64;
@@ -123,21 +147,32 @@ fn spawn(sandbox: Sandbox) -> io::Result<()> {
     if sandbox.hostname.is_some() {
         namespaces |= libc::CLONE_NEWUTS as u64;
     }
-    let (ours, theirs) = wire::pair()?;
-    match clone3(namespaces, None).context(|| "clone3".into())? {
-        Forked::Child => supervisor::run(supervisor::Start {
-            sandbox,
-            ready: theirs,
-        }),
-        Forked::Parent(child) => {
-            drop(theirs);
-            match wire::receive::<Result<(), Failure>>(&ours) {
-                Ok((done, _)) => Ok(done?),
-                Err(e) => {
-                    let _ = skiff_sys::process::pidfd_signal(child.pidfd.as_fd(), libc::SIGKILL);
-                    Err(e).context(|| "the pod's supervisor did not start".into())
-                }
-            }
+    namespaces
+}
+
+/// Takes the spare supervisor, whose namespaces take longest of all, if it fits and is still there. Returns who the pod's is,
+/// and the descriptors for [`Pod::made`].
+fn spawn(sandbox: &Sandbox, spare: &mut Option<Supervisor>) -> io::Result<(Hello, Vec<OwnedFd>)> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&sandbox.dir)
+        .context(|| format!("make {:?}", sandbox.dir))?;
+    let wanted = namespaces(sandbox);
+    let fits = spare.take_if(|spare| wanted == USUAL && is_alive(&spare.child));
+    let chosen = fits.map_or_else(|| Supervisor::make(wanted), Ok)?;
+    match supervisor::prepared(&chosen.socket, sandbox) {
+        Ok((hello, mut fds)) => {
+            fds.push(chosen.child.pidfd);
+            Ok((hello, fds))
+        }
+        Err(e) => {
+            let _ = skiff_sys::process::pidfd_signal(chosen.child.pidfd.as_fd(), libc::SIGKILL);
+            Err(e).context(|| "start the pod's supervisor".into())
         }
     }
+}
+
+fn is_alive(child: &Child) -> bool {
+    skiff_sys::process::pidfd_signal(child.pidfd.as_fd(), 0).is_ok()
 }

@@ -19,6 +19,8 @@ pub enum Role {
     Agent,
     /// Forks the supervisors.
     Spawner,
+    /// A supervisor that has no pod yet.
+    Spare,
     /// Parent of a pod's containers.
     Supervisor,
     /// Anything in a pod.
@@ -105,6 +107,7 @@ pub(crate) fn of_cluster(dir: &Path) -> Vec<Process> {
                 let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
                 match (name.trim(), rest.split(' ').nth(3)?) {
                     ("skiff-spawner", _) => Some(Role::Spawner),
+                    ("skiff-spare", _) => Some(Role::Spare),
                     ("skiff-pod", _) => Some(Role::Supervisor),
                     (_, "monitor") => Some(Role::Monitor),
                     (_, "server") => Some(Role::Server),

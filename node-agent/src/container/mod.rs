@@ -153,20 +153,14 @@ pub(crate) async fn start(agent: &Agent, plan: Plan) -> Result<ContainerState, F
     };
     plan.handle
         .call(move |supervisor| {
-            match supervisor.create(&container) {
-                // Left by an agent that ended between create and start.
+            match supervisor.run(&container) {
+                // Left by an agent that ended before it heard of it.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                     supervisor.remove(&id)?;
-                    supervisor.create(&container)?;
+                    supervisor.run(&container)
                 }
-                created => {
-                    created?;
-                }
+                started => started,
             }
-            supervisor.start(&id).inspect_err(|_| {
-                // Nothing of a container that never ran is of use.
-                let _ = supervisor.remove(&id);
-            })
         })
         .await
         .map_err(failed)

@@ -1,7 +1,7 @@
 //! The cgroup hierarchies of this machine and our place in them.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -38,12 +38,13 @@ pub(crate) fn own() -> io::Result<Vec<Hierarchy>> {
     let mountinfo = match MOUNTINFO.get() {
         Some(known) => known,
         None => {
-            let read = fs::read_to_string("/proc/self/mountinfo");
+            let read = skiff_sys::file::read("/proc/self/mountinfo");
             let read = read.context(|| "read /proc/self/mountinfo".into())?;
             MOUNTINFO.get_or_init(|| read)
         }
     };
-    let membership = fs::read_to_string("/proc/self/cgroup").context(|| "read /proc/self/cgroup".into())?;
+    let membership =
+        skiff_sys::file::read("/proc/self/cgroup").context(|| "read /proc/self/cgroup".into())?;
     Ok(parse(mountinfo, &membership))
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs, io};
 
 use libcgroups::common::{CgroupManager, ControllerOpt};
-use oci_spec::runtime::{LinuxRdma, LinuxResources};
+use oci_spec::runtime::{LinuxNetwork, LinuxRdma, LinuxResources};
 
 use super::{Cgroup, Version, enable};
 use crate::error::{Context, invalid};
@@ -19,6 +19,17 @@ impl Cgroup {
             return Err(invalid("invalid configuration: cannot use unified on cgroup v1"));
         }
         let mut resources = resources.clone();
+        let mut notes = Vec::new();
+        if let Some(memory) = resources.memory_mut()
+            && memory.kernel().is_some()
+        {
+            // As with runc: newer kernels have no such limit, and the specification advises against it.
+            memory.set_kernel(None);
+            notes.push("kernel memory settings are ignored".to_owned());
+        }
+        if resources.network().as_ref() == Some(&LinuxNetwork::default()) {
+            resources.set_network(None);
+        }
         let devices = resources.devices().clone();
         resources.set_devices(None);
         let rdma = resources.rdma().clone();
@@ -30,8 +41,8 @@ impl Cgroup {
         if let Some(rdma) = rdma {
             self.limit_rdma(&rdma)?;
         }
-        let note = devices.map_or(Ok(None), |devices| self.limit_devices(&devices))?;
-        Ok(note.into_iter().collect())
+        notes.extend(devices.map_or(Ok(None), |devices| self.limit_devices(&devices))?);
+        Ok(notes)
     }
 
     fn limit(&self, resources: &LinuxResources) -> io::Result<()> {

@@ -22,6 +22,7 @@ use std::{
 use oci_spec::runtime::Spec;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
+use skiff_sys::file::read;
 
 use self::hierarchy::Hierarchy;
 use crate::error::{Context, invalid};
@@ -189,7 +190,7 @@ fn find_v2(v2: &Hierarchy) -> io::Result<Base> {
     }
     // An inner cgroup with processes in it hands nothing down, and others are not ours to move.
     let own = std::process::id().to_string();
-    let members = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    let members = read(group.join("cgroup.procs")).unwrap_or_default();
     let others: Vec<_> = members.split_whitespace().filter(|pid| *pid != own).collect();
     if !others.is_empty() {
         return Err(io::Error::other(format!(
@@ -218,7 +219,7 @@ fn find_v2(v2: &Hierarchy) -> io::Result<Base> {
 
 fn v2_available(group: &Path) -> io::Result<Available> {
     let path = group.join("cgroup.subtree_control");
-    let enabled = fs::read_to_string(&path).context(|| format!("read {path:?}"))?;
+    let enabled = read(&path).context(|| format!("read {path:?}"))?;
     let controllers: Vec<String> = enabled.split_whitespace().map(str::to_owned).collect();
     let missing: Vec<_> = ["cpu", "memory", "pids"]
         .into_iter()
@@ -242,10 +243,7 @@ fn v2_available(group: &Path) -> io::Result<Available> {
 /// others back.
 fn enable(group: &Path) {
     let file = group.join("cgroup.subtree_control");
-    let (Ok(controllers), Ok(enabled)) = (
-        fs::read_to_string(group.join("cgroup.controllers")),
-        fs::read_to_string(&file),
-    ) else {
+    let (Ok(controllers), Ok(enabled)) = (read(group.join("cgroup.controllers")), read(&file)) else {
         return;
     };
     for controller in controllers.split_whitespace() {
@@ -512,7 +510,7 @@ impl Cgroup {
     /// Moves a process to where process `first` of the container is now (v2): one that has made cgroups below its own and
     /// handed controllers down has left it, and nobody can be in it any more.
     pub fn attach_beside(&self, pid: u32, first: u32) -> io::Result<()> {
-        let membership = fs::read_to_string(format!("/proc/{first}/cgroup"))
+        let membership = read(format!("/proc/{first}/cgroup"))
             .context(|| format!("look at the cgroup of process {first}"))?;
         let path = membership.lines().find_map(|line| line.strip_prefix("0::/"));
         let dir = match (path, self.directories.first()) {
@@ -543,7 +541,7 @@ impl Cgroup {
         let Some(dir) = self.directory("memory") else {
             return 0;
         };
-        let text = fs::read_to_string(dir.join(file)).unwrap_or_default();
+        let text = read(dir.join(file)).unwrap_or_default();
         text.lines()
             .find_map(|l| l.strip_prefix("oom_kill ")?.trim().parse().ok())
             .unwrap_or(0)
@@ -569,7 +567,7 @@ pub(crate) fn enter(doors: &[OwnedFd]) -> io::Result<()> {
 }
 
 fn collect_pids(dir: &Path, pids: &mut Vec<u32>) {
-    let procs = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    let procs = read(dir.join("cgroup.procs")).unwrap_or_default();
     pids.extend(procs.lines().filter_map(|l| l.parse::<u32>().ok()));
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|t| t.is_dir()) {
@@ -598,12 +596,11 @@ fn inherit_cpuset(controller: &str, dir: &Path) -> io::Result<()> {
         return Ok(());
     }
     for file in ["cpuset.cpus", "cpuset.mems"] {
-        let own = fs::read_to_string(dir.join(file)).unwrap_or_default();
+        let own = read(dir.join(file)).unwrap_or_default();
         if own.trim().is_empty()
             && let Some(parent) = dir.parent()
         {
-            let value =
-                fs::read_to_string(parent.join(file)).context(|| format!("read {file} of {parent:?}"))?;
+            let value = read(parent.join(file)).context(|| format!("read {file} of {parent:?}"))?;
             fs::write(dir.join(file), value.trim()).context(|| format!("write {file} of {dir:?}"))?;
         }
     }

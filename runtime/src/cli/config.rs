@@ -43,6 +43,15 @@ fn parse(text: &[u8], told: &mut Vec<String>) -> io::Result<Spec> {
     if let Some(process) = value.get_mut("process") {
         relax_process(process, told);
     }
+    // No number is no limit, since version 1.3.
+    if let Some(resources) = value
+        .pointer_mut("/linux/resources")
+        .and_then(Value::as_object_mut)
+        && let Some(Value::Object(pids)) = resources.get("pids")
+        && pids.get("limit").is_none_or(Value::is_null)
+    {
+        resources.remove("pids");
+    }
     if let Some(linux) = value.get_mut("linux").and_then(Value::as_object_mut)
         && let Some(policy) = linux.get("memoryPolicy").and_then(Value::as_object)
     {
@@ -206,6 +215,10 @@ pub(super) fn process(process: Option<&Process>) -> io::Result<()> {
     if process.args().as_ref().is_none_or(Vec::is_empty) {
         return Err(invalid("args must not be empty"));
     }
+    let nameless = |variable: &&String| variable.split_once('=').is_none_or(|(name, _)| name.is_empty());
+    if let Some(variable) = process.env().iter().flatten().find(nameless) {
+        return Err(invalid(format!("invalid environment variable: {variable:?}")));
+    }
     let set = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());
     if set(process.selinux_label()) && !lsm::active("selinux") {
         return Err(invalid(
@@ -332,6 +345,16 @@ fn namespaces(spec: &Spec, linux: &Linux) -> io::Result<()> {
         }
         _ => (),
     }
+    let restricted = linux
+        .masked_paths()
+        .iter()
+        .chain(linux.readonly_paths())
+        .any(|paths| !paths.is_empty());
+    if restricted && listed(LinuxNamespaceType::Mount).is_none() {
+        return Err(invalid(
+            "unable to restrict sys entries without a private MNT namespace",
+        ));
+    }
     let offsets = linux.time_offsets().as_ref().is_some_and(|o| !o.is_empty());
     match listed(LinuxNamespaceType::Time) {
         None if offsets => Err(invalid(
@@ -442,6 +465,17 @@ mod tests {
             ("Cwd must be an absolute", |v| v["process"]["cwd"] = "tmp".into()),
             ("Cwd property", |v| v["process"]["cwd"] = "".into()),
             ("args", |v| v["process"]["args"] = json!([])),
+            ("invalid environment variable: \"A\"", |v| {
+                v["process"]["env"] = json!(["A"])
+            }),
+            ("invalid environment variable", |v| {
+                v["process"]["env"] = json!(["=1"])
+            }),
+            ("MNT namespace", |v| {
+                let namespaces = v["linux"]["namespaces"].as_array_mut().unwrap();
+                namespaces.retain(|n| n["type"] != "mount");
+                v["linux"]["maskedPaths"] = json!(["/proc/keys"]);
+            }),
             ("commandLine", |v| v["process"]["commandLine"] = "dir".into()),
             ("twice", |v| {
                 let limit = json!({"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1});
@@ -536,6 +570,7 @@ mod tests {
         value["process"]["scheduler"] =
             json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_RESET_ON_FORK"]});
         value["linux"]["memoryPolicy"] = json!({});
+        value["linux"]["resources"] = json!({"pids": {"limit": null}});
         let mut told = Vec::new();
         let spec = parse(&serde_json::to_vec(&value).unwrap(), &mut told).unwrap();
         assert_eq!(told.len(), 1);
@@ -543,6 +578,8 @@ mod tests {
         let process = spec.process().as_ref().unwrap();
         assert_eq!(process.user().uid(), 0);
         assert_eq!(process.args().as_deref().unwrap(), ["sleep", "5"]);
+        let resources = spec.linux().as_ref().unwrap().resources().as_ref().unwrap();
+        assert!(resources.pids().is_none());
     }
 
     /// Any JSON, not too deep.

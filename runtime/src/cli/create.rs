@@ -14,6 +14,7 @@ use super::{
     args::{Args, Create, Run},
     config, console, foreground, lifecycle,
     readiness::Readiness,
+    shared_mounts::{Shared, take_down},
     store::{Entry, Saved, Store},
 };
 use crate::{
@@ -267,12 +268,32 @@ impl Making<'_> {
                 None
             },
         };
-        let mut created = creation::create(plan).context(|| "unable to start container process".into())?;
+        let shared = Shared::of(spec, &rootfs)?;
+        let mut saved = None;
+        let created = creation::create(plan, |child| {
+            // A command that starts the container itself need not wait for its readiness to write its state. If that
+            // fails now it may be because the new process has, which is told next.
+            if !self.started_later && shared.is_none() {
+                saved = self.save(&rootfs, None, child).ok();
+            }
+        })
+        .context(|| "unable to start container process".into())
+        .inspect_err(|_| {
+            let made = shared.as_ref().and_then(|shared| shared.made().ok().flatten());
+            let _ = take_down(&rootfs, made);
+        });
+        let mut created = created?;
         told.append(&mut created.notes);
-        match self.finish(rootfs, &created) {
+        match saved
+            .map_or_else(|| self.save(&rootfs, shared.as_ref(), &created.child), Ok)
+            .and_then(|saved| self.finish(&created).map(|()| saved))
+        {
             Ok(saved) => Ok((saved, created)),
             Err(e) => {
                 creation::put_down(&created.child);
+                if let Some(shared) = &shared {
+                    let _ = take_down(&rootfs, shared.made().unwrap_or_default());
+                }
                 Err(e)
             }
         }
@@ -290,19 +311,26 @@ impl Making<'_> {
         Ok(path)
     }
 
-    fn finish(&self, rootfs: PathBuf, created: &creation::Created) -> io::Result<Saved> {
+    /// Writes the container's state.
+    fn save(&self, rootfs: &Path, shared: Option<&Shared>, child: &Child) -> io::Result<Saved> {
         let saved = Saved {
             oci_version: crate::OCI_VERSION.to_owned(),
             id: self.entry.id.clone(),
-            pid: created.child.pid,
-            start_time: exec::start_time(created.child.pid)?,
+            pid: child.pid,
+            start_time: exec::start_time(child.pid)?,
             bundle: self.bundle.to_owned(),
-            rootfs,
+            rootfs: rootfs.to_owned(),
             created: jiff::Timestamp::now().to_string(),
             owner: rustix::process::geteuid().as_raw(),
             cgroup: self.cgroup.clone(),
+            shared_mount: shared.map_or(Ok(None), Shared::made)?,
         };
         self.entry.save(&saved)?;
+        Ok(saved)
+    }
+
+    /// Lets those know of it who are to.
+    fn finish(&self, created: &creation::Created) -> io::Result<()> {
         if self.started_later {
             creation::keep(created)?;
         }
@@ -315,7 +343,7 @@ impl Making<'_> {
         if let Some(path) = &self.args.pid_file {
             crate::state::replace(path, created.child.pid.to_string().as_bytes())?;
         }
-        Ok(saved)
+        Ok(())
     }
 }
 
@@ -407,9 +435,6 @@ fn namespaces(linux: &Linux) -> io::Result<(u64, Vec<Join>)> {
             // The numbers of the enum are the kernel's flags.
             _ => new |= kind as u64,
         }
-    }
-    if !seen.contains(&LinuxNamespaceType::Mount) {
-        return Err(invalid("a container needs a mount namespace"));
     }
     Ok((new, join))
 }

@@ -17,6 +17,7 @@ use skiff_sys::{pattern::Pattern, process::pidfd_signal};
 use super::{
     args::{Delete, Kill},
     readiness::{Readiness, Relay},
+    shared_mounts::take_down,
     store::{Entry, Saved, Store},
 };
 use crate::{
@@ -202,6 +203,7 @@ fn delete_one(entry: &Entry, saved: &Saved, force: bool) -> io::Result<()> {
             if let Some(cgroup) = &saved.cgroup {
                 cgroup.remove(|| ())?;
             }
+            take_down(&saved.rootfs, saved.shared_mount)?;
             entry.remove()
         }
         Err(e) => Err(e),
@@ -254,6 +256,7 @@ pub(super) fn clear(entry: &Entry, saved: &Saved, spec: &Spec) -> io::Result<()>
     if let Some(cgroup) = &saved.cgroup {
         cgroup.remove(|| ())?;
     }
+    take_down(&saved.rootfs, saved.shared_mount)?;
     entry.remove()?;
     poststop(&saved.id, &saved.bundle, spec);
     Ok(())

@@ -12,9 +12,11 @@ mod exec;
 mod features;
 mod foreground;
 mod lifecycle;
+mod options;
 mod pause;
 mod query;
 mod readiness;
+mod shared_mounts;
 mod spec;
 mod store;
 mod sysctl;
@@ -22,9 +24,10 @@ mod update;
 
 use std::{ffi::OsString, io, io::Write, path::Path};
 
-use clap::Parser;
-
-use self::args::{Args, Command};
+use self::{
+    args::{Args, Command},
+    options::Stop,
+};
 
 /// Runs `skiff oci ARGS` (`args` without the program and without `oci`) and returns the exit code.
 /// Must be called before any thread is started.
@@ -41,12 +44,16 @@ pub fn main(args: &[OsString]) -> i32 {
     {
         return features::version(&name).unwrap_or(1);
     }
-    let name = OsString::from(name);
-    let args = match Args::try_parse_from(std::iter::once(&name).chain(args)) {
+    let args = match Args::read(&name, args) {
         Ok(args) => args,
-        Err(e) => {
-            let _ = e.print();
-            return e.exit_code().min(1);
+        Err(Stop::Help(text)) => return say(&text).unwrap_or(1),
+        Err(Stop::Wrong(text)) => {
+            eprintln!("{text}");
+            return 1;
+        }
+        Err(Stop::Unknown(text)) => {
+            eprintln!("{text}");
+            return 3;
         }
     };
     match run(&args) {
@@ -91,7 +98,7 @@ fn run(args: &Args) -> io::Result<i32> {
         Command::Resume { id } => pause::resume(&store, id),
         Command::Update(update) => update::update(&store, update, args),
         Command::Events(events) => events::events(&store, events),
-        Command::Checkpoint(_) | Command::Restore(_) => Err(io::Error::new(
+        Command::Unsupported => Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "checkpoint and restore are not supported",
         )),

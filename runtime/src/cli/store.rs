@@ -43,6 +43,9 @@ pub(super) struct Saved {
     pub created: String,
     pub owner: u32,
     pub cgroup: Option<Cgroup>,
+    /// The mount below which all of its mounts lie, when it has no mount namespace of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_mount: Option<u64>,
 }
 
 /// One container's directory.

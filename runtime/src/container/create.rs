@@ -31,11 +31,11 @@ pub(crate) struct Created {
     pub notes: Vec<String>,
 }
 
-/// Creates a container up to the exec of its process.
+/// Creates a container up to the exec of its process. While that makes its mounts, `meanwhile` is called.
 ///
 /// # Errors
 /// What failed, in the creator or in the new process; nothing of it is left then but the cgroup.
-pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
+pub(crate) fn create(mut plan: Plan, meanwhile: impl FnOnce(&Child)) -> io::Result<Created> {
     plan.prepared_mounts = rootfs::prepared::mounts(&plan.spec, &plan.bundle)?;
     let (ours, theirs) = wire::pair()?;
     // The many directories of v1 are made while the child makes its mounts.
@@ -70,7 +70,10 @@ pub(crate) fn create(mut plan: Plan) -> io::Result<Created> {
     };
     drop(theirs);
     let mut given = None;
-    match prepare(&plan, &child, &ours, born, home, &mut given) {
+    let prepared = prepare(&plan, &child, &ours, born, home, &mut given)
+        .inspect(|_| meanwhile(&child))
+        .and_then(|told| ready(&plan, &child, &ours, told));
+    match prepared {
         Ok((console, notes)) => Ok(Created {
             child,
             gate: ours,
@@ -118,6 +121,7 @@ fn make(plan: &Plan, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
     fork_after(enter, plan.new, cgroup)
 }
 
+/// Gives the child what only the creator can make; returns what was done differently than asked.
 fn prepare(
     plan: &Plan,
     child: &Child,
@@ -125,7 +129,7 @@ fn prepare(
     born_in_cgroup: bool,
     home: Option<network::Home>,
     given: &mut Option<Given>,
-) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
+) -> io::Result<Vec<String>> {
     rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Recv, Some(PATIENCE))?;
     if plan.new & libc::CLONE_NEWUSER as u64 != 0 {
         let linux = plan.spec.linux().as_ref();
@@ -143,12 +147,22 @@ fn prepare(
     {
         *given = Some(Given::give(devices, network_namespace(plan, child)?)?);
     }
-    let (doors, mut told) = match &plan.cgroup {
+    let (doors, told) = match &plan.cgroup {
         Some(cgroup) => settle(cgroup, plan.resources.as_ref(), child, socket, born_in_cgroup)?,
         None => Default::default(),
     };
     tell(socket, &ToChild::Go, &doors)?;
-    drop(doors);
+    Ok(told)
+}
+
+/// Answers the child until it is ready; returns the controlling end of its terminal, and with `told` what was done
+/// differently than asked.
+fn ready(
+    plan: &Plan,
+    child: &Child,
+    socket: &OwnedFd,
+    mut told: Vec<String>,
+) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
     let mut console = None;
     loop {
         let (message, fds) = wire::receive::<FromChild>(socket).map_err(|e| match e.kind() {

@@ -247,12 +247,25 @@ fn become_process(
         }
         flags |= *flag;
     }
+    // Without a mount namespace of its own a container has its root by chroot, which nothing else leads to.
+    let root = if flags.contains(Ns::MOUNT) {
+        None
+    } else {
+        let path = format!("/proc/{}/root", request.target);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Some(rustix::fs::open(&path, flags, Mode::empty()).context(|| format!("open {path}"))?)
+    };
     if !flags.is_empty() {
         rustix::thread::move_into_thread_name_spaces(target.as_fd(), flags)
             .context(|| format!("join the namespaces of process {}", request.target))?;
     }
     if foreign.iter().any(|(kind, _)| *kind == "user") {
         init::become_root(Some(request.process.user()))?;
+    }
+    if let Some(root) = root {
+        rustix::process::fchdir(&root)
+            .and_then(|()| rustix::process::chroot("."))
+            .context(|| "enter the root file system".into())?;
     }
     let _ = rustix::process::setsid();
     if let Some(name) = &request.keyring {

@@ -14,7 +14,8 @@ use super::{FromChild, Plan, Stdio, ToChild, hooks, network, process, schedule};
 use crate::{
     cgroup::{self, hierarchy},
     error::{Context, Failure, invalid},
-    rootfs::{Cgroups, Membership, Root},
+    rootfs::{self, Cgroups, Membership, Root},
+    supervisor::RootFs,
     wire,
 };
 
@@ -111,6 +112,26 @@ fn expect(socket: &OwnedFd, message: &ToChild) -> io::Result<()> {
     }
 }
 
+/// The limits of the cgroup, which are still being set when this process was born there.
+struct Limits<'a> {
+    born_inside: bool,
+    socket: &'a OwnedFd,
+    hold: bool,
+}
+
+impl Limits<'_> {
+    /// Waits until they hold. What they leave of the processors is then used.
+    fn wait(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.hold, true) {
+            return Ok(());
+        }
+        if self.born_inside {
+            expect(self.socket, &ToChild::Go)?;
+        }
+        schedule::all_processors()
+    }
+}
+
 fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process::Program> {
     if plan.new & libc::CLONE_NEWUSER as u64 != 0 {
         expect(socket, &ToChild::Mapped)?;
@@ -161,7 +182,10 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
     };
 
     let propagation = linux.rootfs_propagation().as_deref();
-    let mut root = Root::mount(&plan.rootfs, &plan.mountpoint, propagation)?;
+    let mut root = match &plan.rootfs {
+        RootFs::Dir(dir) if plan.shares_mounts() => Root::mount_shared(dir)?,
+        rootfs => Root::mount(rootfs, &plan.mountpoint, propagation)?,
+    };
     if birth.without_network {
         root.enter_network_with(enter_network);
     } else {
@@ -187,24 +211,30 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
             own_namespace: own_cgroup_namespace,
         })
     }));
-    let prepared = std::mem::take(&mut plan.prepared_mounts);
-    root.mounts(
-        plan.spec.mounts().as_deref().unwrap_or_default(),
-        &plan.bundle,
-        linux.mount_label().as_deref(),
-        prepared,
-    )?;
+    let mut prepared = std::mem::take(&mut plan.prepared_mounts);
+    let mounts = plan.spec.mounts().as_deref().unwrap_or_default();
+    let label = linux.mount_label().as_deref();
+    let masked = || linux.masked_paths().iter().flatten();
+    let readonly = || linux.readonly_paths().iter().flatten();
+    // Of hooks in the container nothing is hidden yet.
+    let hooked = plan.spec.hooks().is_some();
+    let hidden_early = |path: &&String| !hooked && path.starts_with("/proc/");
+    let late = rootfs::mounts::below_sys(mounts);
+    root.mounts(mounts, 0..late, &plan.bundle, label, &mut prepared)?;
     root.devices(linux.devices().as_deref().unwrap_or_default())?;
+    root.hide(masked().filter(hidden_early), readonly().filter(hidden_early))?;
+    root.mounts(mounts, late..mounts.len(), &plan.bundle, label, &mut prepared)?;
     root.make_directory(process.cwd());
     // Nothing of the container's own may run before.
     root.enter_network()?;
     root.join_cgroup()?;
-    if birth.in_cgroup {
-        // Its limits are set.
-        expect(socket, &ToChild::Go)?;
-    }
-    schedule::all_processors()?;
+    let mut limits = Limits {
+        born_inside: birth.in_cgroup,
+        socket,
+        hold: false,
+    };
     if let Some(all) = plan.spec.hooks() {
+        limits.wait()?;
         wire::send(socket, &FromChild::NeedHooks, &[])?;
         expect(socket, &ToChild::HooksDone)?;
         let pid = rustix::process::getpid().as_raw_nonzero().get() as u32;
@@ -231,8 +261,8 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
         _ => None,
     };
     root.hide(
-        linux.masked_paths().as_deref().unwrap_or_default(),
-        linux.readonly_paths().as_deref().unwrap_or_default(),
+        masked().filter(|path| !hidden_early(path)),
+        readonly().filter(|path| !hidden_early(path)),
     )?;
     let readonly = plan
         .spec
@@ -242,6 +272,7 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
         .unwrap_or(false);
     notes.extend(root.enter(readonly, propagation, plan.no_pivot)?);
 
+    limits.wait()?;
     process::streams(stdio, console.as_ref())?;
     schedule::Domain::of(&plan.spec).enter()?;
     let setting = process::Setting {
@@ -272,6 +303,12 @@ impl Plan {
         annotations
             .and_then(|all| all.get("run.oci.keep_original_groups"))
             .is_some_and(|value| value != "0")
+    }
+
+    /// There is no mount namespace of its own.
+    fn shares_mounts(&self) -> bool {
+        self.new & libc::CLONE_NEWNS as u64 == 0
+            && !self.join.iter().any(|j| j.kind == LinuxNamespaceType::Mount)
     }
 
     fn owns_uts(&self) -> bool {

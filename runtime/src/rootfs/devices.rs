@@ -55,6 +55,7 @@ impl Root {
     }
 
     fn make_devices(&mut self, asked: &[LinuxDevice]) -> io::Result<()> {
+        let mut parent = None;
         for (path, major, minor) in DEFAULT {
             let device = Device {
                 path: Path::new(path),
@@ -64,7 +65,7 @@ impl Root {
                 mode: 0o666,
                 owner: None,
             };
-            self.device(&device)?;
+            self.device(&device, &mut parent)?;
         }
         for device in asked {
             let kind = match device.typ() {
@@ -81,7 +82,7 @@ impl Root {
                 mode: device.file_mode().unwrap_or(0o666) & 0o7777,
                 owner: Some((device.uid().unwrap_or(0), device.gid().unwrap_or(0))),
             };
-            self.device(&device)?;
+            self.device(&device, &mut parent)?;
         }
         let dev = make_in_root(self.fd.as_fd(), Path::new("/dev"), Kind::Directory)?;
         for (name, target) in LINKS {
@@ -106,36 +107,33 @@ impl Root {
         Ok(())
     }
 
-    fn device(&mut self, device: &Device<'_>) -> io::Result<()> {
-        self.make_device(device)
+    fn device(&mut self, device: &Device<'_>, parent: &mut Option<(PathBuf, OwnedFd)>) -> io::Result<()> {
+        self.make_device(device, parent)
             .context(|| format!("make the device {:?}", device.path))
     }
 
-    fn make_device(&mut self, device: &Device<'_>) -> io::Result<()> {
-        let (Some(parent), Some(name)) = (device.path.parent(), device.path.file_name()) else {
+    fn make_device(&mut self, device: &Device<'_>, known: &mut Option<(PathBuf, OwnedFd)>) -> io::Result<()> {
+        let (Some(directory), Some(name)) = (device.path.parent(), device.path.file_name()) else {
             return Err(invalid("not a path of a file"));
         };
-        let parent = make_in_root(self.fd.as_fd(), parent, Kind::Directory)?;
+        // Most devices are neighbours.
+        let parent = match known {
+            Some((path, parent)) if path == directory => &*parent,
+            known => {
+                let parent = make_in_root(self.fd.as_fd(), directory, Kind::Directory)?;
+                &known.insert((directory.to_owned(), parent)).1
+            }
+        };
         let number = rustix::fs::makedev(device.major, device.minor);
-        if let Some(found) = self.existing(device.path)? {
-            let kind = FileType::from_raw_mode(found.st_mode);
-            if kind == device.kind && (found.st_rdev == number || kind == FileType::Fifo) {
-                return Ok(());
-            }
-            // Source: config-linux.md, "devices". An empty file may be what an earlier container bound the device to.
-            if device.owner.is_some() && (kind != FileType::RegularFile || found.st_size > 0) {
-                return Err(invalid("there is another file at its path already"));
-            }
-        }
         match rustix::fs::mknodat(
-            &parent,
+            parent,
             name,
             device.kind,
             Mode::from_raw_mode(device.mode),
             number,
         ) {
             Ok(()) => {
-                if self.own_devices || usable(&parent, name, device.kind) {
+                if self.own_devices || usable(parent, name, device.kind) {
                     if let Some((uid, gid)) = device.owner {
                         let node = open_in_root(
                             parent.as_fd(),
@@ -150,9 +148,28 @@ impl Root {
                     return Ok(());
                 }
                 // A user namespace may make some nodes (0:0) and open none of them.
-                let _ = rustix::fs::unlinkat(&parent, name, rustix::fs::AtFlags::empty());
+                let _ = rustix::fs::unlinkat(parent, name, rustix::fs::AtFlags::empty());
             }
-            Err(rustix::io::Errno::PERM | rustix::io::Errno::EXIST) => (),
+            // Also told for what is there already.
+            Err(rustix::io::Errno::PERM | rustix::io::Errno::EXIST | rustix::io::Errno::ROFS) => {
+                let found = self.existing(device.path)?;
+                let kind = found.map(|found| FileType::from_raw_mode(found.st_mode));
+                match (found, kind) {
+                    (Some(found), Some(kind))
+                        if kind == device.kind && (found.st_rdev == number || kind == FileType::Fifo) =>
+                    {
+                        return Ok(());
+                    }
+                    // Source: config-linux.md, "devices". An empty file may be what an earlier container bound the device
+                    // to.
+                    (Some(found), Some(kind))
+                        if device.owner.is_some() && (kind != FileType::RegularFile || found.st_size > 0) =>
+                    {
+                        return Err(invalid("there is another file at its path already"));
+                    }
+                    _ => (),
+                }
+            }
             Err(e) => return Err(e.into()),
         }
         // Bound from the host, where it must be the same device.

@@ -7,7 +7,7 @@
 mod cgroupfs;
 mod devices;
 mod hide;
-mod mounts;
+pub(crate) mod mounts;
 pub(crate) mod options;
 pub(crate) mod prepared;
 pub(crate) mod procfs;
@@ -35,8 +35,8 @@ const LONGEST_OPTIONS: usize = 4000;
 pub(crate) struct Root {
     /// Its directory, on top of everything mounted there so far.
     fd: OwnedFd,
-    /// The path of that, as the kernel names it.
-    path: PathBuf,
+    /// In a mount namespace that is not the container's alone.
+    shared: bool,
     /// How to find out about our cgroups, until somebody had to know.
     membership: Option<Membership>,
     /// How to get into the network namespace, until a mount has needed it.
@@ -45,6 +45,8 @@ pub(crate) struct Root {
     readonly_dev: bool,
     /// Device nodes that this process makes can be used (not so in a user namespace).
     own_devices: bool,
+    /// What hides paths.
+    covers: hide::Covers,
     /// What could not be done as asked and was done differently.
     pub notes: Vec<String>,
 }
@@ -98,6 +100,33 @@ impl std::fmt::Debug for Membership {
 }
 
 impl Root {
+    /// Binds the root file system on itself where everybody of the caller's mount namespace sees it: what is mounted below
+    /// goes with it, and is seen nowhere else.
+    pub fn mount_shared(dir: &Path) -> io::Result<Self> {
+        let tree = open_tree(dir, true).context(|| format!("open the root file system {dir:?}"))?;
+        let private = MountAttr {
+            propagation: libc::MS_PRIVATE,
+            recursive: true,
+            ..Default::default()
+        };
+        mount_setattr(tree.as_fd(), &private).context(|| "make the root file system private".into())?;
+        attach(&tree, &open_path(dir)?).context(|| format!("mount the root file system {dir:?}"))?;
+        Ok(Self::at(tree, true))
+    }
+
+    fn at(fd: OwnedFd, shared: bool) -> Self {
+        Root {
+            fd,
+            shared,
+            membership: None,
+            network: None,
+            readonly_dev: false,
+            covers: hide::Covers::default(),
+            own_devices: skiff_sys::idmap::in_first_namespace(),
+            notes: Vec::new(),
+        }
+    }
+
     /// Mounts the root file system. `at` is an existing directory, used as the mount point of an overlay.
     pub fn mount(rootfs: &RootFs, at: &Path, propagation: Option<&str>) -> io::Result<Self> {
         let first = match propagation {
@@ -140,16 +169,7 @@ impl Root {
                 mount_overlay(at, lower, upper, work, *userxattr)?;
             }
         }
-        let fd = open_path(&path)?;
-        Ok(Root {
-            path: std::fs::read_link(fd_path(&fd))?,
-            fd,
-            membership: None,
-            network: None,
-            readonly_dev: false,
-            own_devices: skiff_sys::idmap::in_first_namespace(),
-            notes: Vec::new(),
-        })
+        Ok(Self::at(open_path(&path)?, false))
     }
 
     /// Tells how to find out which cgroups a mount of type `cgroup` shows.
@@ -202,7 +222,10 @@ impl Root {
     pub fn enter(self, readonly: bool, propagation: Option<&str>, no_pivot: bool) -> io::Result<Vec<String>> {
         let old = open_path(Path::new("/"))?;
         rustix::process::fchdir(&self.fd).context(|| "enter the root file system".into())?;
-        if no_pivot {
+        if self.shared {
+            // What else is mounted is not ours to put away.
+            rustix::process::chroot(".").context(|| "chroot".into())?;
+        } else if no_pivot {
             // On an initramfs there is nothing that pivot_root could put away.
             rustix::mount::mount_move(".", "/").context(|| "move the root file system to /".into())?;
             rustix::process::chroot(".").context(|| "chroot".into())?;
@@ -248,6 +271,14 @@ fn open_tree(source: &Path, recursive: bool) -> io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     Ok(rustix::mount::open_tree(rustix::fs::CWD, source, flags)?)
+}
+
+/// A detached copy of the mount that an open file lies in, from there on.
+fn copy_of(file: &OwnedFd, recursive: bool) -> io::Result<OwnedFd> {
+    let mut flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
+    Ok(rustix::mount::open_tree(file, "", flags)?)
 }
 
 /// Attaches a detached mount on what `target` refers to.

@@ -3,8 +3,9 @@
 use std::{
     collections::HashMap,
     io,
+    ops::Range,
     os::fd::{AsFd, AsRawFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use oci_spec::runtime::Mount;
@@ -29,18 +30,29 @@ const SUPERBLOCK_FLAGS: &[&str] = &["sync", "dirsync", "lazytime", "mand"];
 /// Types of mounts that are the same in every network namespace.
 const LOCAL: &[&str] = &["bind", "none", "proc", "tmpfs", "devpts", "mqueue", "overlay"];
 
+/// From where on all mounts of a list lie below `/sys`, and so have nothing to do with devices or with what is hidden in
+/// `/proc`. What they show depends on the network namespace and the cgroup, which the creator is still making.
+pub(crate) fn below_sys(mounts: &[Mount]) -> usize {
+    let below = |mount: &Mount| {
+        let destination = mount.destination();
+        destination.starts_with("/sys") && !destination.components().any(|c| c == Component::ParentDir)
+    };
+    mounts.len() - mounts.iter().rev().take_while(|mount| below(mount)).count()
+}
+
 impl Root {
-    /// Carries out the mount list. Relative sources of bind mounts start at `bundle`; those in `prepared` (by place in
-    /// the list) are mounts already that have only to be attached. New file systems get the SELinux `label`.
+    /// Carries out a part of the mount list. Relative sources of bind mounts start at `bundle`; those in `prepared` (by
+    /// place in the list) are mounts already that have only to be attached. New file systems get the SELinux `label`.
     pub fn mounts(
         &mut self,
         mounts: &[Mount],
+        part: Range<usize>,
         bundle: &Path,
         label: Option<&str>,
-        mut prepared: HashMap<usize, OwnedFd>,
+        prepared: &mut HashMap<usize, OwnedFd>,
     ) -> io::Result<()> {
         let label = label.filter(|label| !label.is_empty() && lsm::active("selinux"));
-        for (at, mount) in mounts.iter().enumerate() {
+        for (at, mount) in mounts.iter().enumerate().take(part.end).skip(part.start) {
             if !LOCAL.contains(&mount.typ().as_deref().unwrap_or("bind")) {
                 self.enter_network()?;
             }
@@ -163,10 +175,11 @@ impl Root {
             mount_setattr(tree.as_fd(), &all).context(|| "make all of /sys read-only".into())?;
         }
         let kind = if directory { Kind::Directory } else { Kind::File };
-        let target = make_in_root(self.fd.as_fd(), destination, kind)
+        let target = self
+            .target(destination, kind)
             .context(|| format!("make {destination:?} in the root file system"))?;
         self.check_target(&target, tree)?;
-        attach(tree, &target)
+        attach(tree, &target.fd)
     }
 
     /// Mounts a new instance of a file system.
@@ -174,12 +187,12 @@ impl Root {
         let target = if matches!(fs_type, "proc" | "sysfs") {
             self.plain_directory(mount.destination())?
         } else {
-            make_in_root(self.fd.as_fd(), mount.destination(), Kind::Directory)?
+            self.target(mount.destination(), Kind::Directory)?
         };
         let mut options = options.clone();
         if fs_type == "tmpfs" && !options.data.iter().any(|word| word.starts_with("mode=")) {
             // As it was before, unless asked otherwise (/tmp stays sticky).
-            let mode = rustix::fs::fstat(&target)?.st_mode & 0o7777;
+            let mode = rustix::fs::fstat(&target.fd)?.st_mode & 0o7777;
             options.data.push(format!("mode={mode:o}"));
         }
         let options = &options;
@@ -195,7 +208,7 @@ impl Root {
             done => done,
         }?;
         if options.copy_up {
-            copy_up(&target, &tree)?;
+            copy_up(&target.fd, &tree)?;
         }
         let mut options = options.clone();
         if mount
@@ -208,9 +221,9 @@ impl Root {
             options.set &= !MOUNT_ATTR_RDONLY;
             self.readonly_dev = true;
         }
-        change(&tree, &options)?;
+        change(&tree, &options.beyond_birth())?;
         self.check_target(&target, &tree)?;
-        attach(&tree, &target)
+        attach(&tree, &target.fd)
     }
 
     /// A new tmpfs at a path of the container.
@@ -259,9 +272,7 @@ pub(super) fn new_file_system(
             .map_err(|e| refused(e, fs_type, word))?;
     }
     rustix::mount::fsconfig_create(&fs)?;
-    let attributes = MountAttrFlags::from_bits_retain((options.set | options.set_recursive) as u32);
-    // Read-only is set when everything is in place.
-    let attributes = attributes - MountAttrFlags::MOUNT_ATTR_RDONLY;
+    let attributes = MountAttrFlags::from_bits_retain(options.at_birth() as u32);
     Ok(rustix::mount::fsmount(
         &fs,
         FsMountFlags::FSMOUNT_CLOEXEC,

@@ -159,6 +159,22 @@ impl Options {
         options
     }
 
+    /// The attributes that a new mount can be made with. Read-only is set when everything is in place.
+    pub fn at_birth(&self) -> u64 {
+        (self.set | self.set_recursive) & !attr::MOUNT_ATTR_RDONLY
+    }
+
+    /// What is left to be changed of a mount that was made with those: it has no attribute that could be cleared.
+    pub fn beyond_birth(&self) -> Self {
+        Options {
+            set: self.set & attr::MOUNT_ATTR_RDONLY,
+            clear: 0,
+            set_recursive: self.set_recursive & attr::MOUNT_ATTR_RDONLY,
+            clear_recursive: self.clear_recursive & (self.at_birth() | attr::MOUNT_ATTR_RDONLY),
+            ..self.clone()
+        }
+    }
+
     fn add(&mut self, word: &str) {
         if let Some((set, clear)) = attribute(word) {
             self.set = (self.set & !clear) | set;
@@ -203,6 +219,18 @@ mod tests {
         assert_eq!(o.set, attr::MOUNT_ATTR_NOSUID | attr::MOUNT_ATTR_STRICTATIME);
         assert_eq!(o.data, ["mode=755", "size=65536k"]);
         assert!(!o.bind);
+    }
+
+    #[test]
+    fn a_new_mount_is_changed_only_to_be_read_only() {
+        let o = parse("nosuid strictatime mode=755 slave").beyond_birth();
+        assert_eq!((o.set, o.clear, o.set_recursive, o.clear_recursive), (0, 0, 0, 0));
+        assert_eq!(o.propagation.len(), 1);
+        let o = parse("nosuid noexec ro");
+        assert_eq!(o.at_birth(), attr::MOUNT_ATTR_NOSUID | attr::MOUNT_ATTR_NOEXEC);
+        assert_eq!(o.beyond_birth().set, attr::MOUNT_ATTR_RDONLY);
+        let o = parse("nosuid rsuid").beyond_birth();
+        assert_eq!(o.clear_recursive, attr::MOUNT_ATTR_NOSUID);
     }
 
     #[test]

@@ -6,11 +6,11 @@
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
-use rustix::fs::{FileType, Mode, OFlags};
-use skiff_sys::path::{Kind, make_in_root, open_in_root};
+use rustix::fs::{FileType, OFlags};
+use skiff_sys::path::{Kind, make_in_root, open_straight};
 
 use super::{Root, fd_path};
 use crate::error::invalid;
@@ -36,33 +36,64 @@ pub(crate) fn is_procfs(fd: impl AsFd) -> io::Result<bool> {
     Ok(rustix::fs::fstatfs(fd)?.f_type as i64 == PROC_SUPER_MAGIC)
 }
 
+/// Where a mount is to be attached.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub fd: OwnedFd,
+    /// Its path, when that is known because no link leads there.
+    place: Option<PathBuf>,
+}
+
 impl Root {
     /// Where a procfs or sysfs is to be mounted: a directory, to which no link leads.
-    pub(super) fn plain_directory(&self, destination: &Path) -> io::Result<OwnedFd> {
-        let fd = match open_in_root(
-            self.fd.as_fd(),
-            destination,
-            OFlags::PATH | OFlags::NOFOLLOW,
-            Mode::empty(),
-        ) {
+    pub(super) fn plain_directory(&self, destination: &Path) -> io::Result<Target> {
+        let refused = || invalid(format!("{destination:?} must be mounted on ordinary directory"));
+        let found = match self.straight(destination, Kind::Directory) {
+            Err(e) if e.raw_os_error() == Some(libc::ELOOP) => return Err(refused()),
+            done => done?.ok_or_else(refused)?,
+        };
+        if FileType::from_raw_mode(rustix::fs::fstat(&found.fd)?.st_mode).is_dir() {
+            Ok(found)
+        } else {
+            Err(refused())
+        }
+    }
+
+    /// Opens the place where a mount is to be attached, and makes it if it is missing.
+    pub(super) fn target(&self, destination: &Path, kind: Kind) -> io::Result<Target> {
+        if let Ok(Some(found)) = self.straight(destination, kind) {
+            return Ok(found);
+        }
+        let fd = make_in_root(self.fd.as_fd(), destination, kind)?;
+        Ok(Target { fd, place: None })
+    }
+
+    /// The same where no link leads there, which is the usual case; `None` for a path with a way back in it.
+    fn straight(&self, destination: &Path, kind: Kind) -> io::Result<Option<Target>> {
+        if destination.components().any(|c| c == Component::ParentDir) {
+            return Ok(None);
+        }
+        let open = || open_straight(self.fd.as_fd(), destination, OFlags::PATH);
+        let fd = match open() {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                make_in_root(self.fd.as_fd(), destination, Kind::Directory)?
+                make_in_root(self.fd.as_fd(), destination, kind)?;
+                open()?
             }
             done => done?,
         };
-        if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) != FileType::Directory
-            || self.inside(&fd)? != Path::new("/").join(destination).components().collect::<PathBuf>()
-        {
-            return Err(invalid(format!(
-                "{destination:?} must be mounted on ordinary directory"
-            )));
-        }
-        Ok(fd)
+        let place = Path::new("/").join(destination).components().collect();
+        Ok(Some(Target {
+            fd,
+            place: Some(place),
+        }))
     }
 
     /// Refuses a mount that would hide a part of `/proc`, or all of it behind something that is no procfs.
-    pub(super) fn check_target(&self, target: &OwnedFd, mount: &OwnedFd) -> io::Result<()> {
-        let place = self.inside(target)?;
+    pub(super) fn check_target(&self, target: &Target, mount: &OwnedFd) -> io::Result<()> {
+        let place = match &target.place {
+            Some(place) => place.clone(),
+            None => self.inside(&target.fd)?,
+        };
         let Ok(below) = place.strip_prefix("/proc") else {
             return Ok(());
         };
@@ -82,9 +113,10 @@ impl Root {
 
     /// The path of an open file as the container will see it.
     fn inside(&self, fd: &OwnedFd) -> io::Result<PathBuf> {
+        let root = std::fs::read_link(fd_path(&self.fd))?;
         let path = std::fs::read_link(fd_path(fd))?;
         let below = path
-            .strip_prefix(&self.path)
+            .strip_prefix(root)
             .map_err(|_| invalid(format!("{path:?} lies outside the root file system")))?;
         Ok(Path::new("/").join(below))
     }

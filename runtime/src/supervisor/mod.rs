@@ -17,7 +17,10 @@ mod task;
 mod tasks;
 
 pub use self::pod::{Pod, clean};
-pub(crate) use self::server::{Start, run};
+pub(crate) use self::{
+    protocol::Hello,
+    server::{prepared, run},
+};
 
 use std::{os::fd::OwnedFd, path::PathBuf};
 

@@ -15,7 +15,7 @@ use rustix::{
 
 use super::{
     Container, ContainerState, Event, Exec, Streams,
-    protocol::{Reply, Request, SOCKET, STATE, StreamKinds},
+    protocol::{Hello, Reply, Request, SOCKET, STATE, StreamKinds},
 };
 use crate::{container::exec, error::Context, state::PodState, wire};
 
@@ -61,7 +61,7 @@ impl Pod {
     /// `NotFound` or `ConnectionRefused` when there is no such supervisor any more; [`clean`] removes what it left.
     pub fn adopt(dir: &Path) -> io::Result<Self> {
         let requests = connect(dir)?;
-        let Reply::Hello { pid, start_time } = ask(&requests, &Request::Hello)?.0 else {
+        let Reply::Hello(Hello { pid, start_time }) = ask(&requests, &Request::Hello)?.0 else {
             return Err(surprise());
         };
         let number = Pid::from_raw(pid as i32).ok_or_else(surprise)?;
@@ -78,6 +78,19 @@ impl Pod {
         Ok(Pod {
             dir: dir.to_owned(),
             pid,
+            pidfd,
+            requests: Mutex::new(requests),
+            events: Mutex::new(events),
+        })
+    }
+
+    /// The pod of a supervisor that has just been made, with what came with its answer: a connection for requests, one for
+    /// events, and its pidfd.
+    pub(crate) fn made(dir: &Path, hello: Hello, fds: Vec<OwnedFd>) -> io::Result<Self> {
+        let [requests, events, pidfd] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| surprise())?;
+        Ok(Pod {
+            dir: dir.to_owned(),
+            pid: hello.pid,
             pidfd,
             requests: Mutex::new(requests),
             events: Mutex::new(events),
@@ -139,6 +152,14 @@ impl Pod {
     /// Lets a created container run.
     pub fn start(&self, id: &str) -> io::Result<ContainerState> {
         self.state(&Request::Start(id.to_owned()))
+    }
+
+    /// Creates a container and lets it run: one question instead of two.
+    ///
+    /// # Errors
+    /// As [`Pod::create`] and [`Pod::start`]. Nothing is left of the container then.
+    pub fn run(&self, container: &Container) -> io::Result<ContainerState> {
+        self.state(&Request::Run(Box::new(container.clone())))
     }
 
     /// Sends a signal to the first process of a container, or to all its processes.

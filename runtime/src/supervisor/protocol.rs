@@ -18,6 +18,8 @@ pub(crate) enum Request {
     Subscribe,
     Create(Box<Container>),
     Start(String),
+    /// Create and start in one.
+    Run(Box<Container>),
     Kill {
         id: String,
         signal: i32,
@@ -44,13 +46,17 @@ pub(crate) enum Request {
     Stop,
 }
 
+/// Who a supervisor is.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    pub pid: u32,
+    pub start_time: u64,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     Done,
-    Hello {
-        pid: u32,
-        start_time: u64,
-    },
+    Hello(Hello),
     State(ContainerState),
     List(Vec<ContainerState>),
     Exec {

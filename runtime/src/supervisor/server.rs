@@ -18,7 +18,7 @@ use rustix::{
 use super::{
     Event, Sandbox,
     pod::{remove_files, socket_address},
-    protocol::{Reply, Request},
+    protocol::{Hello, Reply, Request},
     tasks::{MOUNTPOINT, Tasks},
 };
 use crate::{
@@ -27,22 +27,13 @@ use crate::{
     wire,
 };
 
-/// What the spawner hands to a new supervisor.
-#[derive(Debug)]
-pub(crate) struct Start {
-    /// The pod.
-    pub sandbox: Sandbox,
-    /// Where to say that we are ready (`Ok`) or why not.
-    pub ready: OwnedFd,
-}
-
-/// Becomes the supervisor. Runs in the new process and never returns.
-pub(crate) fn run(start: Start) -> ! {
-    let Start { sandbox, ready } = start;
-    let code = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serve(&sandbox, &ready))) {
+/// Becomes a supervisor that is told by `spawner` later which pod is its own, and ends with the spawner if it never is. Runs in
+/// the new process, which has a network namespace of its own or not, and never returns.
+pub(crate) fn run(spawner: OwnedFd, net: bool) -> ! {
+    let code = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serve(&spawner, net))) {
         Ok(Ok(())) => 0,
         Ok(Err(e)) => {
-            let _ = wire::send(&ready, &Err::<(), _>(Failure::from(e)), &[]);
+            let _ = wire::send(&spawner, &Err::<Hello, _>(Failure::from(e)), &[]);
             1
         }
         Err(_) => 2,
@@ -50,24 +41,47 @@ pub(crate) fn run(start: Start) -> ! {
     skiff_sys::process::exit(code)
 }
 
-fn serve(sandbox: &Sandbox, ready: &OwnedFd) -> io::Result<()> {
-    detach(ready)?;
+/// Gives a prepared supervisor its pod; returns who it is, with a connection for requests and one for events.
+pub(crate) fn prepared(supervisor: &OwnedFd, sandbox: &Sandbox) -> io::Result<(Hello, Vec<OwnedFd>)> {
+    wire::send(supervisor, sandbox, &[])?;
+    let (hello, fds) = wire::receive::<Result<Hello, Failure>>(supervisor)?;
+    Ok((hello?, fds))
+}
+
+fn serve(spawner: &OwnedFd, net: bool) -> io::Result<()> {
+    detach(spawner)?;
+    let _ = rustix::thread::set_name(c"skiff-spare");
+    if net {
+        skiff_sys::device::loopback_up().context(|| "bring up the loopback device".into())?;
+    }
+    let sandbox = match wire::receive::<Sandbox>(spawner) {
+        Ok((sandbox, _)) => sandbox,
+        // The spawner is gone, or wants it no more.
+        Err(_) => return Ok(()),
+    };
     let _ = rustix::thread::set_name(c"skiff-pod");
-    let listener = prepare(sandbox).inspect_err(|error| {
+    let listener = prepare(&sandbox).inspect_err(|error| {
         // In the place of a living one everything is its own, its state above all: without it nobody would find it again.
         if error.kind() != io::ErrorKind::AddrInUse {
             remove_files(&sandbox.dir);
         }
     })?;
-    let mut server = match Server::new(sandbox, listener) {
+    let mut server = match Server::new(&sandbox, listener) {
         Ok(server) => server,
         Err(e) => {
             remove_files(&sandbox.dir);
             return Err(e);
         }
     };
-    wire::send(ready, &Ok::<(), Failure>(()), &[])?;
-    rustix::net::shutdown(ready, rustix::net::Shutdown::Both)?;
+    let (requests, events) = (server.connection(false)?, server.connection(true)?);
+    let hello = Hello {
+        pid: server.pid,
+        start_time: server.start_time,
+    };
+    let fds = [requests.as_fd(), events.as_fd()];
+    wire::send(spawner, &Ok::<_, Failure>(hello), &fds)?;
+    rustix::net::shutdown(spawner, rustix::net::Shutdown::Both)?;
+    drop((requests, events));
     server.serve()
 }
 
@@ -95,9 +109,6 @@ fn detach(ready: &OwnedFd) -> io::Result<()> {
 
 /// The pod's namespaces are ours already: sets them up, and listens.
 fn prepare(sandbox: &Sandbox) -> io::Result<OwnedFd> {
-    if sandbox.net {
-        skiff_sys::device::loopback_up().context(|| "bring up the loopback device".into())?;
-    }
     if let Some(name) = &sandbox.hostname {
         nix::unistd::sethostname(name).context(|| format!("set the host name {name:?}"))?;
     }
@@ -302,20 +313,27 @@ impl<'a> Server<'a> {
     fn accept(&mut self) {
         let flags = rustix::net::SocketFlags::CLOEXEC;
         while let Ok(socket) = rustix::net::accept_with(&self.listener, flags) {
-            if let Ok(token) = self
-                .poll
-                .add(&socket, Source::Client, EventFlags::IN | EventFlags::RDHUP)
-            {
-                self.clients.insert(
-                    token,
-                    Client {
-                        socket,
-                        input: Vec::new(),
-                        subscribed: false,
-                    },
-                );
-            }
+            let _ = self.welcome(socket, false);
         }
+    }
+
+    /// The other end of a connection that nobody had to ask for.
+    fn connection(&mut self, subscribed: bool) -> io::Result<OwnedFd> {
+        let (ours, theirs) = wire::pair()?;
+        self.welcome(ours, subscribed)?;
+        Ok(theirs)
+    }
+
+    fn welcome(&mut self, socket: OwnedFd, subscribed: bool) -> io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::RDHUP;
+        let token = self.poll.add(&socket, Source::Client, flags)?;
+        let client = Client {
+            socket,
+            input: Vec::new(),
+            subscribed,
+        };
+        self.clients.insert(token, client);
+        Ok(())
     }
 
     fn hang_up(&mut self, token: u64) {
@@ -386,13 +404,14 @@ impl<'a> Server<'a> {
     fn answer(&mut self, request: Request) -> io::Result<(Reply, Vec<OwnedFd>)> {
         let tasks = &mut self.tasks;
         let reply = match request {
-            Request::Hello => Reply::Hello {
+            Request::Hello => Reply::Hello(Hello {
                 pid: self.pid,
                 start_time: self.start_time,
-            },
+            }),
             Request::Subscribe => Reply::Done,
             Request::Create(container) => Reply::State(tasks.create(&mut self.poll, *container)?),
             Request::Start(id) => Reply::State(tasks.start(&mut self.poll, &id)?),
+            Request::Run(container) => Reply::State(tasks.run(&mut self.poll, *container)?),
             Request::Kill { id, signal, all } => {
                 tasks.kill(&id, signal, all)?;
                 Reply::Done

@@ -216,7 +216,7 @@ impl<'a> Tasks<'a> {
         plan.resources = plan.spec.linux().as_ref().and_then(|l| l.resources().clone());
         plan.cgroup = cgroup.as_deref().map(Cgroup::ours).transpose()?;
         let cgroup = plan.cgroup.clone();
-        let created = match create::create(plan) {
+        let created = match create::create(plan, |_| ()) {
             Ok(created) => created,
             Err(e) => {
                 if let Some(cgroup) = &cgroup {
@@ -324,7 +324,16 @@ impl<'a> Tasks<'a> {
         Ok(())
     }
 
-    /// Starts a created container.
+    /// Creates a container and starts it; of one that can't be started nothing is left.
+    pub fn run(&mut self, poll: &mut Poll, container: Container) -> io::Result<ContainerState> {
+        let id = container.id.clone();
+        self.create(poll, container)?;
+        self.start(poll, &id).inspect_err(|_| {
+            let _ = self.remove(poll, &id);
+        })
+    }
+
+    /// Starts a created container. What was written down at its creation is all that a cleaner needs.
     pub fn start(&mut self, poll: &mut Poll, id: &str) -> io::Result<ContainerState> {
         let bundle = self.sandbox.dir.clone();
         let task = self.get(id)?;
@@ -352,9 +361,7 @@ impl<'a> Tasks<'a> {
                 return Err(e);
             }
         }
-        let state = task.state.clone();
-        self.save()?;
-        Ok(state)
+        Ok(task.state.clone())
     }
 
     /// Sends a signal.

@@ -15,7 +15,7 @@ pub struct IdRange {
 
 /// This process is in the first user namespace, which knows all ids.
 pub fn in_first_namespace() -> bool {
-    fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.contains("4294967295"))
+    crate::file::read("/proc/self/uid_map").is_ok_and(|map| map.contains("4294967295"))
 }
 
 /// Writes the maps of the user namespace of process `pid`, a child of the caller that waits for it.

@@ -28,6 +28,20 @@ pub fn open_in_root(root: BorrowedFd<'_>, path: &Path, flags: OFlags, mode: Mode
     }
 }
 
+/// Like [`open_in_root`], but a symbolic link anywhere in `path` is an error: what is opened is where it says.
+///
+/// # Errors
+/// As [`open_in_root`], and `ELOOP` for a link.
+pub fn open_straight(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+    loop {
+        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => (),
+            other => return Ok(other?),
+        }
+    }
+}
+
 /// What [`make_in_root`] makes at the end of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -49,46 +63,58 @@ pub fn make_in_root(root: BorrowedFd<'_>, path: &Path, kind: Kind) -> io::Result
         done => return done,
     }
     let mut left: VecDeque<OsString> = names(path).collect();
+    // How far it exists, as an open directory inside the root.
     let mut done = PathBuf::from("/");
+    let mut parent = None;
     let mut links = 0;
     while let Some(name) = left.pop_front() {
         let next = done.join(&name);
-        match open_in_root(root, &next, OFlags::PATH, Mode::empty()) {
-            Ok(_) => {
-                done = next;
-                continue;
+        // All of it is not there: most often only the last part is missing.
+        if !left.is_empty() || links > 0 {
+            match open_in_root(root, &next, OFlags::PATH, Mode::empty()) {
+                Ok(found) => {
+                    (done, parent) = (next, Some(found));
+                    continue;
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => (),
+                Err(e) => return Err(e),
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => (),
-            Err(e) => return Err(e),
         }
-        // An open directory inside the root and a single component: nothing below can leave it.
-        let parent = open_in_root(root, &done, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
-        if let Ok(target) = rustix::fs::readlinkat(parent.as_fd(), &name, Vec::new()) {
-            links += 1;
-            if links > MOST_LINKS {
-                return Err(io::Error::from_raw_os_error(libc::ELOOP));
-            }
-            let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
-            if target.is_absolute() {
-                done = PathBuf::from("/");
-            }
-            names(&target).rev().for_each(|name| left.push_front(name));
-            continue;
-        }
+        let within = match parent.take() {
+            Some(parent) => parent,
+            None => open_in_root(root, &done, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?,
+        };
+        // A single component, which neither call follows: nothing below can leave the root.
         let made = if left.is_empty() && kind == Kind::File {
             rustix::fs::openat(
-                parent.as_fd(),
+                within.as_fd(),
                 &name,
                 OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
                 Mode::from_raw_mode(0o644),
             )
             .map(drop)
         } else {
-            rustix::fs::mkdirat(parent.as_fd(), &name, Mode::from_raw_mode(0o755))
+            rustix::fs::mkdirat(within.as_fd(), &name, Mode::from_raw_mode(0o755))
         };
         match made {
-            // Somebody was faster: the final open tells what is there.
-            Ok(()) | Err(rustix::io::Errno::EXIST) => (),
+            Ok(()) => (),
+            Err(rustix::io::Errno::EXIST) => {
+                if let Ok(target) = rustix::fs::readlinkat(within.as_fd(), &name, Vec::new()) {
+                    links += 1;
+                    if links > MOST_LINKS {
+                        return Err(io::Error::from_raw_os_error(libc::ELOOP));
+                    }
+                    let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+                    if target.is_absolute() {
+                        done = PathBuf::from("/");
+                    } else {
+                        parent = Some(within);
+                    }
+                    names(&target).rev().for_each(|name| left.push_front(name));
+                    continue;
+                }
+                // Somebody was faster: the final open tells what is there.
+            }
             Err(e) => return Err(e.into()),
         }
         done = next;

@@ -28,7 +28,10 @@ pub enum Forked {
 /// # Errors
 /// When `/proc` is not mounted.
 pub fn thread_count() -> io::Result<usize> {
-    Ok(fs::read_dir("/proc/self/task")?.count())
+    // A directory's links are its own two and one of each directory in it, which is a thread here. Source: Linux,
+    // fs/proc/base.c, proc_task_getattr.
+    let found = rustix::fs::stat("/proc/self/task")?;
+    Ok((found.st_nlink as usize).saturating_sub(2))
 }
 
 /// When a process began, and whether it is over.
@@ -46,7 +49,7 @@ pub struct Life {
 /// `NotFound` when there is none, and those of a `/proc` that can't be read.
 pub fn life(pid: u32) -> io::Result<Life> {
     let path = format!("/proc/{pid}/stat");
-    let stat = fs::read_to_string(&path).map_err(|e| match e.raw_os_error() {
+    let stat = crate::file::read(&path).map_err(|e| match e.raw_os_error() {
         // It has gone between the opening and the reading.
         Some(libc::ESRCH) => io::ErrorKind::NotFound.into(),
         _ => e,

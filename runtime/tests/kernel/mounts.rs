@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Outcome, Test,
-    oci::{bundle, ok, output},
+    oci::{bundle, detached, ok, output, state},
     world::World,
 };
 
@@ -21,6 +21,7 @@ pub const TESTS: &[Test] = &[
     ("oci_bind_mounts_of_files_and_directories", binds),
     ("oci_propagation_of_root_and_mounts", propagation),
     ("oci_paths_are_masked_and_read_only", hidden),
+    ("oci_mounts_in_a_shared_namespace_go_with_the_container", shared),
 ];
 
 fn run(world: &World, script: &str, mounts: Value, edit: impl FnOnce(&mut Value)) -> anyhow::Result<String> {
@@ -267,5 +268,60 @@ fn hidden(world: &World) -> Outcome {
     })?;
     let done = output(&mut world.oci(&["run", "--bundle", &path, "a"]))?;
     ensure!(String::from_utf8_lossy(&done.stderr).contains("Read-only file system"));
+    Ok(None)
+}
+
+/// As with runc, a container without a mount namespace mounts where its creator is, and has its root by chroot.
+fn shared(world: &World) -> Outcome {
+    if world.rootless {
+        return Ok(Some(
+            "an ordinary user may mount nothing outside a mount namespace".into(),
+        ));
+    }
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    let private = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
+    nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+    let before = fs::read_to_string("/proc/self/mountinfo")?;
+    let make = |args: &[&str], restricted: bool| {
+        bundle(world, args, |v| {
+            let namespaces = v["linux"]["namespaces"].as_array_mut().expect("namespaces");
+            namespaces.retain(|n| n["type"] != "mount");
+            if !restricted {
+                let linux = v["linux"].as_object_mut().expect("linux");
+                linux.retain(|key, _| !matches!(key.as_str(), "maskedPaths" | "readonlyPaths"));
+            }
+        })
+    };
+    let path = make(&["sleep", "1000"], true)?;
+    let done = output(&mut world.oci(&["run", "--bundle", &path, "a"]))?;
+    let words = "unable to restrict sys entries without a private MNT namespace";
+    ensure!(String::from_utf8_lossy(&done.stderr).contains(words), "{done:?}");
+
+    let path = make(&["sleep", "1000"], false)?;
+    detached(&mut world.oci(&["run", "--detach", "--bundle", &path, "a"]))?;
+    let pid = state(world, "a")?["pid"].to_string();
+    let of = |pid: &str, what: &str| fs::read_link(format!("/proc/{pid}/{what}"));
+    ensure!(of(&pid, "ns/mnt")? == of("self", "ns/mnt")?);
+    ensure!(of(&pid, "root")? == fs::canonicalize(world.layer())?);
+    let inside = ok(&mut world.oci(&["exec", "a", "sh", "-c", "echo /*; cat /proc/1/comm; : </dev/null"]))?;
+    ensure!(
+        inside.contains("/proc") && inside.ends_with("\nsleep\n"),
+        "{inside}"
+    );
+    ensure!(fs::read_to_string("/proc/self/mountinfo")? != before);
+    ok(&mut world.oci(&["delete", "--force", "a"]))?;
+    ensure!(fs::read_to_string("/proc/self/mountinfo")? == before);
+
+    // And with one that can't be made, or that ends by itself.
+    let path = make(&["no-such-program"], false)?;
+    ensure!(
+        !output(&mut world.oci(&["run", "--bundle", &path, "a"]))?
+            .status
+            .success()
+    );
+    ensure!(fs::read_to_string("/proc/self/mountinfo")? == before);
+    let path = make(&["true"], false)?;
+    ok(&mut world.oci(&["run", "--bundle", &path, "a"]))?;
+    ensure!(fs::read_to_string("/proc/self/mountinfo")? == before);
     Ok(None)
 }

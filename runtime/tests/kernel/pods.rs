@@ -45,6 +45,7 @@ pub const TESTS: &[Test] = &[
     ("pod_degrades_where_the_host_allows_less_and_says_so", degrades),
     ("pod_start_is_quick", quick),
     ("pod_stop_ends_everything_at_once", stop),
+    ("pod_supervisor_is_ready_before_it_is_asked_for", spare),
 ];
 
 fn start(world: &World) -> anyhow::Result<(Spawner, Pod)> {
@@ -728,5 +729,44 @@ fn quick(world: &World) -> Outcome {
     times
         .iter()
         .for_each(|t| println!("pod {:?}, create {:?}, start {:?}, exit {:?}", t.0, t.1, t.2, t.3));
+    Ok(None)
+}
+
+/// One supervisor without a pod, whose death is no harm, and which ends with the spawner.
+fn spare(world: &World) -> Outcome {
+    let spawner = Spawner::start()?;
+    let children = format!("/proc/{0}/task/{0}/children", spawner.pid());
+    let waiting = || {
+        let text = fs::read_to_string(&children).ok()?;
+        text.split_whitespace().find_map(|pid| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+            (name == "skiff-spare\n")
+                .then(|| pid.parse::<u32>().ok())
+                .flatten()
+        })
+    };
+    let first = eventually("a spare supervisor", waiting)?;
+    let pod = spawner.create_pod(&world.sandbox())?;
+    ensure!(pod.pid() == first, "{} instead of {first}", pod.pid());
+    let (_, log) = world.run(&pod, &world.shell("a", "hostname"))?;
+    ensure!(Some(log.trim()) == world.sandbox().hostname.as_deref(), "{log}");
+    pod.stop()?;
+
+    let second = eventually("another one", || waiting().filter(|pid| *pid != first))?;
+    let pid = nix::unistd::Pid::from_raw(second as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL)?;
+    eventually("its end", || (!alive(second)).then_some(()))?;
+    let pod = spawner.create_pod(&world.sandbox())?;
+    let started = pod.run(&world.shell("b", "exit 3"))?;
+    ensure!(started.started_at > 0);
+    ensure!(exited(&pod, "b")?.exit.is_some_and(|exit| exit.code == 3));
+    // Of one that can't be started nothing is left.
+    ensure!(pod.run(&world.container("c", &["no-such-program"])).is_err());
+    ensure!(pod.list()?.iter().all(|c| c.id != "c"));
+    pod.stop()?;
+
+    let third = eventually("a third", waiting)?;
+    drop(spawner);
+    eventually("its end with the spawner", || (!alive(third)).then_some(()))?;
     Ok(None)
 }
