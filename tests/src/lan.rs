@@ -11,6 +11,7 @@ mod link;
 use std::{
     collections::BTreeMap,
     fs,
+    io::ErrorKind,
     net::Ipv4Addr,
     ops::Deref,
     os::unix::{fs::PermissionsExt, net::UnixDatagram},
@@ -205,8 +206,14 @@ impl Host {
         words.extend(options.words());
         self.start(words)?;
         let mut message = [0; 256];
-        let length = notify
-            .recv(&mut message)
+        // A call with a time limit is not taken up again after the signal of a child that has ended (signal(7)).
+        let received = loop {
+            match notify.recv(&mut message) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => break received,
+            }
+        };
+        let length = received
             .with_context(|| format!("the server did not say that it is ready\n{}", self.last_words()))?;
         ensure!(
             message[..length].starts_with(b"READY=1"),
