@@ -128,7 +128,7 @@ MEANT = [
         (r"rpc error: code = \w+ desc = (failed to pull and unpack .*?failed to resolve reference \"[^\"]*\": )?", ""),
         (r"^ +\"?[sS]ignal\"?: +\d+,?\n", ""),
         (r"(BackOff +\w+) \(x\d+ over \w+\)", r"\1"),
-        (r"^MODIFIED Pending bound .*waiting ContainerCreating .*restarts=0\]\n", ""),
+        (r"^MODIFIED Pending bound (addressed )?(\w+=\S+ )+(\[\w+: state waiting (ContainerCreating|PodInitializing) .*?\] ?)+\n", ""),
         (r"^(MODIFIED .*) deleting in 0 s .*\n(?=DELETED)", ""),
         (r"^(DELETED .*?)deleting in 0 s ", r"\1"),
     ]
