@@ -1,6 +1,11 @@
 //! State files: a reader sees the old or the new content, never a part.
 
-use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{
+    fs, io,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,21 +18,47 @@ use crate::{
 /// Replaces the content of `path` (mode 0600). Not synced to disk: run directories do not survive a reboot, and
 /// nor do the processes they speak of.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let new = path.with_file_name(name);
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)
-        .and_then(|mut file| file.write_all(content))
-        .and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&new);
+    Draft::write(path, content)?.publish()
+}
+
+/// The new content of a file, beside it.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    path: PathBuf,
+    new: PathBuf,
+}
+
+impl Draft {
+    /// Writes it, for `path`.
+    pub fn write(path: &Path, content: &[u8]) -> io::Result<Self> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.new", std::process::id()));
+        let new = path.with_file_name(name);
+        let written = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)
+            .and_then(|mut file| file.write_all(content));
+        if written.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        written.context(|| format!("write {path:?}"))?;
+        Ok(Draft {
+            path: path.to_owned(),
+            new,
+        })
     }
-    written.context(|| format!("write {path:?}"))
+
+    /// From here on it is what a reader sees.
+    pub fn publish(self) -> io::Result<()> {
+        let renamed = fs::rename(&self.new, &self.path);
+        if renamed.is_err() {
+            let _ = fs::remove_file(&self.new);
+        }
+        renamed.context(|| format!("write {:?}", self.path))
+    }
 }
 
 /// `state.json` of a pod: what a cleaner needs when the supervisor is gone.

@@ -606,9 +606,7 @@ impl Args {
         let given = MAIN.read(program, words).map_err(|stop| match stop {
             Stop::Help(text) => Stop::Help(text + &commands()),
             // Without a command, what there is.
-            Stop::Wrong(_) if words.is_empty() => {
-                Stop::Wrong(format!("{program}: a command is missing{}", commands()))
-            }
+            Stop::Wrong(_) if words.is_empty() => Stop::Help(MAIN.help(program) + &commands()),
             wrong => wrong,
         })?;
         let name = given.operand(0)?;

@@ -22,6 +22,7 @@ use crate::{
     container::{Join, Plan, Stdio, create as creation, exec},
     error::{Context, invalid},
     seccomp::Filter,
+    state::Draft,
     supervisor::RootFs,
 };
 
@@ -269,13 +270,14 @@ impl Making<'_> {
             },
         };
         let shared = Shared::of(spec, &rootfs)?;
-        let mut saved = None;
+        let mut draft = None;
         let created = creation::create(plan, |child| {
-            // A command that starts the container itself need not wait for its readiness to write its state. If that
-            // fails now it may be because the new process has, which is told next.
-            if !self.started_later && shared.is_none() {
-                saved = self.save(&rootfs, None, child).ok();
+            // Nobody may find it before it is ready, but what is known by now can be written down. If that fails it may be
+            // because the new process has failed, which is told next.
+            if shared.is_none() {
+                draft = self.draft(&rootfs, None, child).ok();
             }
+            false
         })
         .context(|| "unable to start container process".into())
         .inspect_err(|_| {
@@ -284,10 +286,11 @@ impl Making<'_> {
         });
         let mut created = created?;
         told.append(&mut created.notes);
-        match saved
-            .map_or_else(|| self.save(&rootfs, shared.as_ref(), &created.child), Ok)
-            .and_then(|saved| self.finish(&created).map(|()| saved))
-        {
+        let finished = draft
+            .map_or_else(|| self.draft(&rootfs, shared.as_ref(), &created.child), Ok)
+            .and_then(|(saved, draft)| draft.publish().map(|()| saved))
+            .and_then(|saved| self.finish(&created).map(|()| saved));
+        match finished {
             Ok(saved) => Ok((saved, created)),
             Err(e) => {
                 creation::put_down(&created.child);
@@ -311,8 +314,8 @@ impl Making<'_> {
         Ok(path)
     }
 
-    /// Writes the container's state.
-    fn save(&self, rootfs: &Path, shared: Option<&Shared>, child: &Child) -> io::Result<Saved> {
+    /// The container's state.
+    fn draft(&self, rootfs: &Path, shared: Option<&Shared>, child: &Child) -> io::Result<(Saved, Draft)> {
         let saved = Saved {
             oci_version: crate::OCI_VERSION.to_owned(),
             id: self.entry.id.clone(),
@@ -325,8 +328,8 @@ impl Making<'_> {
             cgroup: self.cgroup.clone(),
             shared_mount: shared.map_or(Ok(None), Shared::made)?,
         };
-        self.entry.save(&saved)?;
-        Ok(saved)
+        let draft = self.entry.draft(&saved)?;
+        Ok((saved, draft))
     }
 
     /// Lets those know of it who are to.

@@ -18,6 +18,7 @@ use crate::{
     cgroup::Cgroup,
     container::exec::alive,
     error::{Context, invalid},
+    state::Draft,
 };
 
 /// All containers of one `--root`.
@@ -169,10 +170,10 @@ impl Entry {
         crate::state::replace(&self.dir.join("config.json"), &serde_json::to_vec(spec)?)
     }
 
-    /// Writes the state, with which the container exists. It speaks of a process that a power failure ends: of a file that
-    /// is empty after one, `delete --force` needs no more than its name.
-    pub fn save(&self, saved: &Saved) -> io::Result<()> {
-        crate::state::replace(&self.dir.join("state.json"), &serde_json::to_vec(saved)?)
+    /// Writes the state, with which the container exists once it is published. It speaks of a process that a power failure
+    /// ends: of a file that is empty after one, `delete --force` needs no more than its name.
+    pub fn draft(&self, saved: &Saved) -> io::Result<Draft> {
+        Draft::write(&self.dir.join("state.json"), &serde_json::to_vec(saved)?)
     }
 
     /// The configuration at the time of creation.

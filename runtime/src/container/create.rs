@@ -29,13 +29,16 @@ pub(crate) struct Created {
     pub console: Option<OwnedFd>,
     /// What was done differently than asked.
     pub notes: Vec<String>,
+    /// It has been let go already: [`super::started`] waits for it.
+    pub started: bool,
 }
 
-/// Creates a container up to the exec of its process. While that makes its mounts, `meanwhile` is called.
+/// Creates a container up to the exec of its process. While that makes its mounts, `meanwhile` is called, and says whether the
+/// process is to go on when it is ready, without waiting for a word.
 ///
 /// # Errors
 /// What failed, in the creator or in the new process; nothing of it is left then but the cgroup.
-pub(crate) fn create(mut plan: Plan, meanwhile: impl FnOnce(&Child)) -> io::Result<Created> {
+pub(crate) fn create(mut plan: Plan, meanwhile: impl FnOnce(&Child) -> bool) -> io::Result<Created> {
     plan.prepared_mounts = rootfs::prepared::mounts(&plan.spec, &plan.bundle)?;
     let (ours, theirs) = wire::pair()?;
     // The many directories of v1 are made while the child makes its mounts.
@@ -70,11 +73,17 @@ pub(crate) fn create(mut plan: Plan, meanwhile: impl FnOnce(&Child)) -> io::Resu
     };
     drop(theirs);
     let mut given = None;
-    let prepared = prepare(&plan, &child, &ours, born, home, &mut given)
-        .inspect(|_| meanwhile(&child))
-        .and_then(|told| ready(&plan, &child, &ours, told));
+    let prepared = prepare(&plan, &child, &ours, born, home, &mut given).and_then(|told| {
+        let started = meanwhile(&child);
+        if started {
+            tell(&ours, &ToChild::Start, &[])?;
+        }
+        let (console, notes) = ready(&plan, &child, &ours, told)?;
+        Ok((console, notes, started))
+    });
     match prepared {
-        Ok((console, notes)) => Ok(Created {
+        Ok((console, notes, started)) => Ok(Created {
+            started,
             child,
             gate: ours,
             console,

@@ -12,6 +12,7 @@
 //!                              ◄── Ready or Failed ─────
 //!   state is written ───────────── Kept ───────────────►  waits at its gate (`skiff oci`)
 //!   start ─────────────────────── Start ───────────────►  startContainer hooks, seccomp, execve
+//!         (from a supervisor at once behind Go, when there is nothing to do before)
 //!        ◄── end of file (it runs) or Failed ───────────
 //! ```
 
@@ -151,6 +152,11 @@ enum ToChild {
 /// Why it could not be executed; it has ended then.
 pub(crate) fn start(gate: impl AsFd, agent: Option<(&Agent, u32)>) -> io::Result<()> {
     crate::wire::send(&gate, &ToChild::Start, &[])?;
+    started(gate, agent)
+}
+
+/// Waits until a process that has been let go is executed, as [`start`] does.
+pub(crate) fn started(gate: impl AsFd, agent: Option<(&Agent, u32)>) -> io::Result<()> {
     loop {
         match crate::wire::receive::<FromChild>(&gate) {
             // The socket is close-on-exec: its end is the exec.

@@ -30,6 +30,8 @@ pub(super) struct Task {
     pub child: Option<Child>,
     /// Set until it is started.
     pub gate: Option<OwnedFd>,
+    /// It does not wait there: it has been told to go on.
+    pub told: bool,
     pub cgroup: Option<Cgroup>,
     pub seccomp: Option<Filter>,
     /// For exec.

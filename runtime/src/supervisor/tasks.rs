@@ -162,6 +162,11 @@ impl<'a> Tasks<'a> {
 
     /// Creates a container.
     pub fn create(&mut self, poll: &mut Poll, container: Container) -> io::Result<ContainerState> {
+        self.make(poll, container, false)
+    }
+
+    /// Creates a container that goes on by itself if it is to be started `at_once`.
+    fn make(&mut self, poll: &mut Poll, container: Container, at_once: bool) -> io::Result<ContainerState> {
         let Container {
             id,
             spec,
@@ -216,7 +221,7 @@ impl<'a> Tasks<'a> {
         plan.resources = plan.spec.linux().as_ref().and_then(|l| l.resources().clone());
         plan.cgroup = cgroup.as_deref().map(Cgroup::ours).transpose()?;
         let cgroup = plan.cgroup.clone();
-        let created = match create::create(plan, |_| ()) {
+        let created = match create::create(plan, |_| at_once) {
             Ok(created) => created,
             Err(e) => {
                 if let Some(cgroup) = &cgroup {
@@ -239,6 +244,7 @@ impl<'a> Tasks<'a> {
             start_time,
             child: Some(created.child),
             gate: Some(created.gate),
+            told: created.started,
             cgroup,
             seccomp,
             domain,
@@ -327,7 +333,9 @@ impl<'a> Tasks<'a> {
     /// Creates a container and starts it; of one that can't be started nothing is left.
     pub fn run(&mut self, poll: &mut Poll, container: Container) -> io::Result<ContainerState> {
         let id = container.id.clone();
-        self.create(poll, container)?;
+        // Before the start there is nothing to do, unless a hook runs then.
+        let at_once = container.spec.hooks().is_none();
+        self.make(poll, container, at_once)?;
         self.start(poll, &id).inspect_err(|_| {
             let _ = self.remove(poll, &id);
         })
@@ -346,7 +354,13 @@ impl<'a> Tasks<'a> {
             )));
         }
         let started_at = now();
-        if let Err(e) = container::start(&gate, None) {
+        let told = task.told;
+        let started = if told {
+            container::started(&gate, None)
+        } else {
+            container::start(&gate, None)
+        };
+        if let Err(e) = started {
             // Its process ends with the error; the caller removes the container.
             self.reap(poll);
             return Err(e);
