@@ -29,10 +29,9 @@ use crate::{cli::KubeconfigArgs, cluster, join, paths::Paths, server};
 const USER: &str = "kubernetes-admin";
 /// Age at which the administrator's certificate, good for 90 days, is made anew.
 const RENEW: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Clocks jump, so it is the clock that is looked at, and often.
-const LOOK: Duration = Duration::from_secs(600);
-/// How often is looked whether an agent runs here that has a forwarder; only where there is more than one server.
-const LOOK_FOR_AGENT: Duration = Duration::from_secs(10);
+/// Clocks jump, and machines sleep for weeks: so it is the clock that is looked at, and often. It is also looked whether an agent
+/// runs here that has a forwarder.
+const LOOK: Duration = Duration::from_secs(5);
 /// How long a server may take to say that it is ready.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -254,9 +253,8 @@ impl Keeper {
             if let Err(error) = self.write(&known) {
                 tracing::error!(error = format!("{error:#}"), "writing the kubeconfig failed");
             }
-            let look = if known.len() > 1 { LOOK_FOR_AGENT } else { LOOK };
             let is_new = tokio::select! {
-                () = tokio::time::sleep(look) => false,
+                () = tokio::time::sleep(LOOK) => false,
                 Ok(()) = ca.changed() => true,
                 Ok(()) = members.changed() => false,
             };

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Background, Namespace, Output, Process, Registry, Role, User, Words,
+    Background, Clock, Namespace, Output, Process, Registry, Role, User, Words,
     leftovers::{self, Traces},
     need, need_disk,
     netns::Netns,
@@ -41,6 +41,8 @@ pub struct Cluster {
     id_range: bool,
     /// `state/{data,run}` for skiff, which must be empty in the end, and `home` for kubectl.
     dir: TempDir,
+    /// What it lives by, if not the machine's.
+    clock: OnceLock<Clock>,
     /// The host's, or one of its own on a [`Lan`](crate::Lan).
     netns: Option<Netns>,
     port: u16,
@@ -126,6 +128,7 @@ impl Cluster {
         Ok(Self {
             user,
             id_range: true,
+            clock: OnceLock::new(),
             program: Program::find(user)?,
             dir,
             netns,
@@ -148,6 +151,11 @@ impl Cluster {
         need("unshare")?;
         self.id_range = false;
         Ok(self)
+    }
+
+    /// What is started from now on lives by this clock.
+    pub fn live_by(&self, clock: &Clock) {
+        let _ = self.clock.set(clock.clone());
     }
 
     /// `skiff up` with further options; also to start it again.
@@ -200,6 +208,9 @@ impl Cluster {
             .env_remove("XDG_RUNTIME_DIR")
             .env_remove("XDG_DATA_HOME")
             .env_remove("KUBECONFIG");
+        if let Some(clock) = self.clock.get() {
+            clock.wind(&mut command);
+        }
         Ok(command)
     }
 

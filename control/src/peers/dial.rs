@@ -36,6 +36,14 @@ pub enum DialError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Its certificate is out of its time. Whose clock is wrong, is for people to find out.
+    #[error(
+        "the certificate of the server at {address} has ended or not begun by the clock of this one: one of the two clocks is wrong"
+    )]
+    Clock {
+        /// Where to.
+        address: SocketAddr,
+    },
     /// HTTP broke down.
     #[error("ask a member")]
     Http(#[from] hyper::Error),
@@ -165,12 +173,20 @@ impl Peers {
                 .connect(name, tcp)
                 .await
         };
-        let tls = dial
-            .await
-            .map_err(|source| DialError::Connect { address, source })?;
+        let tls = dial.await.map_err(|source| not_connected(address, source))?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await?;
         tokio::spawn(connection.with_upgrades());
         Ok(sender)
+    }
+}
+
+fn not_connected(address: SocketAddr, source: std::io::Error) -> DialError {
+    use rustls::CertificateError as Bad;
+    match source.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(
+            Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. },
+        )) => DialError::Clock { address },
+        _ => DialError::Connect { address, source },
     }
 }
 

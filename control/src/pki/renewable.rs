@@ -14,6 +14,10 @@ use rustls::{
 
 use super::{Identity, PkiError};
 
+/// Clocks jump, and machines sleep for weeks: until it is looked, everybody refuses a certificate that has ended, so it is
+/// looked often, which costs nothing.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// The present certificate and when it ends. It is replaced in the last third of its life, and when another CA signs.
 #[derive(Debug)]
 pub(super) struct Renewable {
@@ -67,8 +71,7 @@ impl Renewable {
                 stage,
             };
         }
-        // Clocks jump: looking often costs nothing.
-        Ok((self.lifetime / 30).min(Duration::from_secs(600)))
+        Ok((self.lifetime / 30).min(LOOK))
     }
 }
 

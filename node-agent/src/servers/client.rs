@@ -29,8 +29,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// How often is looked whether the certificate is due: clocks jump.
-const LOOK: Duration = Duration::from_secs(600);
+/// How often is looked whether the certificate is due: clocks jump, and machines sleep for weeks.
+const LOOK: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(3);
 
 /// The TLS to connect with now.

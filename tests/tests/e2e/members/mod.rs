@@ -3,6 +3,7 @@
 mod agents;
 mod apart;
 mod audit;
+mod clock;
 mod disks;
 mod failover;
 mod forwarder;
