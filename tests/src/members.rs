@@ -134,8 +134,9 @@ impl Members {
             runtime: runtime.build()?,
             dir: tempfile::Builder::new().prefix("skiff-").tempdir_in("/tmp")?,
         };
-        members.add(options)?;
-        members.serves(0)?;
+        let first = members.place()?;
+        members.launch(first, options)?;
+        members.serves(first)?;
         for _ in 1..count {
             members.join(0)?;
         }
@@ -150,12 +151,26 @@ impl Members {
     /// # Errors
     /// When there is no token, or no port.
     pub fn join(&self, through: usize) -> Result<usize> {
-        let token = self.skiff(through, "token --server").ok()?;
-        let url = self.url(through);
-        self.add(["--join", &url, "--token", token.trim()].as_slice())
+        let number = self.place()?;
+        self.launch(number, self.joining(through)?.as_slice())?;
+        Ok(number)
     }
 
-    fn add(&self, options: impl Words) -> Result<usize> {
+    /// Options of a server that joins through member `through`.
+    ///
+    /// # Errors
+    /// When there is no token.
+    pub fn joining(&self, through: usize) -> Result<Vec<String>> {
+        let token = self.skiff(through, "token --server").ok()?;
+        let words = ["--join", &self.url(through), "--token", token.trim()].map(str::to_owned);
+        Ok(words.into())
+    }
+
+    /// A place for one more member, in which nothing runs yet; returns its number.
+    ///
+    /// # Errors
+    /// When there is no port, or what [`Self::start_apart`] and others need.
+    pub fn place(&self) -> Result<usize> {
         let link = self.ground.lan.as_ref().map(Lan::link).transpose()?;
         let address = match &link {
             Some(link) => SocketAddr::from((link.address(), API_PORT)),
@@ -178,7 +193,6 @@ impl Members {
             process: None,
             disk,
         });
-        self.launch(number, options)?;
         Ok(number)
     }
 
@@ -188,14 +202,8 @@ impl Members {
     /// When it can't be started.
     pub fn launch(&self, number: usize, options: impl Words) -> Result<()> {
         let log = File::options().create(true).append(true).open(self.log(number))?;
-        let address = self.address(number);
-        let (ip, port) = (address.ip().to_string(), address.port().to_string());
-        let mut words = ["server", "--listen", &ip, "--advertise", &ip, "--port", &port]
-            .map(str::to_owned)
-            .to_vec();
-        words.extend(options.words());
         let process = self
-            .command(number, words)
+            .server(number, options)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -203,6 +211,17 @@ impl Members {
             .context("start a server")?;
         self.lock()[number].process = Some(process);
         Ok(())
+    }
+
+    /// The command that starts the server of a member.
+    pub fn server(&self, number: usize, options: impl Words) -> Command {
+        let address = self.address(number);
+        let (ip, port) = (address.ip().to_string(), address.port().to_string());
+        let mut words = ["server", "--listen", &ip, "--advertise", &ip, "--port", &port]
+            .map(str::to_owned)
+            .to_vec();
+        words.extend(options.words());
+        self.command(number, words)
     }
 
     /// Waits until a member serves and votes, and the group has a leader.
@@ -295,6 +314,7 @@ impl Members {
             clock.wind(&mut command);
         }
         command
+            .env("SKIFF_LOG", "info,skiff_control::peers=debug")
             .env("SKIFF_DATA_DIR", self.data(number))
             .env("SKIFF_RUN_DIR", self.dir.path().join(format!("run-{number}")));
         command

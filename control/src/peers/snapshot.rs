@@ -12,7 +12,10 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,15 +37,65 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Longest header: members, mostly.
 const LONGEST_HEADER: usize = 1 << 20;
 
-/// What arrived of the snapshots that broke off, by sender.
-pub(super) type Partials = Mutex<HashMap<u64, Partial>>;
+/// What has arrived of the snapshots that are under way or broke off, by sender.
+#[derive(Default)]
+pub(super) struct Partials {
+    parts: Mutex<HashMap<u64, Partial>>,
+    connections: AtomicU64,
+}
 
 /// A part of a snapshot.
-#[derive(Default)]
-pub(super) struct Partial {
+struct Partial {
     /// Position and length: another snapshot begins anew.
     of: (u64, u64, u64),
+    /// The connection that brings the rest. One that the network has cut may hang here for long after the sender has opened
+    /// the next.
+    connection: u64,
     bytes: Vec<u8>,
+}
+
+impl Partials {
+    /// A connection that goes on with a snapshot: its number, and how many bytes are there. The one before is out of it.
+    fn go_on(&self, member: u64, of: (u64, u64, u64)) -> (u64, usize) {
+        let connection = self.connections.fetch_add(1, Ordering::Relaxed);
+        let mut parts = self.parts.lock();
+        let bytes = match parts.remove(&member) {
+            Some(part) if part.of == of => part.bytes,
+            _ => Vec::new(),
+        };
+        let there = bytes.len();
+        let part = Partial {
+            of,
+            connection,
+            bytes,
+        };
+        parts.insert(member, part);
+        (connection, there)
+    }
+
+    /// More bytes; false when another connection goes on.
+    fn add(&self, member: u64, connection: u64, bytes: &[u8]) -> bool {
+        let mut parts = self.parts.lock();
+        let part = parts
+            .get_mut(&member)
+            .filter(|part| part.connection == connection);
+        let is_mine = part.is_some();
+        if let Some(part) = part {
+            part.bytes.extend_from_slice(bytes);
+        }
+        is_mine
+    }
+
+    /// All that has arrived, unless another connection goes on.
+    fn take(&self, member: u64, connection: u64) -> Option<Vec<u8>> {
+        let mut parts = self.parts.lock();
+        let part = parts.remove(&member)?;
+        if part.connection != connection {
+            parts.insert(member, part);
+            return None;
+        }
+        Some(part.bytes)
+    }
 }
 
 /// Sends the snapshots for one member, one at a time.
@@ -105,28 +158,29 @@ async fn attempt(
         head.put_u64(data.len() as u64);
         stream.write_all(&head).await?;
         stream.flush().await?;
-        let mut at = usize::try_from(stream.read_u64().await?)
-            .unwrap_or(0)
-            .min(data.len());
+        let there = in_time(stream.read_u64()).await?;
+        let mut at = usize::try_from(there).unwrap_or(0).min(data.len());
         while at < data.len() {
             let end = (at + CHUNK).min(data.len());
             let chunk = async {
                 stream.write_all(&data[at..end]).await?;
                 stream.flush().await
             };
-            tokio::time::timeout(PATIENCE, chunk)
-                .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            in_time(chunk).await?;
             at = end;
             *reached = (*reached).max(at);
         }
-        tokio::time::timeout(PATIENCE, stream.read_u8())
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        in_time(stream.read_u8()).await?;
         Ok(())
     };
     let done: io::Result<()> = work.await;
     done.map_err(|error| (error.to_string(), *reached > before))
+}
+
+/// A receiver that the network has cut off says nothing, for ever.
+async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let done = tokio::time::timeout(PATIENCE, work).await;
+    done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Takes in a snapshot, or the rest of one.
@@ -136,38 +190,62 @@ pub(super) async fn receive(peers: &Peers, member: u64, mut stream: BoxStream) -
     let length = stream.read_u64().await?;
     let meta = message.get_snapshot().get_metadata();
     let of = (meta.index, meta.term, length);
-    // Taken out while it grows: a second connection for the same one begins anew rather than mixing in.
-    let mut partial = peers.partial.lock().remove(&member).unwrap_or_default();
-    if partial.of != of {
-        partial = Partial {
-            of,
-            bytes: Vec::new(),
-        };
+    let (connection, there) = peers.partial.go_on(member, of);
+    match there {
+        0 => tracing::debug!(member, length, "taking a snapshot in from the beginning"),
+        there => tracing::debug!(member, length, there, "going on with a snapshot"),
     }
-    stream.write_u64(partial.bytes.len() as u64).await?;
+    stream.write_u64(there as u64).await?;
     stream.flush().await?;
-    let filled = fill(peers, member, &mut stream, &mut partial).await;
-    if let Err(error) = filled {
-        peers.partial.lock().insert(member, partial);
-        return Err(error);
-    }
-    message.mut_snapshot().data = partial.bytes.into();
-    peers.receive(member, message);
-    stream.write_u8(1).await?;
-    stream.flush().await
-}
-
-async fn fill(peers: &Peers, member: u64, stream: &mut BoxStream, partial: &mut Partial) -> io::Result<()> {
+    let superseded = || io::Error::other("another connection goes on with the snapshot");
     let mut chunk = vec![0; CHUNK];
-    while (partial.bytes.len() as u64) < partial.of.2 {
-        let left = partial.of.2 - partial.bytes.len() as u64;
+    let mut left = length.saturating_sub(there as u64);
+    while left > 0 {
         let want = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
         let read = stream.read(&mut chunk[..want]).await?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        partial.bytes.extend_from_slice(&chunk[..read]);
+        if !peers.partial.add(member, connection, &chunk[..read]) {
+            return Err(superseded());
+        }
+        left -= read as u64;
         peers.note_heard(member);
     }
-    Ok(())
+    let bytes = peers.partial.take(member, connection).ok_or_else(superseded)?;
+    message.mut_snapshot().data = bytes.into();
+    peers.receive(member, message);
+    stream.write_u8(1).await?;
+    stream.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_connection_goes_on_where_the_last_one_hangs() {
+        let partials = Partials::default();
+        let of = (7, 2, 6);
+        let (first, there) = partials.go_on(1, of);
+        assert_eq!(there, 0);
+        assert!(partials.add(1, first, b"abc"));
+        // The network has swallowed the end of the first.
+        let (second, there) = partials.go_on(1, of);
+        assert_eq!(there, 3);
+        assert!(!partials.add(1, first, b"late"));
+        assert!(partials.take(1, first).is_none());
+        assert!(partials.add(1, second, b"def"));
+        assert_eq!(partials.take(1, second).as_deref(), Some(&b"abcdef"[..]));
+        assert!(partials.take(1, second).is_none());
+    }
+
+    #[test]
+    fn another_snapshot_begins_anew_and_each_member_has_its_own() {
+        let partials = Partials::default();
+        let (first, _) = partials.go_on(1, (7, 2, 6));
+        assert!(partials.add(1, first, b"abc"));
+        assert_eq!(partials.go_on(2, (7, 2, 6)).1, 0);
+        assert_eq!(partials.go_on(1, (8, 2, 6)).1, 0);
+    }
 }

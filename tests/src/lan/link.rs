@@ -28,6 +28,8 @@ pub enum Way {
 /// A network namespace with `eth0` on the bridge.
 #[derive(Debug)]
 pub struct Link {
+    /// The bridge's.
+    switch: Netns,
     netns: Netns,
     number: u8,
     address: Mutex<Ipv4Addr>,
@@ -36,12 +38,13 @@ pub struct Link {
 impl Link {
     pub(super) fn plug(switch: &Netns, number: u8) -> Result<Self> {
         let netns = Netns::create()?;
-        let port = format!("port{number}");
+        let port = port(number);
         switch.connect(&port, &netns, "eth0")?;
         switch.ip(&format!("link set {port} master lan0"))?;
         // As distributions have it; a new namespace allows nobody.
         netns.inside(|| fs::write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647"))?;
         let link = Self {
+            switch: switch.clone(),
             netns,
             number,
             address: Mutex::new(Ipv4Addr::new(192, 168, 50, 10 + number)),
@@ -81,6 +84,19 @@ impl Link {
         self.netns.ip("address flush dev eth0 scope global")?;
         *locked(&self.address) = address;
         self.configure()
+    }
+
+    /// What comes to it takes its time from now on.
+    ///
+    /// # Errors
+    /// Those of `tc`.
+    pub fn slow_down(&self, megabits_per_second: u32) -> Result<()> {
+        let port = port(self.number);
+        let words = format!(
+            "qdisc replace dev {port} root tbf rate {megabits_per_second}mbit burst 64k latency 50ms"
+        );
+        crate::run(self.switch.command("tc").args(words.split_whitespace()))?.ok()?;
+        Ok(())
     }
 
     /// Drops everything between it and `other` from now on.
@@ -150,6 +166,11 @@ impl Link {
         crate::run_with_input(self.netns.command("nft").args(["-f", "-"]), script.as_bytes())?.ok()?;
         Ok(())
     }
+}
+
+/// Its end on the bridge.
+fn port(number: u8) -> String {
+    format!("port{number}")
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,15 +1,17 @@
 //! Members on hosts of their own: each is killed, and the network parts them in every way, while clients that reach all of
 //! them write.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use skiff_tests::{Members, Way};
+use kube::api::PostParams;
+use skiff_tests::{Members, Way, eventually};
 
 use super::{
     failover::LONGEST_GAP,
-    writers::{Writers, refused},
+    writers::{Writers, map, maps, refused},
 };
+use crate::has;
 
 skiff_tests::cases! {
     plain:
@@ -135,13 +137,68 @@ fn nothing_acknowledged_is_lost_whoever_is_killed_and_whatever_is_cut() -> Resul
             ensure!(leader == roles.leader, "{cut:?} made {leader} the leader");
         }
     }
-    let begun = Instant::now();
-    writers.more(20)?;
-    ensure!(
-        begun.elapsed() < Duration::from_secs(20),
-        "writes are slow afterwards"
-    );
-    let count = writers.finish(&[0, 1, 2])?;
+    let new = a_new_member_gets_its_snapshot_whatever_cuts_it(&members, &writers)?;
+    let count = writers.finish(&[0, 1, 2, new])?;
     println!("{count} writes were acknowledged, and are there");
+    Ok(())
+}
+
+/// The receiver is killed in the middle, then its network is cut; nobody else waits for it.
+fn a_new_member_gets_its_snapshot_whatever_cuts_it(
+    members: &Members,
+    writers: &Writers<'_>,
+) -> Result<usize> {
+    let leader = members.leader(0)?;
+    members.block_on(fill(members, leader))?;
+    let new = members.place()?;
+    members.link(new).slow_down(24)?;
+    let said_before = members.log_of(leader).len();
+    let said = || members.log_of(leader)[said_before..].to_owned();
+    let broke_off = |times: usize| {
+        eventually("a snapshot that breaks off", || {
+            let said = said();
+            ensure!(
+                said.matches("sending a snapshot broke off").count() >= times,
+                "{said}"
+            );
+            Ok(())
+        })
+    };
+    let begun = Instant::now();
+    members.launch(new, members.joining(leader)?.as_slice())?;
+    eventually("a snapshot on its way", || {
+        has(&members.log_of(new), &["taking a snapshot in from the beginning"])
+    })?;
+    members.kill(new);
+    broke_off(1)?;
+    let begun_again = members.log_of(new).len();
+    let received = || members.log_of(new)[begun_again..].to_owned();
+    members.launch(new, members.joining(leader)?.as_slice())?;
+    eventually("the snapshot again", || {
+        has(&received(), &["taking a snapshot in from the beginning"])
+    })?;
+    for number in 0..3 {
+        members.link(new).part_from(&members.link(number))?;
+    }
+    let cut = said().matches("sending a snapshot broke off").count();
+    broke_off(cut + 1)?;
+    members.link(new).rejoin()?;
+    members.serves(new)?;
+    has(&received(), &["going on with a snapshot"])?;
+    let took = begun.elapsed();
+    let gap = writers.gap(begun)?;
+    println!("a member was taken in after {took:?}; the longest pause of writes was {gap:?}");
+    ensure!(gap < LONGEST_GAP, "writes waited {gap:?} for a new member");
+    Ok(new)
+}
+
+/// Some more MB for the snapshot.
+async fn fill(members: &Members, through: usize) -> Result<()> {
+    let api = maps(members, through).await?;
+    for number in 0..80 {
+        let mut map = map(&format!("large-{number}"))?;
+        map.data = Some([("k".to_owned(), "x".repeat(100 << 10))].into());
+        api.create(&PostParams::default(), &map).await?;
+    }
     Ok(())
 }
