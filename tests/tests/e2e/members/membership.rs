@@ -11,7 +11,6 @@ skiff_tests::cases! {
     plain:
         a_dead_member_is_replaced_and_a_needed_one_is_not_removed,
         a_member_that_comes_back_under_another_address_goes_on,
-        the_last_one_left_goes_on_alone_and_takes_in_new_ones,
         joining_needs_the_servers_token_and_the_clusters_settings;
 }
 
@@ -108,36 +107,6 @@ fn a_member_that_comes_back_under_another_address_goes_on() -> Result<()> {
         ensure!(slices.contains(&format!("\"port\":{port}")), "{slices}");
         Ok(())
     })
-}
-
-fn the_last_one_left_goes_on_alone_and_takes_in_new_ones() -> Result<()> {
-    let members = Members::start(3)?;
-    let writers = Writers::start(&members, &[0, 1, 2], "kept")?;
-    writers.more(20)?;
-    let last = 1;
-    // Everything acknowledged is on two disks, the last one's among them once nothing is written any more.
-    writers.finish(&[last])?;
-    for number in 0..3 {
-        members.kill(number);
-    }
-    members.launch(last, "--recover --yes")?;
-    members.serves(last)?;
-    ensure!(members.list(last)?.len() == 1, "{:?}", members.list(last)?);
-    let there = members.block_on(async {
-        let list = maps(&members, last).await?.list(&ListParams::default()).await?;
-        Ok::<_, anyhow::Error>(list.items.len())
-    })?;
-    ensure!(there >= 20, "{there} objects after the recovery");
-    // One that was given up does not come back with what it alone may know.
-    members.launch(0, "")?;
-    ensure!(!members.ended(0)?, "a member that was given up must not end well");
-    has(&members.log_of(0), &["was removed from the cluster"])?;
-    for _ in 0..2 {
-        let new = members.join(last)?;
-        members.serves(new)?;
-    }
-    ensure!(members.list(last)?.len() == 3, "{:?}", members.list(last)?);
-    Ok(())
 }
 
 fn joining_needs_the_servers_token_and_the_clusters_settings() -> Result<()> {
