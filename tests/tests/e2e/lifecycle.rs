@@ -21,6 +21,7 @@ skiff_tests::cases! {
     own:
         up_starts_a_ready_node_and_down_leaves_nothing,
         down_without_purge_keeps_the_objects_and_a_snapshot_brings_them_back,
+        a_snapshot_of_the_first_format_is_restored_and_one_of_an_unknown_format_refused,
         a_killed_server_has_lost_nothing,
         a_killed_agent_finds_its_pods_again,
         a_data_directory_cut_short_is_healed_or_refused,
@@ -113,6 +114,56 @@ fn down_without_purge_keeps_the_objects_and_a_snapshot_brings_them_back(user: Us
         restored.data.and_then(|data| data.get("k").cloned()).as_deref(),
         Some("v"),
     )
+}
+
+fn a_snapshot_of_the_first_format_is_restored_and_one_of_an_unknown_format_refused(user: User) -> Result<()> {
+    let kept = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../control/store/tests/data/snapshot-format-1"
+    );
+    let cluster = Cluster::new(user)?;
+    let (first, newer) = (cluster.home().join("first"), cluster.home().join("newer"));
+    let mut bytes = fs::read(kept)?;
+    fs::write(&first, &bytes)?;
+    // Behind the eight bytes that say what it is.
+    bytes[8] = 200;
+    fs::write(&newer, &bytes)?;
+    for file in [&first, &newer] {
+        user.own(file)?;
+    }
+    let skiff = |command: &str, file: &std::path::Path| {
+        cluster.skiff(["snapshot", command, &file.to_string_lossy()].as_slice())
+    };
+    for command in ["inspect", "restore"] {
+        has(
+            &skiff(command, &newer).fails(1)?,
+            &["its format is 200; this version knows 1"],
+        )?;
+    }
+    ensure!(
+        !cluster.data_dir().join("store").exists(),
+        "a refused snapshot has made a store"
+    );
+    has(
+        &skiff("inspect", &first).ok()?,
+        &["revision 42, 41 objects", "40 core/configmaps"],
+    )?;
+    has(
+        &skiff("restore", &first).ok()?,
+        &["revision 1000000042, 41 objects", "restored"],
+    )?;
+    // A store of a format that nobody knows is left alone.
+    let format = cluster.data_dir().join("store/FORMAT");
+    let known = fs::read(&format)?;
+    fs::write(&format, "7\n")?;
+    let again = cluster.home().join("again");
+    has(
+        &skiff("save", &again).fails(1)?,
+        &["has format \"7\"; this version knows format 1"],
+    )?;
+    fs::write(&format, known)?;
+    ensure!(!again.exists());
+    Ok(())
 }
 
 fn a_killed_server_has_lost_nothing(user: User) -> Result<()> {
