@@ -80,12 +80,12 @@ impl Cut {
         }
     }
 
-    /// Who has no majority then.
-    fn is_alone(self, roles: &Roles) -> Option<usize> {
+    /// Who has no majority then, where it is worth the seconds until a write is refused.
+    fn refuses(self, roles: &Roles) -> Option<usize> {
         match self {
-            Self::Leader | Self::LeaderIsNotHeard | Self::LeaderHearsNothing => Some(roles.leader),
+            Self::Leader => Some(roles.leader),
             Self::Follower | Self::FollowerHearsNoLeader => Some(roles.followers[0]),
-            Self::Followers => None,
+            Self::LeaderIsNotHeard | Self::LeaderHearsNothing | Self::Followers => None,
         }
     }
 
@@ -120,7 +120,7 @@ fn nothing_acknowledged_is_lost_whoever_is_killed_and_whatever_is_cut() -> Resul
         let gap = writers.gap(begun)?;
         println!("{cut:?}: writes again after {gap:?}");
         ensure!(gap < LONGEST_GAP, "{cut:?}: writes again after {gap:?}");
-        if let Some(alone) = cut.is_alone(&roles) {
+        if let Some(alone) = cut.refuses(&roles) {
             let took = members.block_on(refused(&members, alone, "no leader"))?;
             println!("{cut:?}: refused {took:?} later by who is alone");
         }
@@ -151,7 +151,7 @@ fn a_new_member_gets_its_snapshot_whatever_cuts_it(
     let leader = members.leader(0)?;
     members.block_on(fill(members, leader))?;
     let new = members.place()?;
-    members.link(new).slow_down(24)?;
+    members.link(new).slow_down(48)?;
     let said_before = members.log_of(leader).len();
     let said = || members.log_of(leader)[said_before..].to_owned();
     let broke_off = |times: usize| {
