@@ -32,8 +32,8 @@ use crate::{
     state::{Note, State},
 };
 
-/// Most events in one batch, but for the rest of a transaction.
-const BATCH_EVENTS: usize = 1_000;
+/// Most events in one batch, but for the rest of a transaction: a watcher whose client is slow holds on to one.
+const BATCH_EVENTS: usize = 128;
 /// Most bytes of values in one batch, but for the rest of a transaction.
 const BATCH_BYTES: usize = 1 << 20;
 

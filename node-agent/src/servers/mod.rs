@@ -59,6 +59,8 @@ pub(crate) struct Servers {
     authorities: watch::Sender<Option<String>>,
     /// The present one could not be connected to.
     doubt: Notify,
+    /// There are others than before.
+    learned: Notify,
     cache: PathBuf,
 }
 
@@ -89,6 +91,7 @@ impl Servers {
             },
             authorities: watch::Sender::new(None),
             doubt: Notify::new(),
+            learned: Notify::new(),
             cache,
         });
         let accepting = forward::accept(Arc::clone(&servers), listener);
@@ -162,7 +165,11 @@ impl Servers {
         }
         let mut known = self.known.lock();
         let mut now = vec![known[0].clone()];
-        now.extend(servers.into_iter().filter(|server| *server != known[0]));
+        now.extend(
+            servers
+                .into_iter()
+                .filter(|server| *server != known[0] && !self.is_home(server)),
+        );
         if *known == now {
             return;
         }
@@ -171,6 +178,14 @@ impl Servers {
             warn!(%error, path = ?self.cache, "keep the list of API servers");
         }
         *known = now;
+        self.learned.notify_one();
+    }
+
+    /// Whether this is the server of this machine under another of its addresses.
+    fn is_home(&self, server: &str) -> bool {
+        let port = |server: &str| server.rsplit_once(':').map(|(_, port)| port.to_owned());
+        let home = self.home.as_deref();
+        home.is_some_and(|home| port(home) == port(server)) && is_here(server)
     }
 
     /// All servers, the present one first.

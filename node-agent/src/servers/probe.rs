@@ -38,6 +38,11 @@ pub(super) struct Identity {
 pub(super) async fn run(servers: Arc<Servers>) {
     loop {
         let present = servers.present.borrow().clone();
+        // Where there is nobody to move to, nothing follows from an answer.
+        if servers.all() == [present.as_str()] {
+            servers.learned.notified().await;
+            continue;
+        }
         tokio::select! {
             () = watch(&servers.probe, &present, &servers.doubt) => {}
             home = is_back(&servers, &present) => {

@@ -42,7 +42,9 @@ pub(crate) use read::narrowed;
 pub use read::{List, Object};
 pub use write::Preconditions;
 
-use crate::{authz::Authorizer, metrics::Metrics, request::query::FieldValidation, status::Status};
+use crate::{
+    authz::Authorizer, metrics::Metrics, request::query::FieldValidation, status::Status, watch::Frames,
+};
 
 /// Who writes, and how.
 #[derive(Clone, Debug, Default)]
@@ -129,6 +131,7 @@ pub(crate) struct Parts {
     pub(crate) node_ports: std::ops::RangeInclusive<u16>,
     pub(crate) tokens: Tokens,
     pub(crate) metrics: Metrics,
+    pub(crate) frames: Frames,
 }
 
 pub(crate) struct Inner {

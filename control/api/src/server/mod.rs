@@ -29,6 +29,7 @@ use crate::{
     openapi::OpenApi,
     registry::{self, Codec, KeyError, Parts, Registry},
     stream::Tunnels,
+    watch::Frames,
 };
 
 /// How long a client may take for the TLS handshake.
@@ -100,6 +101,7 @@ impl Server {
             node_ports: config.node_ports,
             tokens,
             metrics: Metrics::default(),
+            frames: Frames::default(),
         });
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -226,7 +228,11 @@ async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, 
     let (revoking, key) = (app.clone(), remote.clone());
     let service = service_fn(move |request| {
         let (app, remote) = (app.clone(), remote.clone());
-        async move { Ok::<_, std::convert::Infallible>(route::handle(app, request, &remote).await) }
+        async move {
+            // On its own: the room for it would stay with the connection, which a watch keeps for hours.
+            let answer = Box::pin(route::handle(app, request, &remote)).await;
+            Ok::<_, std::convert::Infallible>(answer)
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder

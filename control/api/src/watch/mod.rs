@@ -1,4 +1,9 @@
-//! Watches over HTTP: one JSON frame per change, bookmarks in between.
+//! Watches over HTTP: one frame per change, bookmarks in between.
+//!
+//! A frame is made once, and its bytes are shared by all who watch in the same form (`frames.rs`). A watcher has no more of its own
+//! than a few references to what is shared, also when its client is slow.
+
+mod frames;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,6 +14,9 @@ use skiff_resources::Resource;
 use skiff_store::{Entry, Event, Range, Revision};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use frames::FrameKey;
+pub(crate) use frames::Frames;
 
 use crate::{
     registry::{Registry, narrowed},
@@ -47,6 +55,8 @@ struct Running {
     /// Bookmark to send when `initial` is empty.
     initial_end: Option<Revision>,
     watch: Option<skiff_store::Watch>,
+    /// Changes that were read and not sent yet.
+    pending: std::vec::IntoIter<Event>,
     deadline: Instant,
     next_bookmark: Instant,
     stop: CancellationToken,
@@ -108,6 +118,7 @@ pub(crate) async fn start(
         initial: initial.into_iter(),
         initial_end: (options.send_initial_events == Some(true) && options.bookmarks).then_some(after),
         watch: None,
+        pending: Vec::new().into_iter(),
         deadline: now + timeout,
         next_bookmark: now + BOOKMARK_EVERY.mul_f64(0.9 + 0.2 * rand::random::<f64>()),
         stop,
@@ -141,6 +152,17 @@ impl Running {
             return Some(piece);
         }
         loop {
+            while let Some(event) = self.pending.next() {
+                match self.frame(&event) {
+                    Ok(Some(frame)) => return Some(frame),
+                    Ok(None) => {}
+                    Err(status) => {
+                        tracing::error!(%status, "a stored object can't be read");
+                        self.ended = true;
+                        return Some(error_frame(self.protobuf, &status));
+                    }
+                }
+            }
             let watch = self.watch.as_mut()?;
             let wake = if self.bookmarks {
                 self.deadline.min(self.next_bookmark)
@@ -151,20 +173,7 @@ impl Running {
                 biased;
                 () = self.stop.cancelled() => return None,
                 events = watch.next() => match events {
-                    Ok(events) => {
-                        let mut out = BytesMut::new();
-                        for event in &events {
-                            if let Err(status) = self.frame(event, &mut out) {
-                                tracing::error!(%status, "a stored object can't be read");
-                                out.extend_from_slice(&error_frame(self.protobuf, &status));
-                                self.ended = true;
-                                break;
-                            }
-                        }
-                        if !out.is_empty() {
-                            return Some(out.freeze());
-                        }
-                    }
+                    Ok(events) => self.pending = events.into_iter(),
                     Err(skiff_store::Error::Closed(_)) => return None,
                     Err(error) => {
                         self.ended = true;
@@ -210,13 +219,11 @@ impl Running {
 
     fn bookmark(&self, revision: Revision, initial_end: bool) -> Bytes {
         let object = self.view.bookmark(self.resource, revision, initial_end);
-        let mut out = BytesMut::new();
-        push_frame(self.protobuf, &mut out, "BOOKMARK", object.to_string().as_bytes());
-        out.freeze()
+        make_frame(self.protobuf, "BOOKMARK", object.to_string().as_bytes())
     }
 
-    /// Appends what a client with this selector sees of a change.
-    fn frame(&mut self, event: &Event, out: &mut BytesMut) -> Result<(), Status> {
+    /// What a client with this selector sees of a change, if anything.
+    fn frame(&mut self, event: &Event) -> Result<Option<Bytes>, Status> {
         let codec = &self.registry.inner.parts.codec;
         let now = codec.bytes(self.resource, &event.entry, event.revision)?;
         let parse_now = || codec.value(&event.entry, event.revision).unwrap_or_default();
@@ -241,7 +248,7 @@ impl Running {
             (false, true) if event.deleted => ("DELETED", now, None),
             (false, true) => {
                 // It left the selection: the last state that was in it, at the revision of the change.
-                let Some(entry) = before else { return Ok(()) };
+                let Some(entry) = before else { return Ok(None) };
                 let mut value = (*codec.value(entry, entry.mod_revision)?).clone();
                 value["metadata"]["resourceVersion"] = event.revision.to_string().into();
                 (
@@ -250,20 +257,31 @@ impl Running {
                     Some(Arc::new(value)),
                 )
             }
-            (false, false) => return Ok(()),
+            (false, false) => return Ok(None),
         };
+        // Only what left the selection is an object of this watcher alone.
+        if self.view.is_plain() && value.is_none() {
+            let key = FrameKey::new(self.resource, self.protobuf, kind, event);
+            let frames = &self.registry.inner.parts.frames;
+            return Ok(Some(frames.get(key, || make_frame(self.protobuf, kind, &bytes))));
+        }
         let parsed = || (*value.unwrap_or_else(parse_now)).clone();
         let object = self
             .view
             .object(self.resource, &bytes, parsed, !self.headers_sent);
         self.headers_sent = true;
-        push_frame(self.protobuf, out, kind, &object);
-        Ok(())
+        Ok(Some(make_frame(self.protobuf, kind, &object)))
     }
 }
 
 fn watch_progress(watch: Option<&skiff_store::Watch>) -> Revision {
     watch.map_or(0, skiff_store::Watch::progress)
+}
+
+fn make_frame(protobuf: bool, kind: &str, object: &[u8]) -> Bytes {
+    let mut out = BytesMut::new();
+    push_frame(protobuf, &mut out, kind, object);
+    out.freeze()
 }
 
 /// Appends a frame with an object that is JSON here.
@@ -286,7 +304,5 @@ fn push_frame(protobuf: bool, out: &mut BytesMut, kind: &str, object: &[u8]) {
 }
 
 fn error_frame(protobuf: bool, status: &Status) -> Bytes {
-    let mut out = BytesMut::new();
-    push_frame(protobuf, &mut out, "ERROR", &status.to_bytes());
-    out.freeze()
+    make_frame(protobuf, "ERROR", &status.to_bytes())
 }
