@@ -22,7 +22,7 @@ use tokio::{
 use crate::relay::{Moved, abort, with_scratch};
 
 /// A stream to a backend on another node. Shutting it down is a half-close; dropping it before both directions have
-/// ended is a reset, and an end that was no half-close of the other side must be read as an error.
+/// ended is a reset, and an end that was no half-close of the other side must be read as an error. Once read, an end is read again.
 pub trait RemoteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> RemoteStream for T {}
@@ -69,6 +69,9 @@ enum Direction {
     Ending,
     Closed,
 }
+
+/// Read from the socket at once: a little less than 64 KiB, so that a stream that puts a header before it sends no crumbs behind it.
+const READ_BYTES: usize = 64 * 1024 - 64;
 
 /// Steps of one direction before other tasks of the thread get their turn.
 const TURNS: u32 = 16;
@@ -139,7 +142,7 @@ fn poll_forward(
                     return Poll::Pending;
                 };
                 ready?;
-                let next = with_scratch(|scratch| match near.try_read(scratch) {
+                let next = with_scratch(|scratch| match near.try_read(&mut scratch[..READ_BYTES]) {
                     Ok(0) => Ok(Direction::Ending),
                     Ok(count) => {
                         let written = write_far(cx, far, &scratch[..count])?;
@@ -164,6 +167,27 @@ fn finish(near: &TcpStream) -> io::Result<()> {
         Ok(()) | Err(rustix::io::Errno::NOTCONN) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Reads what is there, as far as there is room: a stream tells it in pieces, and each would be a write of its own. Ready with nothing
+/// is the end.
+fn fill(
+    cx: &mut Context<'_>,
+    far: &mut Box<dyn RemoteStream>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    while buffer.remaining() > 0 {
+        let before = buffer.filled().len();
+        match Pin::new(&mut *far).poll_read(cx, buffer) {
+            Poll::Pending if before == 0 => return Poll::Pending,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            // An end is found again by whoever asks next.
+            Poll::Pending => break,
+            Poll::Ready(Ok(())) if buffer.filled().len() == before => break,
+            Poll::Ready(Ok(())) => {}
+        }
+    }
+    Poll::Ready(Ok(()))
 }
 
 /// From the stream to the socket.
@@ -198,7 +222,7 @@ fn poll_back(
             Direction::Copying => {
                 let next = with_scratch(|scratch| {
                     let mut buffer = ReadBuf::new(scratch);
-                    ready!(Pin::new(&mut *far).poll_read(cx, &mut buffer))?;
+                    ready!(fill(cx, far, &mut buffer))?;
                     let bytes = buffer.filled();
                     if bytes.is_empty() {
                         return Poll::Ready(Ok(Direction::Ending));

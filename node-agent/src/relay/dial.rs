@@ -19,6 +19,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 use tracing::debug;
 
 use super::{
+    ahead::ReadsAhead,
     settle,
     wire::{self, Connection, Question, Stream},
 };
@@ -97,7 +98,7 @@ impl NodeDialer {
             settle(&tcp)?;
             let name = ServerName::IpAddress(self.address.ip().into());
             let tls = TlsConnector::from(Arc::clone(&self.tls))
-                .connect(name, tcp)
+                .connect(name, ReadsAhead::new(tcp))
                 .await?;
             io::Result::Ok(TlsStream::from(tls))
         };

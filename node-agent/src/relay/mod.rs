@@ -5,6 +5,7 @@
 //! client ─► proxy ═ dial ═ TLS over TCP, host to host ═ serve ═► socket made inside the backend's pod
 //! ```
 
+mod ahead;
 mod dial;
 mod tls;
 mod wire;
@@ -37,6 +38,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 use self::{
+    ahead::ReadsAhead,
     dial::NodeDialer,
     tls::Identity,
     wire::{Connection, Question, Stream},
@@ -152,7 +154,7 @@ impl Ways {
     /// Serves one connection of another agent: one stream after another.
     async fn serve_agent(&self, stream: TcpStream) -> io::Result<()> {
         settle(&stream)?;
-        let accept = TlsAcceptor::from(Arc::clone(&self.identity().server)).accept(stream);
+        let accept = TlsAcceptor::from(Arc::clone(&self.identity().server)).accept(ReadsAhead::new(stream));
         let accepted = timeout(HANDSHAKE_DEADLINE, accept).await??;
         let certificate = accepted.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let node = tls::node_of(certificate.ok_or(io::ErrorKind::PermissionDenied)?)?;

@@ -20,10 +20,11 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
-    net::TcpStream,
     sync::mpsc,
 };
 use tokio_rustls::TlsStream;
+
+use super::ahead::ReadsAhead;
 
 const OPEN: u8 = b'O';
 const ACCEPTED: u8 = b'A';
@@ -38,7 +39,7 @@ const LONGEST_DATA: usize = 64 * 1024 - HEADER_BYTES;
 const LONGEST_LINE: usize = 256;
 
 /// A connection between two agents.
-pub(super) type Connection = TlsStream<TcpStream>;
+pub(super) type Connection = TlsStream<ReadsAhead>;
 
 /// What frames go over: a [`Connection`], or in tests anything.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {}
