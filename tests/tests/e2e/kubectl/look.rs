@@ -262,8 +262,10 @@ fn describe_tells_what_an_operator_asks(cluster: &Cluster) -> Result<()> {
     has(
         &text,
         &[
-            "MemoryPressure",
-            "Ready",
+            "KubeletHasSufficientMemory   kubelet has sufficient memory available",
+            "KubeletHasNoDiskPressure     kubelet has no disk pressure",
+            "KubeletReady                 kubelet is posting ready status",
+            "beta.kubernetes.io/os=linux",
             "Capacity:",
             "Allocatable:",
             "Container Runtime Version:",

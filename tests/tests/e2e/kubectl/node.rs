@@ -80,5 +80,28 @@ fn a_cordoned_node_takes_no_pods_and_a_drained_one_has_none(user: User) -> Resul
         &format!("node/{node} uncordoned"),
     )?;
     ns.wait_rolled_out("web")?;
-    ns.wait_succeeded("waits").map(|_| ())
+    ns.wait_succeeded("waits")?;
+    let about =
+        "get events -A --field-selector involvedObject.kind=Node -o custom-columns=M:.message --no-headers";
+    let is_now = |reason: &str| format!("Node {node} status is now: {reason}");
+    eventually("the events", || {
+        let events = cluster.kubectl(about).ok()?;
+        for reason in [
+            "NodeReady",
+            "NodeHasSufficientMemory",
+            "NodeNotSchedulable",
+            "NodeSchedulable",
+        ] {
+            has(&events, &[&is_now(reason)])?;
+        }
+        Ok(())
+    })?;
+    // The lease goes with its Node.
+    eventually("the lease's owner", || {
+        let owner = "-o jsonpath={.metadata.ownerReferences[*].kind}/{.metadata.ownerReferences[*].name}";
+        let lease = cluster
+            .kubectl(format!("get lease -n kube-node-lease {node} {owner}"))
+            .ok()?;
+        same(lease.as_str(), &format!("Node/{node}"))
+    })
 }
