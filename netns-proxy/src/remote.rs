@@ -170,24 +170,25 @@ fn finish(near: &TcpStream) -> io::Result<()> {
 }
 
 /// Reads what is there, as far as there is room: a stream tells it in pieces, and each would be a write of its own. Ready with nothing
-/// is the end.
+/// is the end; a failure behind bytes comes with them.
 fn fill(
     cx: &mut Context<'_>,
     far: &mut Box<dyn RemoteStream>,
     buffer: &mut ReadBuf<'_>,
-) -> Poll<io::Result<()>> {
+) -> Poll<io::Result<Option<io::Error>>> {
     while buffer.remaining() > 0 {
         let before = buffer.filled().len();
         match Pin::new(&mut *far).poll_read(cx, buffer) {
             Poll::Pending if before == 0 => return Poll::Pending,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) if before == 0 => return Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) => return Poll::Ready(Ok(Some(error))),
             // An end is found again by whoever asks next.
             Poll::Pending => break,
             Poll::Ready(Ok(())) if buffer.filled().len() == before => break,
             Poll::Ready(Ok(())) => {}
         }
     }
-    Poll::Ready(Ok(()))
+    Poll::Ready(Ok(None))
 }
 
 /// From the stream to the socket.
@@ -222,7 +223,7 @@ fn poll_back(
             Direction::Copying => {
                 let next = with_scratch(|scratch| {
                     let mut buffer = ReadBuf::new(scratch);
-                    ready!(fill(cx, far, &mut buffer))?;
+                    let failure = ready!(fill(cx, far, &mut buffer))?;
                     let bytes = buffer.filled();
                     if bytes.is_empty() {
                         return Poll::Ready(Ok(Direction::Ending));
@@ -233,6 +234,9 @@ fn poll_back(
                         Err(error) => return Poll::Ready(Err(error)),
                     };
                     moved.fetch_add(written as u64, Ordering::Relaxed);
+                    if let Some(failure) = failure {
+                        return Poll::Ready(Err(failure));
+                    }
                     let held = Held::keep(&bytes[written..]);
                     Poll::Ready(Ok(held.map_or(Direction::Copying, Direction::Held)))
                 });
@@ -322,20 +326,28 @@ mod tests {
         relay(accepted.unwrap().0, broken, &Moved::default())
             .await
             .unwrap_err();
-        let error = client.unwrap().read_u8().await.unwrap_err();
+        let mut client = client.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'!');
+        let error = client.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 
-    /// A stream whose other node went away.
+    /// A stream whose other node went away after a byte.
     fn broken_stream() -> Box<dyn RemoteStream> {
-        struct Broken;
+        struct Broken {
+            has_spoken: bool,
+        }
         impl AsyncRead for Broken {
             fn poll_read(
-                self: Pin<&mut Self>,
+                mut self: Pin<&mut Self>,
                 _: &mut Context<'_>,
-                _: &mut ReadBuf<'_>,
+                buffer: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+                if std::mem::replace(&mut self.has_spoken, true) {
+                    return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+                }
+                buffer.put_slice(b"!");
+                Poll::Ready(Ok(()))
             }
         }
         impl AsyncWrite for Broken {
@@ -349,6 +361,6 @@ mod tests {
                 Poll::Ready(Ok(()))
             }
         }
-        Box::new(Broken)
+        Box::new(Broken { has_spoken: false })
     }
 }
