@@ -6,8 +6,10 @@
 //! too. Monotonic time is left alone, as it is when a real clock is set.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
 };
 
 use anyhow::{Context, Result};
@@ -19,6 +21,26 @@ use crate::Unmet;
 pub struct Clock {
     library: PathBuf,
     offset: PathBuf,
+    _shared: Arc<Shared>,
+}
+
+/// What programs that live by a clock share with their children, in `/dev/shm`: those that are killed leave it there.
+#[derive(Debug)]
+struct Shared;
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let files = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+        for file in files.map(|file| file.path()) {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let process = ["faketime_shm_", "sem.faketime_sem_"]
+                .iter()
+                .find_map(|kind| name.strip_prefix(kind));
+            if process.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+                let _ = fs::remove_file(&file);
+            }
+        }
+    }
 }
 
 impl Clock {
@@ -37,6 +59,7 @@ impl Clock {
         let clock = Self {
             library,
             offset: offset.into(),
+            _shared: Arc::new(Shared),
         };
         clock.set(0)?;
         Ok(clock)
@@ -49,8 +72,8 @@ impl Clock {
     pub fn set(&self, days: u32) -> Result<()> {
         // As a whole: it is read at any moment.
         let new = self.offset.with_extension("new");
-        std::fs::write(&new, format!("+{days}d\n"))
-            .and_then(|()| std::fs::rename(&new, &self.offset))
+        fs::write(&new, format!("+{days}d\n"))
+            .and_then(|()| fs::rename(&new, &self.offset))
             .context("set a clock")
     }
 

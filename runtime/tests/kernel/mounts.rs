@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
+    path::PathBuf,
 };
 
 use anyhow::ensure;
@@ -94,6 +95,17 @@ fn idmapped(world: &World) -> Outcome {
 /// The options of the mounts at and below `/mnt`, by mount point.
 const OPTIONS: &str = "grep -E ' /mnt(/sub)? ' /proc/self/mountinfo | cut -d' ' -f5,6";
 
+/// Is taken away again.
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Err(error) = nix::mount::umount(&self.0) {
+            println!("{:?} stays mounted: {error}", self.0);
+        }
+    }
+}
+
 fn recursive(world: &World) -> Outcome {
     let source = world.dir.path().join("source");
     fs::create_dir_all(source.join("sub"))?;
@@ -108,7 +120,7 @@ fn recursive(world: &World) -> Outcome {
         ensure!(out.starts_with("/mnt ro,nosuid,nodev,noexec"), "{out}");
         return Ok(None);
     }
-    // In a mount namespace of this test's process, which ends with it.
+    // In a mount namespace of this test's process, which ends with it; but the test's directory can't be removed before.
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
     let private = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
     nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
@@ -120,6 +132,7 @@ fn recursive(world: &World) -> Outcome {
         none,
         None::<&str>,
     )?;
+    let _mounted = Mounted(source.join("sub"));
     let both = |options: &[&str]| {
         run(
             world,
