@@ -1,7 +1,7 @@
 //! One thin safe function per system call that `nix` and `rustix` do not offer safely: the only crate with `unsafe`.
 //!
 //! Calls that those crates do offer safely (the new mount API, `pivot_root`, `setns`, `pidfd_open`, `SCM_RIGHTS`) are
-//! used from there directly; [`file`], [`idmap`] and [`path`] add helpers that several crates need around them.
+//! used from there directly; [`mod@file`], [`idmap`] and [`path`] add helpers that several crates need around them.
 
 pub mod bpf;
 pub mod device;
