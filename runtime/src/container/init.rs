@@ -221,7 +221,9 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
     let hidden_early = |path: &&String| !hooked && path.starts_with("/proc/");
     let late = rootfs::mounts::below_sys(mounts);
     root.mounts(mounts, 0..late, &plan.bundle, label, &mut prepared)?;
-    root.devices(linux.devices().as_deref().unwrap_or_default())?;
+    if !rootfs::mounts::bind_dev(mounts) {
+        root.devices(linux.devices().as_deref().unwrap_or_default())?;
+    }
     root.hide(masked().filter(hidden_early), readonly().filter(hidden_early))?;
     root.mounts(mounts, late..mounts.len(), &plan.bundle, label, &mut prepared)?;
     root.make_directory(process.cwd());

@@ -40,6 +40,21 @@ pub(crate) fn below_sys(mounts: &[Mount]) -> usize {
     mounts.len() - mounts.iter().rev().take_while(|mount| below(mount)).count()
 }
 
+/// Whether `/dev` is bound from elsewhere, mostly the host's. As with runc nothing is made there then, since it would be made, and
+/// the host's `ptmx` replaced, for all who use it.
+pub(crate) fn bind_dev(mounts: &[Mount]) -> bool {
+    mounts.iter().any(|mount| {
+        let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+        let is_bind = options.bind || mount.typ().as_deref() == Some("bind");
+        is_bind && !options.remount && is_dev(mount)
+    })
+}
+
+fn is_dev(mount: &Mount) -> bool {
+    let destination = mount.destination().components();
+    destination.eq(Path::new("/dev").components())
+}
+
 impl Root {
     /// Carries out a part of the mount list. Relative sources of bind mounts start at `bundle`; those in `prepared` (by
     /// place in the list) are mounts already that have only to be attached. New file systems get the SELinux `label`.
@@ -211,12 +226,7 @@ impl Root {
             copy_up(&target.fd, &tree)?;
         }
         let mut options = options.clone();
-        if mount
-            .destination()
-            .components()
-            .eq(Path::new("/dev").components())
-            && options.set & MOUNT_ATTR_RDONLY != 0
-        {
+        if is_dev(mount) && options.set & MOUNT_ATTR_RDONLY != 0 {
             // The devices have to be made there first.
             options.set &= !MOUNT_ATTR_RDONLY;
             self.readonly_dev = true;

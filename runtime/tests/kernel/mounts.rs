@@ -19,6 +19,7 @@ pub const TESTS: &[Test] = &[
     ("oci_idmapped_mounts_show_other_owners", idmapped),
     ("oci_recursive_attributes_reach_mounts_below", recursive),
     ("oci_tmpfs_keeps_mode_and_content", tmpfs),
+    ("oci_nothing_is_made_in_a_dev_of_others", dev_of_others),
     ("oci_bind_mounts_of_files_and_directories", binds),
     ("oci_propagation_of_root_and_mounts", propagation),
     ("oci_paths_are_masked_and_read_only", hidden),
@@ -165,6 +166,19 @@ fn recursive(world: &World) -> Outcome {
         out.lines().count() == 1 && out.contains("nosymfollow"),
         "without r only the one mount: {out}"
     );
+    Ok(None)
+}
+
+fn dev_of_others(world: &World) -> Outcome {
+    let source = world.dir.path().join("dev");
+    fs::create_dir(&source)?;
+    fs::write(source.join("ptmx"), "of the host")?;
+    let bound =
+        json!([{"destination": "/dev", "type": "bind", "source": source, "options": ["rbind", "rw"]}]);
+    let out = run(world, "ls /dev; cat /dev/ptmx", bound, |_| ())?;
+    ensure!(out == "ptmx\nof the host", "{out}");
+    ensure!(fs::symlink_metadata(source.join("ptmx"))?.is_file());
+    ensure!(fs::read_dir(&source)?.count() == 1);
     Ok(None)
 }
 

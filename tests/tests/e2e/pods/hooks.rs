@@ -33,14 +33,17 @@ fn a_container_runs_for_others_when_its_post_start_hook_is_through(cluster: &Clu
     ns.apply(&[object])?;
     // The process is there, and so is exec.
     eventually("the process", || ns.kubectl("exec p -- true").ok())?;
-    let pod: Pod = ns.get("p")?;
-    let status = pod.status.as_ref().context("status")?;
-    same(status.phase.as_deref(), Some("Pending"))?;
-    let state = container_status(&pod, "main").and_then(|s| s.state.as_ref());
-    let waiting = state
-        .and_then(|state| state.waiting.as_ref())
-        .context("it does not wait")?;
-    same(waiting.reason.as_deref(), Some("ContainerCreating"))?;
+    // Which the status may say a little later.
+    eventually("it to wait", || {
+        let pod: Pod = ns.get("p")?;
+        let status = pod.status.as_ref().context("status")?;
+        same(status.phase.as_deref(), Some("Pending"))?;
+        let state = container_status(&pod, "main").and_then(|s| s.state.as_ref());
+        let waiting = state
+            .and_then(|state| state.waiting.as_ref())
+            .context("it does not wait")?;
+        same(waiting.reason.as_deref(), Some("ContainerCreating"))
+    })?;
     ns.kubectl("exec p -- touch /tmp/go").ok()?;
     ns.wait_ready("p")?;
     Ok(())
