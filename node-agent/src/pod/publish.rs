@@ -29,8 +29,8 @@ pub(crate) struct Wanted {
 }
 
 /// Whether somebody else has set a pod's `Ready` to another value after us, as the node controller does while the
-/// node is silent. Times have whole seconds: an echo of something of ours may look like that too, and costs a patch that
-/// changes nothing.
+/// node is silent. Times have whole seconds on the wire, and are compared as there: an echo of something of ours may look like
+/// that too, and costs a patch that changes nothing.
 pub(crate) fn is_overruled(observed: &Pod, status: &PodStatus) -> bool {
     let ready = |status: &PodStatus| {
         let conditions = status.conditions.as_deref().unwrap_or_default();
@@ -40,7 +40,9 @@ pub(crate) fn is_overruled(observed: &Pod, status: &PodStatus) -> bool {
     let observed = observed.status.as_ref().and_then(ready);
     observed
         .zip(ready(status))
-        .is_some_and(|((theirs, at), (ours, ours_at))| theirs != ours && at >= ours_at)
+        .is_some_and(|((theirs, at), (ours, ours_at))| {
+            theirs != ours && at.as_second() >= ours_at.as_second()
+        })
 }
 
 /// How long a status of a pod that is just starting is held back for a better one.
@@ -245,12 +247,18 @@ mod tests {
             json!({"conditions": [{"type": "Ready", "status": ready,
                 "lastTransitionTime": format!("2026-01-01T00:00:0{second}Z")}]})
         };
-        let ours: PodStatus = serde_json::from_value(at("True", 5)).expect("status");
+        // Before it is sent, ours has parts of a second.
+        let mut ours: PodStatus = serde_json::from_value(at("True", 5)).expect("status");
+        for condition in ours.conditions.iter_mut().flatten() {
+            let time = condition.last_transition_time.as_mut().expect("time");
+            time.0 += std::time::Duration::from_millis(700);
+        }
         let overruled = |observed: Value| {
             let pod = json!({"metadata": {"name": "p"}, "status": observed});
             is_overruled(&serde_json::from_value(pod).expect("pod"), &ours)
         };
         assert!(overruled(at("False", 6)));
+        assert!(overruled(at("False", 5)), "in the same second");
         assert!(!overruled(at("False", 4)));
         assert!(!overruled(at("True", 6)));
         assert!(!overruled(Value::Null));
