@@ -13,7 +13,7 @@ use std::{
 
 use rand::{Rng, RngExt};
 
-use crate::Backend;
+use crate::{Backend, kernel::Turns};
 
 /// How long a backend is passed over after its first failure in a row; doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -43,6 +43,8 @@ pub(crate) struct Load {
     failures: AtomicU32,
     /// Connections in a row that it took and reset without an answer.
     resets: AtomicU32,
+    /// Of those that the kernel gave it: how many there were at the last such reset.
+    given_at_reset: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -50,12 +52,23 @@ struct Candidate {
     load: Arc<Load>,
     terminating: bool,
     paused_until: Option<Instant>,
+    /// Gets its share of the connections to cluster addresses by turns.
+    has_turns: bool,
 }
 
 #[derive(Debug)]
 struct Preference {
     backend: SocketAddr,
     until: Instant,
+}
+
+/// Who wants a backend.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asking {
+    /// Address of the client.
+    pub client: IpAddr,
+    /// At a cluster address, where backends with turns get connections without being picked.
+    pub inside: bool,
 }
 
 /// The backends of one port.
@@ -90,9 +103,11 @@ impl Balancer {
                     connections: AtomicU64::new(0),
                     failures: AtomicU32::new(0),
                     resets: AtomicU32::new(0),
+                    given_at_reset: AtomicU64::new(0),
                 }),
                 terminating: false,
                 paused_until: None,
+                has_turns: false,
             });
             candidate.terminating = backend.terminating;
             self.candidates.push(candidate);
@@ -119,17 +134,53 @@ impl Balancer {
         self.candidates.iter().map(|candidate| &candidate.load)
     }
 
-    /// Picks a backend for `client` that is not among `tried`, and counts the connection on it. None: all tried.
+    /// Whom the kernel may give connections in turns: ready backends that it reaches and that have not failed since
+    /// they took a connection last. And when to ask again, if a pause will end. Nobody with client affinity.
+    pub fn turns(&mut self, now: Instant, reaches: impl Fn(IpAddr) -> bool) -> (Turns, Option<Instant>) {
+        let mut turns = Turns {
+            is_alone: self.candidates.len() == 1,
+            ..Turns::default()
+        };
+        let mut until: Option<Instant> = None;
+        for candidate in &mut self.candidates {
+            candidate.has_turns = false;
+            let pause = candidate.paused_until.filter(|until| *until > now);
+            if self.affinity.is_some() || candidate.terminating {
+                continue;
+            }
+            if let Some(end) = pause {
+                until = Some(until.map_or(end, |until| until.min(end)));
+                continue;
+            }
+            let load = &candidate.load;
+            match load.address {
+                SocketAddr::V4(address)
+                    if !load.has_failed() && !load.resets() && reaches(load.address.ip()) =>
+                {
+                    candidate.has_turns = true;
+                    turns.backends.push(address);
+                }
+                _ => turns.others += 1,
+            }
+        }
+        if turns.backends.is_empty() {
+            turns = Turns::default();
+        }
+        (turns, until)
+    }
+
+    /// Picks a backend for `asking` that is not among `tried`, and counts the connection on it. None: all tried.
     pub fn pick(
         &mut self,
-        client: IpAddr,
+        asking: Asking,
         tried: &[SocketAddr],
         now: Instant,
         random: &mut impl Rng,
     ) -> Option<Arc<Load>> {
+        let client = asking.client;
         let chosen = match self.preferred(client, tried, now) {
             Some(index) => index,
-            None => self.choose(tried, now, random)?,
+            None => self.choose(asking.inside, tried, now, random)?,
         };
         let load = Arc::clone(&self.candidates[chosen].load);
         load.in_flight.fetch_add(1, Relaxed);
@@ -156,15 +207,21 @@ impl Balancer {
             .position(|known| known.load.address == preference.backend)
     }
 
-    /// The best class of backends that is not empty (ready, then pausing, then terminating), and of two random members
-    /// of it the less busy one.
-    fn choose(&self, tried: &[SocketAddr], now: Instant, random: &mut impl Rng) -> Option<usize> {
+    /// The best class of backends that is not empty (ready, then those with turns, pausing, terminating), and of two random
+    /// members of it the less busy one. Turns only count for who asks at a cluster address, `inside`.
+    fn choose(
+        &self,
+        inside: bool,
+        tried: &[SocketAddr],
+        now: Instant,
+        random: &mut impl Rng,
+    ) -> Option<usize> {
         let class = |candidate: &Candidate| -> u8 {
             let paused = candidate.paused_until.is_some_and(|until| until > now);
             match (candidate.terminating, paused) {
-                (false, false) => 0,
-                (false, true) => 1,
-                (true, _) => 2,
+                (false, false) => u8::from(inside && candidate.has_turns),
+                (false, true) => 2,
+                (true, _) => 3,
             }
         };
         let untried = |index: usize| !tried.contains(&self.candidates[index].load.address);
@@ -277,6 +334,15 @@ impl Load {
         }
     }
 
+    /// It has reset a connection when the kernel had given it so many. If more than `between` came since the last such reset,
+    /// it has answered some.
+    pub fn reset_after(&self, given: u64, between: u64) {
+        let before = self.given_at_reset.swap(given, Relaxed);
+        if given.saturating_sub(before) > between {
+            self.answered();
+        }
+    }
+
     /// A connection counted by [`Balancer::pick`] has ended.
     pub fn finished(&self) {
         self.in_flight.fetch_sub(1, Relaxed);
@@ -296,8 +362,11 @@ mod tests {
         }
     }
 
-    fn client(last: u8) -> IpAddr {
-        IpAddr::from([10, 42, 1, last])
+    fn client(last: u8) -> Asking {
+        Asking {
+            client: IpAddr::from([10, 42, 1, last]),
+            inside: true,
+        }
     }
 
     /// The address of what the first client gets.
@@ -435,12 +504,93 @@ mod tests {
     }
 
     #[test]
+    fn turns_are_for_ready_backends_within_reach_that_have_not_failed() {
+        let mut random = StdRng::seed_from_u64(8);
+        let mut balancer = balancer(4, None);
+        let now = Instant::now();
+        let address = |last: u8| SocketAddr::from(([10, 42, 0, last], 80));
+        let in_turns = |balancer: &mut Balancer, now| {
+            // The fourth is on another node.
+            let (turns, until) = balancer.turns(now, |ip| ip != IpAddr::from([10, 42, 0, 4]));
+            let backends = turns.backends.into_iter().map(SocketAddr::V4);
+            (backends.collect::<Vec<_>>(), turns.others, until)
+        };
+        let all = [1, 2, 3].map(address).to_vec();
+        assert_eq!(in_turns(&mut balancer, now), (all.clone(), 1, None));
+        // Who comes to the proxy at a cluster address has the turn of the one that is left.
+        for _ in 0..20 {
+            assert_eq!(picked(&mut balancer, now, &mut random), Some(address(4)));
+        }
+        let elsewhere = Asking {
+            inside: false,
+            ..client(1)
+        };
+        let picks = (0..20).map(|_| balancer.pick(elsewhere, &[], now, &mut random).unwrap().address);
+        assert!(picks.collect::<std::collections::BTreeSet<_>>().len() > 2);
+
+        balancer.failed(address(2), now);
+        let pause_ends = Some(now + FIRST_PAUSE);
+        assert_eq!(
+            in_turns(&mut balancer, now),
+            ([1, 3].map(address).to_vec(), 1, pause_ends)
+        );
+        // Then the proxy tries it first.
+        let later = now + FIRST_PAUSE;
+        assert_eq!(
+            in_turns(&mut balancer, later),
+            ([1, 3].map(address).to_vec(), 2, None)
+        );
+        let load = Arc::clone(balancer.loads().find(|load| load.address == address(2)).unwrap());
+        balancer.succeeded(&load);
+        assert_eq!(in_turns(&mut balancer, later), (all, 1, None));
+    }
+
+    #[test]
+    fn what_takes_a_choice_of_its_own_has_no_turns() {
+        let now = Instant::now();
+        let mut affine = balancer(2, Some(Duration::from_secs(1)));
+        assert_eq!(affine.turns(now, |_| true), (Turns::default(), None));
+        let mut far = balancer(2, None);
+        assert_eq!(far.turns(now, |_| false), (Turns::default(), None));
+        let mut alone = balancer(1, None);
+        assert!(alone.turns(now, |_| true).0.is_alone);
+        alone.set(
+            &[Backend {
+                terminating: true,
+                ..backend(1)
+            }],
+            None,
+        );
+        assert_eq!(alone.turns(now, |_| true), (Turns::default(), None));
+    }
+
+    #[test]
+    fn resets_with_answers_between_them_are_not_in_a_row() {
+        let now = Instant::now();
+        let mut balancer = balancer(1, None);
+        let load = Arc::clone(balancer.loads().next().unwrap());
+        for given in [100, 200, 300, 400, 500] {
+            load.reset_after(given, 3);
+            balancer.reset(load.address, now);
+            assert!(!load.resets(), "after {given}");
+        }
+        for given in [501, 502] {
+            load.reset_after(given, 3);
+            balancer.reset(load.address, now);
+        }
+        assert!(load.resets());
+    }
+
+    #[test]
     fn forgotten_clients_do_not_pile_up() {
         let mut random = StdRng::seed_from_u64(7);
         let mut balancer = balancer(2, Some(Duration::from_secs(1)));
         let start = Instant::now();
         for number in 0..100_000_u32 {
-            let client = IpAddr::from(number.to_be_bytes());
+            let client = Asking {
+                client: IpAddr::from(number.to_be_bytes()),
+                inside: true,
+            };
             let now = start + Duration::from_millis(u64::from(number));
             let chosen = balancer.pick(client, &[], now, &mut random).unwrap();
             chosen.finished();

@@ -5,11 +5,13 @@
 //! hands out sockets made there; epoll and splice then work on them from any thread.
 //!
 //! The way of a connection: `port` keeps the listeners that should be there, a `worker` accepts, asks `balance` for a
-//! backend until one takes it, and moves the bytes with `pump`. `udp` does the same for datagrams.
+//! backend until one takes it, and moves the bytes with `pump`. `udp` does the same for datagrams. What the kernel can carry
+//! by itself never comes here: `kernel`.
 
 pub mod accept;
 mod balance;
 pub mod dns;
+mod kernel;
 mod metrics;
 pub mod netns;
 mod port;
@@ -27,9 +29,12 @@ use std::{
     time::Duration,
 };
 
+use kernel::Carrier;
+pub use kernel::{Counts, Failure, Front, Translator, Trouble, Turns};
 pub use metrics::{BackendReport, PortReport};
 use parking_lot::RwLock;
 use port::{Environment, RunningPort, Shared};
+use tokio_util::task::AbortOnDropHandle;
 use worker::Workers;
 
 /// Transport protocol of a port.
@@ -107,6 +112,8 @@ pub struct Config {
     pub host: Arc<netns::Namespace>,
     /// Where to dial backends from.
     pub dialer: Arc<dyn Dialer>,
+    /// Has the kernel carry what it can; none: the proxy carries everything.
+    pub translator: Option<Arc<dyn Translator>>,
 }
 
 type PortKey = (Protocol, u16, String);
@@ -118,6 +125,8 @@ pub struct Proxy {
     services: tokio::sync::Mutex<HashMap<String, HashMap<PortKey, RunningPort>>>,
     /// What reports are made of, by service.
     ports: RwLock<BTreeMap<String, Vec<Arc<Shared>>>>,
+    /// Ends with the proxy.
+    _carrier: Option<AbortOnDropHandle<()>>,
 }
 
 impl Proxy {
@@ -126,16 +135,19 @@ impl Proxy {
     /// # Errors
     /// When no thread can be started or descriptors have run out.
     pub fn start(config: Config) -> io::Result<Self> {
+        let (carrier, task) = config.translator.map(Carrier::start).unzip();
         let environment = Environment {
             workers: Workers::start(&config.node)?,
             node: config.node,
             host: config.host,
             dialer: config.dialer,
+            carrier,
         };
         Ok(Self {
             environment: Arc::new(environment),
             services: tokio::sync::Mutex::default(),
             ports: RwLock::default(),
+            _carrier: task,
         })
     }
 
@@ -193,14 +205,19 @@ impl Proxy {
     }
 
     /// What every port has done so far, in the order of services.
-    pub fn report(&self) -> Vec<PortReport> {
+    pub async fn report(&self) -> Vec<PortReport> {
+        let carried = match &self.environment.carrier {
+            Some(carrier) => carrier.counts().await,
+            None => HashMap::new(),
+        };
         let ports = self.ports.read();
-        ports.values().flatten().map(|port| port.report()).collect()
+        let ports = ports.values().flatten();
+        ports.map(|port| port.report(&carried)).collect()
     }
 
     /// Metrics in Prometheus text format.
-    pub fn metrics(&self) -> String {
-        metrics::text(&self.report(), self.environment.workers.shed())
+    pub async fn metrics(&self) -> String {
+        metrics::text(&self.report().await, self.environment.workers.shed())
     }
 }
 

@@ -3,16 +3,19 @@
 use std::{
     collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr, SocketAddrV4},
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
 };
 
 use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Backend, Dialer, Port, Protocol, Service,
     balance::{Balancer, Load},
+    kernel::{Carrier, Counts, Front},
     metrics::{BackendReport, PortMetrics, PortReport},
     netns::Namespace,
     udp,
@@ -27,18 +30,40 @@ pub(crate) struct Shared {
     pub balancer: Mutex<Balancer>,
     pub dialer: Arc<dyn Dialer>,
     pub metrics: PortMetrics,
+    /// What the kernel carries of it.
+    pub fronts: Mutex<Vec<Front>>,
+    /// Told when the balancer has changed its mind about a backend; none: the kernel carries nothing.
+    pub changed: Option<UnboundedSender<Arc<Self>>>,
 }
 
 impl Shared {
-    /// What the port has done so far.
-    pub fn report(&self) -> PortReport {
+    /// What the port has done so far, the kernel's part included.
+    pub fn report(&self, carried: &HashMap<Front, Counts>) -> PortReport {
+        let carried: Vec<&Counts> = self
+            .fronts
+            .lock()
+            .iter()
+            .filter_map(|front| carried.get(front))
+            .collect();
+        let all = |of: fn(&Counts) -> u64| carried.iter().map(|counts| of(counts)).sum::<u64>();
+        let of_backend = |address: SocketAddr, of: fn(&Counts) -> &HashMap<SocketAddrV4, u64>| {
+            let SocketAddr::V4(address) = address else {
+                return 0;
+            };
+            carried
+                .iter()
+                .filter_map(|counts| of(counts).get(&address))
+                .sum::<u64>()
+        };
         let balancer = self.balancer.lock();
         let backends = balancer.loads().map(|load| BackendReport {
             address: load.address,
-            connections: load.connections.load(Relaxed),
-            in_flight: load.in_flight.load(Relaxed).into(),
+            connections: load.connections.load(Relaxed) + of_backend(load.address, |counts| &counts.given),
+            in_flight: u64::from(load.in_flight.load(Relaxed))
+                + of_backend(load.address, |counts| &counts.in_flight),
             failing: load.has_failed() || load.resets(),
         });
+        let own = self.metrics.report();
         PortReport {
             service: self.service.clone(),
             port: self.port,
@@ -46,8 +71,45 @@ impl Shared {
                 Protocol::Tcp => "tcp",
                 Protocol::Udp => "udp",
             },
+            connections: own.connections + all(|counts| counts.connections),
+            in_flight: own.in_flight + all(|counts| counts.in_flight.values().sum()),
+            received: own.received + all(|counts| counts.received),
+            sent: own.sent + all(|counts| counts.sent),
             backends: backends.collect(),
-            ..self.metrics.report()
+            ..own
+        }
+    }
+
+    /// A backend did not take a connection.
+    pub fn failed(self: &Arc<Self>, backend: SocketAddr) {
+        self.balancer.lock().failed(backend, Instant::now());
+        self.tell();
+    }
+
+    /// A backend that had failed took a connection.
+    pub fn succeeded(self: &Arc<Self>, backend: &Load) {
+        self.balancer.lock().succeeded(backend);
+        self.tell();
+    }
+
+    /// A backend has reset a connection that it had taken.
+    pub fn reset(self: &Arc<Self>, backend: SocketAddr) {
+        self.balancer.lock().reset(backend, Instant::now());
+        self.tell();
+    }
+
+    /// A backend has sent something on a connection.
+    pub fn answered(self: &Arc<Self>, backend: &Load) {
+        let had_reset = backend.resets();
+        backend.answered();
+        if had_reset {
+            self.tell();
+        }
+    }
+
+    fn tell(self: &Arc<Self>) {
+        if let Some(changed) = &self.changed {
+            let _ = changed.send(Arc::clone(self));
         }
     }
 }
@@ -93,6 +155,8 @@ pub(crate) struct Environment {
     pub host: Arc<Namespace>,
     pub dialer: Arc<dyn Dialer>,
     pub workers: Workers,
+    /// Tells the kernel what to carry; none: nothing.
+    pub carrier: Option<Arc<Carrier>>,
 }
 
 impl Environment {
@@ -141,6 +205,8 @@ impl RunningPort {
             balancer: Mutex::default(),
             dialer: Arc::clone(&environment.dialer),
             metrics: PortMetrics::default(),
+            fronts: Mutex::default(),
+            changed: environment.carrier.as_ref().map(|carrier| carrier.changed()),
         };
         Self {
             shared: Arc::new(shared),
@@ -151,6 +217,9 @@ impl RunningPort {
     /// Takes the new backends and closes the listeners that should not be there any more.
     pub async fn retain(&mut self, environment: &Environment, service: &Service, port: &Port) {
         self.set_backends(&port.backends, service);
+        if let Some(carrier) = &environment.carrier {
+            carrier.carry(&self.shared, fronts(service, port)).await;
+        }
         let wanted = wanted_listeners(service, port);
         let unwanted: Vec<_> = self
             .listeners
@@ -214,13 +283,17 @@ impl RunningPort {
                     }
                     other => other?,
                 };
-                Ok(Listener::Tcp(
-                    environment.workers.listen(listener.into(), &shared),
-                ))
+                let inside = place == Place::Node;
+                Ok(Listener::Tcp(environment.workers.listen(
+                    listener.into(),
+                    &shared,
+                    inside,
+                )))
             }
             Protocol::Udp => {
                 let flows = Arc::new(udp::Flows::default());
-                let socket = udp::listen(namespace, address, place == Place::External).await?;
+                let mut socket = udp::listen(namespace, address, place == Place::External).await?;
+                socket.inside = place == Place::Node;
                 let task = tokio::spawn(udp::serve(shared, socket, Arc::clone(&flows)));
                 Ok(Listener::Udp {
                     task: AbortOnDropHandle::new(task),
@@ -237,6 +310,9 @@ impl RunningPort {
 
     /// Closes the listeners; established TCP connections stay.
     pub async fn close(self, environment: &Environment) {
+        if let Some(carrier) = &environment.carrier {
+            carrier.carry(&self.shared, Vec::new()).await;
+        }
         for (_, listener) in self.listeners {
             listener.close(environment).await;
         }
@@ -255,6 +331,19 @@ pub(crate) fn no_ipv6(error: &io::Error, address: SocketAddr) -> bool {
 
 pub(crate) fn ipv4_instead(address: SocketAddr) -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], address.port()))
+}
+
+/// The cluster addresses of a port that the kernel may translate.
+fn fronts(service: &Service, port: &Port) -> Vec<Front> {
+    let addresses = service.addresses.iter().filter_map(|ip| match ip {
+        IpAddr::V4(ip) => Some(SocketAddrV4::new(*ip, port.port)),
+        IpAddr::V6(_) => None,
+    });
+    let front = |address| Front {
+        protocol: port.protocol,
+        address,
+    };
+    addresses.map(front).collect()
 }
 
 /// No backends, no listeners: a connection is then refused at once.

@@ -26,6 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
 use crate::{
+    balance::Asking,
     metrics::add,
     netns::Namespace,
     port::{Held, Shared},
@@ -49,6 +50,8 @@ pub(crate) struct ServiceSocket {
     socket: UdpSocket,
     /// Bound to all addresses: the address asked comes with each datagram.
     wildcard: bool,
+    /// At a cluster address.
+    pub inside: bool,
 }
 
 /// Listens on `address` in `namespace`; `foreign`: it need not have that address yet.
@@ -62,7 +65,11 @@ pub(crate) async fn listen(
     if wildcard {
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
     }
-    Ok(ServiceSocket { socket, wildcard })
+    Ok(ServiceSocket {
+        socket,
+        wildcard,
+        inside: false,
+    })
 }
 
 /// Who asked, and on which address if the socket has several.
@@ -264,7 +271,7 @@ pub(crate) async fn serve(port: Arc<Shared>, socket: ServiceSocket, flows: Arc<F
     }
 }
 
-fn receive(port: &Shared, socket: &ServiceSocket, flows: &Flows) -> Received {
+fn receive(port: &Arc<Shared>, socket: &ServiceSocket, flows: &Flows) -> Received {
     with_scratch(|scratch| {
         let (length, key) = match socket.try_recv(scratch) {
             Ok(received) => received,
@@ -279,7 +286,7 @@ fn receive(port: &Shared, socket: &ServiceSocket, flows: &Flows) -> Received {
             match SockRef::from(&*flow.to_backend).send(&scratch[..length]) {
                 // The previous datagram was refused (ICMP); this one was not sent yet, and goes to another backend.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    port.balancer.lock().failed(flow.backend, Clock::now());
+                    port.failed(flow.backend);
                     table.remove(&key);
                 }
                 _ => return Received::Done,
@@ -295,11 +302,14 @@ fn receive(port: &Shared, socket: &ServiceSocket, flows: &Flows) -> Received {
 
 /// Begins a flow with its first datagram.
 async fn begin(port: &Arc<Shared>, socket: &Arc<ServiceSocket>, flows: &Arc<Flows>, key: Key, data: &[u8]) {
-    let client = key.client.ip().to_canonical();
+    let asking = Asking {
+        client: key.client.ip().to_canonical(),
+        inside: socket.inside,
+    };
     let picked = port
         .balancer
         .lock()
-        .pick(client, &[], Clock::now(), &mut rand::rng());
+        .pick(asking, &[], Clock::now(), &mut rand::rng());
     let Some(load) = picked else { return };
     let backend = load.address;
     // Owns the count from here on, also of a flow that may not be.
@@ -313,7 +323,7 @@ async fn begin(port: &Arc<Shared>, socket: &Arc<ServiceSocket>, flows: &Arc<Flow
         Err(error) => {
             debug!(service = %port.service, %backend, %error, "no UDP socket for a backend");
             add(&port.metrics.failures, 1);
-            port.balancer.lock().failed(backend, Clock::now());
+            port.failed(backend);
             return;
         }
     };
@@ -370,7 +380,7 @@ async fn answers(
             // Nobody listens there (ICMP).
             Ok(Err(error)) => {
                 debug!(service = %port.service, backend = %held.load.address, %error, "UDP backend refused");
-                port.balancer.lock().failed(held.load.address, Clock::now());
+                port.failed(held.load.address);
                 break;
             }
             Err(_) if *used.lock() + IDLE > Instant::now() => continue,
@@ -379,6 +389,9 @@ async fn answers(
         let received = with_scratch(|scratch| {
             let length = from_backend.try_recv(scratch)?;
             add(&port.metrics.sent, length as u64);
+            if held.load.has_failed() {
+                port.succeeded(&held.load);
+            }
             let _ = socket.answer(&key, &scratch[..length]);
             io::Result::Ok(())
         });

@@ -51,6 +51,7 @@ fn proxy() -> Result<Proxy> {
         node: Arc::clone(&here),
         host: here,
         dialer,
+        translator: None,
     })?)
 }
 
@@ -154,7 +155,7 @@ async fn ten_thousand_requests_succeed_and_spread_within_a_tenth_of_even() -> Re
         counts.iter().all(|&count| count.abs_diff(3333) <= 333),
         "{counts:?}"
     );
-    let metrics = proxy.metrics();
+    let metrics = proxy.metrics().await;
     let labels = format!("{{service=\"default/web\",port=\"{HIGH}\",protocol=\"tcp\"}}");
     ensure!(
         metrics.contains(&format!("skiff_service_connections_total{labels} 10000")),
@@ -223,7 +224,7 @@ async fn without_backends_a_service_is_refused_and_established_connections_stay(
         ensure!(timeout(SOON, stream.read_u8()).await?? == 9);
     }
     ensure!(
-        !proxy.metrics().contains("default/web"),
+        !proxy.metrics().await.contains("default/web"),
         "a service that is gone leaves no metrics"
     );
     Ok(())
@@ -450,14 +451,18 @@ async fn without_descriptors_connections_are_shed_and_service_resumes() -> Resul
     }
     drop(hoard);
     let again = ask(to).await;
-    ensure!(matches!(again, Ok(3)), "{again:?} {}", proxy.metrics());
+    ensure!(matches!(again, Ok(3)), "{again:?} {}", proxy.metrics().await);
     // A client hears of it a moment before it is counted.
     let counted = async {
-        while !proxy.metrics().contains("skiff_service_connections_shed_total 5") {
+        while !proxy
+            .metrics()
+            .await
+            .contains("skiff_service_connections_shed_total 5")
+        {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    ensure!(timeout(SOON, counted).await.is_ok(), "{}", proxy.metrics());
+    ensure!(timeout(SOON, counted).await.is_ok(), "{}", proxy.metrics().await);
     Ok(())
 }
 
@@ -512,14 +517,14 @@ async fn a_backend_that_resets_every_connection_is_passed_over() -> Result<()> {
     });
     let to = service_address();
     proxy.set(service(to, Protocol::Tcp, ready(&[good, bad]))).await?;
-    let passed_over = || {
-        let report = proxy.report().remove(0);
+    let passed_over = async || {
+        let report = proxy.report().await.remove(0);
         let bad = report.backends.into_iter().find(|backend| backend.address == bad);
         bad.is_some_and(|backend| backend.failing)
     };
     let deadline = Instant::now() + SOON;
     let mut failed = 0;
-    while !passed_over() {
+    while !passed_over().await {
         ensure!(Instant::now() < deadline, "{failed} connections were reset");
         failed += usize::from(ask(to).await.is_err());
     }
@@ -581,8 +586,8 @@ async fn transfers_to_a_backend_that_is_killed_are_reset_and_the_others_go_on() 
         ensure!(ask(to).await? == 2);
     }
     let deadline = Instant::now() + SOON;
-    while proxy.report()[0].in_flight > 0 {
-        ensure!(Instant::now() < deadline, "{:?}", proxy.report());
+    while proxy.report().await[0].in_flight > 0 {
+        ensure!(Instant::now() < deadline, "{:?}", proxy.report().await);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     Ok(())
@@ -613,7 +618,7 @@ async fn a_slow_reader_holds_up_only_itself_and_gets_everything() -> Result<()> 
     }
     ensure!(!sender.is_finished(), "nothing held it up");
     let deadline = Instant::now() + SOON;
-    while proxy.report()[0].sent == 0 {
+    while proxy.report().await[0].sent == 0 {
         ensure!(
             Instant::now() < deadline,
             "bytes are not counted while connections last"
@@ -714,7 +719,7 @@ async fn connections_opened_and_dropped_at_any_moment_leave_no_descriptor() -> R
     }
     let deadline = Instant::now() + SOON;
     // What was dropped last may still be on its way.
-    while descriptors()? > before || proxy.report()[0].in_flight > 0 {
+    while descriptors()? > before || proxy.report().await[0].in_flight > 0 {
         ensure!(
             Instant::now() < deadline,
             "{} then, {} now",
@@ -723,7 +728,7 @@ async fn connections_opened_and_dropped_at_any_moment_leave_no_descriptor() -> R
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let report = &proxy.report()[0];
+    let report = &proxy.report().await[0];
     ensure!(report.connections == 2001, "{report:?}");
     ensure!(
         report.backends.iter().all(|backend| backend.in_flight == 0),
@@ -752,17 +757,21 @@ async fn a_flood_of_datagrams_from_one_client_leaves_room_for_others() -> Result
     });
     let flooder = address();
     let mut sockets = Vec::new();
-    let report = || proxy.report().remove(0);
+    let report = async || proxy.report().await.remove(0);
     let deadline = Instant::now() + SOON;
     // Each socket is a flow, until the client has no more of them.
-    while report().failures == 0 {
+    while report().await.failures == 0 {
         ensure!(sockets.len() < 3000, "no limit");
         let socket = UdpSocket::bind((flooder, 0)).await?;
         socket.send_to(b"flood", to).await?;
         sockets.push(socket);
         // One at a time: what does not fit into the listener's buffer would be lost.
-        while report().connections + report().failures < sockets.len() as u64 {
-            ensure!(Instant::now() < deadline, "{:?}", report());
+        loop {
+            let report = report().await;
+            if report.connections + report.failures >= sockets.len() as u64 {
+                break;
+            }
+            ensure!(Instant::now() < deadline, "{report:?}");
             tokio::task::yield_now().await;
         }
     }

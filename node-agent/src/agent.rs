@@ -307,6 +307,9 @@ async fn try_bring_up(
                 node: network.node(),
                 host: network.host(),
                 dialer: Arc::clone(&ways) as Arc<dyn skiff_netns_proxy::Dialer>,
+                translator: network
+                    .translation()
+                    .map(|translation| translation as Arc<dyn skiff_netns_proxy::Translator>),
             })
             .context("start the proxy of services")?;
             agent.proxy.get_or_init(|| Arc::new(proxy))

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use super::{Command, Entry, Pair, Side, Token, Worker, far};
 use crate::{
     accept::is_exhaustion,
+    balance::Asking,
     metrics::add,
     netns::{KEPT_CLIENT, Namespace},
     port::{Held, Shared},
@@ -33,6 +34,8 @@ pub(super) struct Attempt {
     pub port: Arc<Shared>,
     pub client: OwnedFd,
     pub from: SocketAddr,
+    /// Accepted at a cluster address.
+    inside: bool,
     begun: Instant,
     tried: Vec<SocketAddr>,
     /// The backend being tried.
@@ -40,11 +43,12 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    pub fn new(port: Arc<Shared>, client: OwnedFd, from: SocketAddr) -> Self {
+    pub fn new(port: Arc<Shared>, client: OwnedFd, from: SocketAddr, inside: bool) -> Self {
         Self {
             port,
             client,
             from,
+            inside,
             begun: Instant::now(),
             tried: Vec::new(),
             held: None,
@@ -56,7 +60,7 @@ impl Attempt {
         let held = self.held.take()?;
         self.port.metrics.connect.observe(self.begun.elapsed());
         if held.load.has_failed() {
-            self.port.balancer.lock().succeeded(&held.load);
+            self.port.succeeded(&held.load);
         }
         Some(held)
     }
@@ -66,7 +70,7 @@ impl Attempt {
         let Some(held) = self.held.take() else { return };
         let backend = held.load.address;
         debug!(service = %self.port.service, %backend, %error, "backend did not take the connection");
-        self.port.balancer.lock().failed(backend, Instant::now());
+        self.port.failed(backend);
         self.tried.push(backend);
     }
 }
@@ -316,11 +320,14 @@ fn next_backend(attempt: &Attempt) -> Option<Held> {
         return None;
     }
     let port = &attempt.port;
-    let client = attempt.from.ip().to_canonical();
+    let asking = Asking {
+        client: attempt.from.ip().to_canonical(),
+        inside: attempt.inside,
+    };
     let load = port
         .balancer
         .lock()
-        .pick(client, &attempt.tried, Instant::now(), &mut rand::rng())?;
+        .pick(asking, &attempt.tried, Instant::now(), &mut rand::rng())?;
     if !attempt.tried.is_empty() {
         add(&port.metrics.retries, 1);
     }

@@ -65,8 +65,7 @@ const IMBALANCE: usize = 8;
 enum Command {
     Listen {
         id: u32,
-        socket: Arc<OwnedFd>,
-        port: Arc<Shared>,
+        listener: Arc<Listener>,
     },
     /// The sender is dropped once the socket is.
     Unlisten {
@@ -146,12 +145,17 @@ impl Workers {
     }
 
     /// Accepts from `socket`, which is non-blocking, until [`Workers::unlisten`].
-    pub fn listen(&self, socket: OwnedFd, port: &Arc<Shared>) -> Listening {
+    /// `inside`: at a cluster address.
+    pub fn listen(&self, socket: OwnedFd, port: &Arc<Shared>, inside: bool) -> Listening {
         let id = self.next_listener.fetch_add(1, Relaxed);
-        let socket = Arc::new(socket);
+        let listener = Arc::new(Listener {
+            socket,
+            port: Arc::clone(port),
+            inside,
+        });
         for mailbox in &*self.mailboxes {
-            let (socket, port) = (Arc::clone(&socket), Arc::clone(port));
-            mailbox.post(Command::Listen { id, socket, port });
+            let listener = Arc::clone(&listener);
+            mailbox.post(Command::Listen { id, listener });
         }
         Listening(id)
     }
@@ -238,6 +242,13 @@ impl Token {
     }
 }
 
+/// A socket that is accepted from.
+struct Listener {
+    socket: OwnedFd,
+    port: Arc<Shared>,
+    inside: bool,
+}
+
 /// A connection's place in a worker.
 enum Entry {
     Dialling(Box<Dialling>),
@@ -248,7 +259,7 @@ struct Worker {
     number: usize,
     mailboxes: Arc<[Arc<Mailbox>]>,
     epoll: OwnedFd,
-    listeners: HashMap<u32, (Arc<OwnedFd>, Arc<Shared>)>,
+    listeners: HashMap<u32, Arc<Listener>>,
     entries: Slab<(u32, Entry)>,
     generation: u32,
     /// Connects under way, in the order of their deadlines.
@@ -376,17 +387,18 @@ impl Worker {
         let commands = std::mem::take(&mut *self.mailbox().commands.lock());
         for command in commands {
             match command {
-                Command::Listen { id, socket, port } => {
+                Command::Listen { id, listener } => {
                     let flags = epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE;
-                    if let Err(error) = epoll::add(&self.epoll, &socket, Token::Listener(id).data(), flags) {
+                    let token = Token::Listener(id).data();
+                    if let Err(error) = epoll::add(&self.epoll, &listener.socket, token, flags) {
                         warn!(%error, "a listener can't be watched");
                     }
-                    self.listeners.insert(id, (socket, port));
+                    self.listeners.insert(id, listener);
                 }
                 Command::Unlisten { id, _done } => {
-                    if let Some((socket, _)) = self.listeners.remove(&id) {
+                    if let Some(listener) = self.listeners.remove(&id) {
                         // Another worker may hold it a little longer.
-                        let _ = epoll::delete(&self.epoll, &socket);
+                        let _ = epoll::delete(&self.epoll, &listener.socket);
                     }
                 }
                 Command::Accepted(attempt) => self.dial(attempt),
@@ -404,14 +416,14 @@ impl Worker {
 
     fn accept(&mut self, id: u32) {
         for _ in 0..ACCEPTS {
-            let Some((socket, port)) = self.listeners.get(&id) else {
+            let Some(listener) = self.listeners.get(&id) else {
                 return;
             };
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            let (client, from) = match rustix::net::acceptfrom_with(&**socket, flags) {
+            let (client, from) = match rustix::net::acceptfrom_with(&listener.socket, flags) {
                 Ok(accepted) => accepted,
                 Err(rustix::io::Errno::AGAIN) => return,
-                Err(error) if is_exhaustion(&error.into()) => match self.reserve.accept(&**socket) {
+                Err(error) if is_exhaustion(&error.into()) => match self.reserve.accept(&listener.socket) {
                     LastResort::Accepted(client, from) => (client, from),
                     LastResort::Reset => {
                         add(&self.shed, 1);
@@ -430,8 +442,8 @@ impl Worker {
                 }
             };
             if let Some(from) = from.and_then(|from| SocketAddr::try_from(from).ok()) {
-                let port = Arc::clone(port);
-                self.take(Box::new(Attempt::new(port, client, from)));
+                let attempt = Attempt::new(Arc::clone(&listener.port), client, from, listener.inside);
+                self.take(Box::new(attempt));
             }
         }
     }

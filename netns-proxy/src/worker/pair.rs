@@ -3,7 +3,6 @@
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
-    time::Instant,
 };
 
 use rustix::{
@@ -87,7 +86,7 @@ impl Pair {
         let metrics = &self.held.port.metrics;
         if sent > 0 && !self.answered {
             self.answered = true;
-            self.held.load.answered();
+            self.held.port.answered(&self.held.load);
         }
         add(&metrics.received, received);
         add(&metrics.sent, sent);
@@ -107,8 +106,7 @@ impl Pair {
             asked.is_ok() && socket[0].revents().contains(PollFlags::HUP)
         };
         if !self.answered && hung_up() {
-            let mut balancer = self.held.port.balancer.lock();
-            balancer.reset(self.held.load.address, Instant::now());
+            self.held.port.reset(self.held.load.address);
         }
     }
 }

@@ -16,6 +16,7 @@ mod nftables;
 mod node;
 mod pod;
 pub mod policy;
+mod translate;
 mod tunnel;
 
 use std::{
@@ -36,8 +37,10 @@ use skiff_netns_proxy::{
     Dialer,
     netns::{Hopper, Namespace},
 };
+use tracing::warn;
 
 pub use between::public_key;
+pub use translate::Translation;
 pub use tunnel::{Kind as TunnelKind, Peer};
 
 /// Every pod's gateway.
@@ -88,6 +91,9 @@ impl From<Refused> for Error {
     }
 }
 
+/// The namespaces of the node's pods, by address.
+type Pods = Arc<RwLock<HashMap<Ipv4Addr, Arc<Namespace>>>>;
+
 /// The pod network of this node. Needs a running tokio runtime.
 pub struct PodNetwork {
     config: Config,
@@ -100,11 +106,12 @@ pub struct PodNetwork {
     builders: Hopper,
     /// Held while a pod is connected or disconnected.
     addresses: tokio::sync::Mutex<Addresses>,
-    pods: RwLock<HashMap<Ipv4Addr, Arc<Namespace>>>,
+    pods: Pods,
     egress: tokio::sync::Mutex<Option<Egress>>,
     between: between::Between,
     /// Shared with what relays outbound connections.
     rules: policy::Shared,
+    translation: Option<Arc<Translation>>,
 }
 
 impl PodNetwork {
@@ -134,6 +141,19 @@ impl PodNetwork {
             .map_err(at("enter the node namespace"))??;
         let rules = policy::Shared::default();
         let egress = Egress::start(&config, &node, &host, &rules).await?;
+        let pods = Pods::default();
+        let started = Translation::start(&node, config.pod_cidr, &rules, Arc::clone(&pods));
+        let translation = match started.await {
+            Ok(translation) => Some(Arc::new(translation)),
+            Err(refused) => {
+                // A kernel without some part of nftables: slower, and nothing else.
+                warn!(
+                    error = &refused as &dyn std::error::Error,
+                    "the proxy carries all connections to services"
+                );
+                None
+            }
+        };
         let hopper = |name| Hopper::start(name, &node).map_err(at("start a thread for pods"));
         let (dialers, builders) = (hopper("pods")?, hopper("attach")?);
         Ok(Arc::new(Self {
@@ -143,10 +163,11 @@ impl PodNetwork {
             dialers,
             builders,
             addresses: tokio::sync::Mutex::new(addresses),
-            pods: RwLock::default(),
+            pods,
             between: between::Between::new(egress.is_by_kernel()),
             egress: tokio::sync::Mutex::new(Some(egress)),
             rules,
+            translation,
             config,
         }))
     }
@@ -159,6 +180,11 @@ impl PodNetwork {
     /// The host namespace.
     pub fn host(&self) -> Arc<Namespace> {
         Arc::clone(&self.host)
+    }
+
+    /// What has the kernel carry connections to services; none where the kernel can't.
+    pub fn translation(&self) -> Option<Arc<Translation>> {
+        self.translation.clone()
     }
 
     /// The node's own address in the pod range: where connections of [`PodNetwork::connect`] come from.

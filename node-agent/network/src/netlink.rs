@@ -4,6 +4,7 @@
 
 use std::{
     io,
+    os::fd::{AsFd, BorrowedFd},
     time::{Duration, Instant},
 };
 
@@ -89,6 +90,12 @@ pub(crate) struct Reply {
     pub body: Vec<u8>,
 }
 
+impl AsFd for Netlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 pub(crate) struct Netlink {
     socket: Socket,
     sequence: u32,
@@ -106,6 +113,11 @@ impl Netlink {
             Some(DEADLINE),
         )?;
         Ok(Self { socket, sequence: 0 })
+    }
+
+    /// Whether [`Netlink::receive`] waits.
+    pub fn set_non_blocking(&self, yes: bool) -> io::Result<()> {
+        self.socket.set_non_blocking(yes)
     }
 
     /// Sends all requests at once and waits for the answers to those that want one. All are carried out; the first
@@ -162,26 +174,33 @@ impl Netlink {
     /// Sends one request that asks for data and collects what comes, until the end mark, the acknowledgement or an
     /// error.
     pub fn query(&mut self, request: &Request) -> io::Result<Vec<Reply>> {
+        let mut replies = Vec::new();
+        self.query_each(request, |reply| replies.push(reply))?;
+        Ok(replies)
+    }
+
+    /// The same, one piece of data at a time: for what may be large.
+    pub fn query_each(&mut self, request: &Request, mut each: impl FnMut(Reply)) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut buffer = Vec::new();
         request.emit(self.sequence, &mut buffer);
         self.socket.send(&buffer, 0)?;
-        let mut replies = Vec::new();
         loop {
             for reply in self.receive()? {
                 if reply.sequence != self.sequence {
                     continue;
                 }
                 match reply.kind {
-                    NLMSG_DONE => return Ok(replies),
-                    NLMSG_ERROR => return error_of(&reply).map_or(Ok(replies), Err),
-                    _ => replies.push(reply),
+                    NLMSG_DONE => return Ok(()),
+                    NLMSG_ERROR => return error_of(&reply).map_or(Ok(()), Err),
+                    _ => each(reply),
                 }
             }
         }
     }
 
-    fn receive(&self) -> io::Result<Vec<Reply>> {
+    /// What the kernel sends next, of itself: `WouldBlock` when there is nothing now and the socket does not block.
+    pub fn receive(&self) -> io::Result<Vec<Reply>> {
         let mut buffer = Vec::with_capacity(RECEIVE_BYTES);
         self.socket.recv(&mut buffer, 0)?;
         let mut rest = buffer.as_slice();
@@ -217,16 +236,21 @@ fn error_of(reply: &Reply) -> Option<io::Error> {
     (code != 0).then(|| io::Error::from_raw_os_error(code.abs()))
 }
 
-/// The value of the first attribute of this type in a row of attributes.
-pub(crate) fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
-    while let Some((header, _)) = attributes.split_first_chunk::<4>() {
+/// Types and values of a row of attributes, up to the first that is cut short.
+pub(crate) fn attributes(mut row: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let (header, _) = row.split_first_chunk::<4>()?;
         let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
         let kind = u16::from_ne_bytes([header[2], header[3]]) & 0x3fff;
-        let value = attributes.get(4..length)?;
-        if kind == wanted {
-            return Some(value);
-        }
-        attributes = attributes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    None
+        let value = row.get(4..length)?;
+        row = row.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
+/// The value of the first attribute of this type in a row of attributes.
+pub(crate) fn attribute(row: &[u8], wanted: u16) -> Option<&[u8]> {
+    attributes(row)
+        .find(|(kind, _)| *kind == wanted)
+        .map(|(_, value)| value)
 }

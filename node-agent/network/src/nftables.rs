@@ -2,11 +2,15 @@
 //!
 //! Source of the numbers: linux/netfilter/nf_tables.h, linux/netfilter/nfnetlink.h.
 
+mod translation;
+
 use std::{io, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST};
 use netlink_sys::protocols::NETLINK_NETFILTER;
+
+pub(crate) use translation::{Changes, Counter, Direction, Key, counters};
 
 use crate::netlink::{Netlink, Refused, Request, attribute};
 
@@ -58,6 +62,10 @@ const ELEMENTS: usize = 1000;
 const FROM: u32 = 12;
 const TO: u32 = 16;
 
+/// Bases of payload expressions.
+const NETWORK_HEADER: u32 = 1;
+const TRANSPORT_HEADER: u32 = 2;
+
 const META_MARK: u32 = 3;
 const META_OIFNAME: u32 = 7;
 const META_L4PROTO: u32 = 16;
@@ -99,20 +107,24 @@ pub(crate) enum Hook {
     Forward,
     /// After routing: priority of `srcnat`, type `nat`.
     SourceNat,
+    /// Before routing, for the first packet of a connection: priority of `dstnat`, type `nat`.
+    DestinationNat,
+    /// What is routed, before [`Hook::Forward`].
+    EarlyForward,
 }
 
 impl Hook {
     fn kind(self) -> &'static str {
         match self {
-            Self::Prerouting | Self::Forward => "filter",
-            Self::SourceNat => "nat",
+            Self::Prerouting | Self::Forward | Self::EarlyForward => "filter",
+            Self::SourceNat | Self::DestinationNat => "nat",
         }
     }
 
     fn number(self) -> u32 {
         match self {
-            Self::Prerouting => 0,
-            Self::Forward => 2,
+            Self::Prerouting | Self::DestinationNat => 0,
+            Self::Forward | Self::EarlyForward => 2,
             Self::SourceNat => 4,
         }
     }
@@ -120,6 +132,8 @@ impl Hook {
     fn priority(self) -> i32 {
         match self {
             Self::Prerouting => -150,
+            Self::DestinationNat => -100,
+            Self::EarlyForward => -5,
             Self::Forward => 0,
             Self::SourceNat => 100,
         }
@@ -155,26 +169,39 @@ impl Rule {
         )
     }
 
+    /// Loads `length` bytes at `offset` of a header.
+    fn load_payload(self, register: u32, base: u32, offset: u32, length: u32) -> Self {
+        let load = Attributes::default()
+            .number(1, register)
+            .number(2, base)
+            .number(3, offset)
+            .number(4, length);
+        self.with("payload", load)
+    }
+
     /// Loads the address at `offset` of the IP header.
     fn load_address(self, offset: u32) -> Self {
-        let load = Attributes::default()
+        self.load_payload(REGISTER, NETWORK_HEADER, offset, IPV4_BYTES)
+    }
+
+    /// Keeps the bits of `mask` of what was loaded.
+    fn masked(self, mask: &[u8]) -> Self {
+        let data = |bytes: &[u8]| Attributes::default().bytes(1, bytes);
+        let masked = Attributes::default()
             .number(1, REGISTER)
-            .number(2, 1)
-            .number(3, offset)
-            .number(4, IPV4_BYTES);
-        self.with("payload", load)
+            .number(2, REGISTER)
+            .number(3, mask.len() as u32);
+        let flip = [0; 16];
+        self.with(
+            "bitwise",
+            masked.nest(4, data(mask)).nest(5, data(&flip[..mask.len()])),
+        )
     }
 
     /// Matches packets with the address at `offset` of the IP header in `range`.
     fn address(self, offset: u32, range: Ipv4Net) -> Self {
-        let mask = Attributes::default().bytes(1, &range.netmask().octets());
-        let flip = Attributes::default().bytes(1, &[0; 4]);
-        let masked = Attributes::default()
-            .number(1, REGISTER)
-            .number(2, REGISTER)
-            .number(3, 4);
         self.load_address(offset)
-            .with("bitwise", masked.nest(4, mask).nest(5, flip))
+            .masked(&range.netmask().octets())
             .compare(&range.network().octets())
     }
 
@@ -205,12 +232,7 @@ impl Rule {
 
     /// Matches packets to a port between these two, both included. Say which protocol before.
     pub fn port_between(self, first: u16, last: u16) -> Self {
-        let load = Attributes::default()
-            .number(1, REGISTER)
-            .number(2, 2)
-            .number(3, 2)
-            .number(4, 2);
-        self.with("payload", load)
+        self.load_payload(REGISTER, TRANSPORT_HEADER, 2, 2)
             .compare_as(AT_LEAST, &first.to_be_bytes())
             .compare_as(AT_MOST, &last.to_be_bytes())
     }
@@ -218,16 +240,8 @@ impl Rule {
     /// Matches packets of connections that were let through before.
     pub fn answers(self) -> Self {
         let state = Attributes::default().number(1, REGISTER).number(2, 0);
-        let data = |bits: u32| Attributes::default().bytes(1, &bits.to_ne_bytes());
-        let masked = Attributes::default()
-            .number(1, REGISTER)
-            .number(2, REGISTER)
-            .number(3, 4);
         self.with("ct", state)
-            .with(
-                "bitwise",
-                masked.nest(4, data(CT_STATE_OF_ANSWERS)).nest(5, data(0)),
-            )
+            .masked(&CT_STATE_OF_ANSWERS.to_ne_bytes())
             .compare_as(NOT_EQUAL, &0_u32.to_ne_bytes())
     }
 
@@ -281,22 +295,20 @@ impl Rule {
     }
 
     fn verdict(self, code: u32) -> Self {
-        let verdict = Attributes::default().nest(2, Attributes::default().number(1, code));
+        self.load_verdict(Attributes::default().number(1, code))
+    }
+
+    fn load_verdict(self, verdict: Attributes) -> Self {
+        let data = Attributes::default().nest(2, verdict);
         self.with(
             "immediate",
-            Attributes::default().number(1, VERDICT_REGISTER).nest(2, verdict),
+            Attributes::default().number(1, VERDICT_REGISTER).nest(2, data),
         )
     }
 
     /// Goes on in another chain of the same table, made before, and comes back here if that says so.
     pub fn jump(self, chain: &str) -> Self {
-        let verdict = Attributes::default().number(1, JUMP).text(2, chain);
-        self.with(
-            "immediate",
-            Attributes::default()
-                .number(1, VERDICT_REGISTER)
-                .nest(2, Attributes::default().nest(2, verdict)),
-        )
+        self.load_verdict(to_chain(JUMP, chain))
     }
 
     /// Goes on where this chain was jumped to from.
@@ -327,6 +339,11 @@ impl Rule {
                 list.nest(1, expression)
             })
     }
+}
+
+/// A verdict that goes on in another chain.
+fn to_chain(code: u32, chain: &str) -> Attributes {
+    Attributes::default().number(1, code).text(2, chain)
 }
 
 /// A chain: at a hook, or to be jumped to.
@@ -406,42 +423,14 @@ fn remove_requests(name: &str) -> [Request; 2] {
 
 /// Puts `table` in place of the one of its name in the calling thread's namespace, in one step.
 pub(crate) fn replace(table: &Table<'_>) -> Result<(), Refused> {
-    let name = table.name;
-    let mut changes = Vec::from(remove_requests(name));
-    let made = Attributes::default().text(1, name);
-    changes.push(message(
-        format!("make nftables table {name}"),
-        NEWTABLE,
-        NLM_F_CREATE,
-        made,
-    ));
+    let mut changes = Changes::anew(table.name);
     for (number, set) in table.sets.iter().enumerate() {
-        changes.extend(set_requests(name, number, set));
+        changes.requests.extend(set_requests(table.name, number, set));
     }
     for chain in &table.chains {
-        let mut attributes = Attributes::default().text(1, name).text(3, &chain.name);
-        if let Some(hook) = chain.hook {
-            let place = Attributes::default()
-                .number(1, hook.number())
-                .bytes(2, &hook.priority().to_be_bytes());
-            attributes = attributes.nest(4, place).number(5, ACCEPT).text(7, hook.kind());
-        }
-        changes.push(message(
-            format!("make nftables chain {name} {}", chain.name),
-            NEWCHAIN,
-            NLM_F_CREATE,
-            attributes,
-        ));
-        for (number, rule) in chain.rules.iter().enumerate() {
-            let attributes = Attributes::default()
-                .text(1, name)
-                .text(2, &chain.name)
-                .nest(4, rule.attributes());
-            let what = format!("add rule {number} to nftables chain {name} {}", chain.name);
-            changes.push(message(what, NEWRULE, NLM_F_CREATE | NLM_F_APPEND, attributes));
-        }
+        changes = changes.chain(chain);
     }
-    transact(changes)
+    changes.commit()
 }
 
 fn set_requests(table: &str, number: usize, set: &Set) -> Vec<Request> {

@@ -224,6 +224,13 @@ pub(crate) fn apply(rules: &Rules) -> Result<(), crate::netlink::Refused> {
                     })),
                 }
             }
+            // To a service the kernel carries: refused, as the proxy refuses what it must not carry.
+            rules.push(
+                Rule::new()
+                    .protocol(libc::IPPROTO_TCP as u8)
+                    .of_marked_connection()
+                    .reset(),
+            );
             rules.push(Rule::new().drop());
             chains.push(Chain {
                 name,

@@ -55,6 +55,8 @@ fn main() -> ExitCode {
         pods_are_kept_from_the_hosts_loopback,
         udp_services_answer_from_the_service_address,
         a_service_without_backends_is_refused_at_once,
+        the_kernel_carries_what_pods_of_the_node_have_between_them,
+        a_connection_the_kernel_gave_to_the_wrong_backend_gets_another_one,
         cluster_names_resolve_from_a_pod,
         names_of_the_world_are_asked_of_the_hosts_name_servers,
         destroying_leaves_nothing_behind,
@@ -181,6 +183,9 @@ fn proxy_of(network: &Arc<PodNetwork>) -> Proxy {
         node: network.node(),
         host: network.host(),
         dialer: Arc::clone(network) as Arc<dyn proxy::Dialer>,
+        translator: network
+            .translation()
+            .map(|translation| translation as Arc<dyn proxy::Translator>),
     })
     .expect("threads for the proxy")
 }
@@ -760,6 +765,157 @@ async fn a_service_without_backends_is_refused_at_once() -> Result<()> {
     ensure!(started.elapsed() < Duration::from_millis(500));
     kept.write_all(b"y").await?;
     ensure!(kept.read_u8().await? == b'y', "established connections stay");
+    network.destroy().await?;
+    Ok(())
+}
+
+/// What the proxy has counted of its one service.
+async fn counted(proxy: &Proxy) -> proxy::PortReport {
+    proxy.report().await.remove(0)
+}
+
+async fn the_kernel_carries_what_pods_of_the_node_have_between_them() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let (client, one, two) = (
+        pod(&network, "client").await?,
+        pod(&network, "one").await?,
+        pod(&network, "two").await?,
+    );
+    let servers = [one.serve_tcp(80, "one").await?, two.serve_tcp(80, "two").await?];
+    let backends = [&one, &two].map(|pod| SocketAddr::from((pod.address, 80)));
+    let at: SocketAddr = "10.43.0.10:8080".parse()?;
+    let proxy = proxy_of(&network);
+    let set = |backends: &[SocketAddr]| {
+        proxy.set(service(
+            "default/web",
+            "10.43.0.10",
+            Protocol::Tcp,
+            8080,
+            backends,
+        ))
+    };
+    set(&backends).await?;
+    let mut streams = Vec::new();
+    for turn in 0..10 {
+        let mut stream = client.connect(at).await?;
+        let text = greeting(&mut stream).await?;
+        let expected = format!("{} {}", ["one", "two"][turn % 2], client.address);
+        ensure!(
+            text == expected,
+            "{text}: in turns, from the client's own address"
+        );
+        streams.push(stream);
+    }
+    let report = counted(&proxy).await;
+    ensure!(report.connections == 10 && report.in_flight == 10, "{report:?}");
+    ensure!(
+        report
+            .backends
+            .iter()
+            .all(|backend| backend.connections == 5 && backend.in_flight == 5),
+        "{report:?}"
+    );
+    ensure!(
+        report.connect_p50.is_none(),
+        "{report:?}: the proxy had none of them"
+    );
+    let sent = report.sent;
+    ensure!((150..=250).contains(&sent), "{report:?}: ten greetings");
+    streams[0].write_all(&[7; 5000]).await?;
+    streams[0].read_exact(&mut [0; 5000]).await?;
+    let report = counted(&proxy).await;
+    ensure!(
+        report.received.abs_diff(5000) < 100 && (report.sent - sent).abs_diff(5000) < 100,
+        "{report:?}"
+    );
+
+    // Who loses its turns keeps its connections, and neither the proxy nor its end matters to them.
+    set(&backends[1..]).await?;
+    for _ in 0..4 {
+        ensure!(greeting(&mut client.connect(at).await?).await?.starts_with("two"));
+    }
+    ensure!(counted(&proxy).await.connections == 14);
+    drop(proxy);
+    for stream in &mut streams {
+        stream.write_all(b"still there").await?;
+        timeout(Duration::from_secs(5), stream.read_exact(&mut [0; 11])).await??;
+    }
+    // The next agent begins with nothing, and connections pass.
+    drop(network);
+    let network = PodNetwork::start(config(dir.path())).await?;
+    streams[3].write_all(b"still there").await?;
+    timeout(Duration::from_secs(5), streams[3].read_exact(&mut [0; 11])).await??;
+    for server in servers {
+        server.abort();
+    }
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn a_connection_the_kernel_gave_to_the_wrong_backend_gets_another_one() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let (client, sound, refusing) = (
+        pod(&network, "client").await?,
+        pod(&network, "sound").await?,
+        pod(&network, "refusing").await?,
+    );
+    sound.serve_tcp(80, "sound").await?;
+    let backends = [&refusing, &sound].map(|pod| SocketAddr::from((pod.address, 80)));
+    let at: SocketAddr = "10.43.0.10:8080".parse()?;
+    let proxy = proxy_of(&network);
+    let web = |backends: &[SocketAddr]| service("default/web", "10.43.0.10", Protocol::Tcp, 8080, backends);
+    proxy.set(web(&backends)).await?;
+    let begun = Instant::now();
+    for _ in 0..6 {
+        let mut stream = client.connect(at).await?;
+        ensure!(greeting(&mut stream).await?.starts_with("sound"));
+        // Without the options of its own first packet it carries much all the same.
+        stream.write_all(&[1; 100_000]).await?;
+        timeout(Duration::from_secs(5), stream.read_exact(&mut vec![0; 100_000])).await??;
+    }
+    ensure!(
+        begun.elapsed() < Duration::from_millis(900),
+        "{:?}: nobody waits for a client's second try",
+        begun.elapsed()
+    );
+    let report = counted(&proxy).await;
+    ensure!(report.retries >= 1 && report.failures == 0, "{report:?}");
+    ensure!(report.backends[0].failing, "{report:?}");
+
+    // It listens again, and gets turns once the proxy has seen it.
+    refusing.serve_tcp(80, "refusing").await?;
+    let both = async {
+        loop {
+            let before = counted(&proxy).await.backends[0].connections;
+            for _ in 0..8 {
+                greeting(&mut client.connect(at).await?).await?;
+            }
+            let report = counted(&proxy).await;
+            if report.backends[0].connections == before + 4 && !report.backends[0].failing {
+                return anyhow::Ok(());
+            }
+        }
+    };
+    timeout(Duration::from_secs(10), both).await??;
+
+    // Alone, it is refused at once.
+    let nobody = pod(&network, "nobody").await?;
+    proxy.set(web(&[(nobody.address, 80).into()])).await?;
+    for _ in 0..2 {
+        let begun = Instant::now();
+        let refused = client.connect(at).await.map(drop).map_err(|error| error.kind());
+        ensure!(
+            refused == Err(io::ErrorKind::ConnectionRefused) || refused == Ok(()),
+            "{refused:?}"
+        );
+        ensure!(
+            begun.elapsed() < Duration::from_millis(900),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
     network.destroy().await?;
     Ok(())
 }

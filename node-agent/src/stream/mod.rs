@@ -286,14 +286,17 @@ impl Node for Streams {
         let mut text = String::from("# TYPE skiff_pods gauge\n");
         text.push_str(&format!("skiff_pods {}\n", self.manager.list().len()));
         if let Some(proxy) = self.agent.proxy() {
-            text.push_str(&proxy.metrics());
+            text.push_str(&proxy.metrics().await);
         }
         text.push_str(&descriptors::metrics());
         text
     }
 
     async fn services(&self) -> serde_json::Value {
-        let reports = self.agent.proxy().map(|proxy| proxy.report()).unwrap_or_default();
+        let reports = match self.agent.proxy() {
+            Some(proxy) => proxy.report().await,
+            None => Vec::new(),
+        };
         let ports: Vec<_> = reports.iter().map(crate::services::report).collect();
         serde_json::json!({ "ports": ports })
     }

@@ -6,15 +6,15 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
-use skiff_netns_proxy::{Backend, Config as ProxyConfig, Dialer, Port, Protocol, Proxy, Service};
+use skiff_netns_proxy::{Backend, Config as ProxyConfig, Dialer, Port, Protocol, Proxy, Service, Translator};
 use skiff_pod_network::{Config, PodNetwork};
 
-/// Runs until stdin ends. Lines: `service NAME tcp|udp ADDRESS BACKEND...`, `many SERVICES ENDPOINTS`, `metrics`; each is
-/// answered by a line.
+/// Runs until stdin ends. Lines: `service NAME tcp|udp ADDRESS BACKEND...`, `affine` with the same for one with client affinity,
+/// `many SERVICES ENDPOINTS`, `metrics`; each is answered by a line.
 pub fn run(dir: &Path, pods: &[&str]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -36,6 +36,9 @@ async fn serve(dir: &Path, pods: &[&str]) -> Result<()> {
         node: network.node(),
         host: network.host(),
         dialer: Arc::clone(&network) as Arc<dyn Dialer>,
+        translator: network
+            .translation()
+            .map(|translation| translation as Arc<dyn Translator>),
     })?;
     for pod in pods {
         let (name, netns) = pod.split_once('=').context("POD=NETNS")?;
@@ -47,16 +50,23 @@ async fn serve(dir: &Path, pods: &[&str]) -> Result<()> {
         let line = line?;
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["service", name, protocol, address, backends @ ..] => {
+            [
+                command @ ("service" | "affine"),
+                name,
+                protocol,
+                address,
+                backends @ ..,
+            ] => {
                 let backends: Result<Vec<SocketAddr>, _> = backends.iter().map(|text| text.parse()).collect();
-                let service = service(name, protocol, address.parse()?, &backends?);
+                let mut service = service(name, protocol, address.parse()?, &backends?);
+                service.affinity = (*command == "affine").then_some(Duration::from_secs(10_800));
                 proxy.set(service).await?;
                 println!("done");
             }
             ["many", services, endpoints] => {
                 println!("{}", many(&proxy, services.parse()?, endpoints.parse()?).await?);
             }
-            ["metrics"] => println!("{}", serde_json::to_string(&proxy.metrics())?),
+            ["metrics"] => println!("{}", serde_json::to_string(&proxy.metrics().await)?),
             _ => bail!("unknown command {line:?}"),
         }
     }
