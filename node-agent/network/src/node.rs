@@ -93,6 +93,8 @@ pub(crate) fn set_up(config: &Config, node: std::net::Ipv4Addr) -> Result<(), Re
         ("ipv4/conf/default/arp_filter", "0"),
         ("ipv4/conf/all/route_localnet", "0"),
         ("ipv4/conf/default/route_localnet", "0"),
+        // Nearly all that comes here goes on: no packet is looked for a socket before it is routed.
+        ("ipv4/ip_early_demux", "0"),
         ("ipv4/conf/all/send_redirects", "0"),
         ("ipv4/conf/default/send_redirects", "0"),
     ];

@@ -57,6 +57,9 @@ fn main() -> ExitCode {
         a_service_without_backends_is_refused_at_once,
         the_kernel_carries_what_pods_of_the_node_have_between_them,
         a_connection_the_kernel_gave_to_the_wrong_backend_gets_another_one,
+        backends_that_keep_silent_or_reset_lose_their_turns,
+        datagrams_the_kernel_carries_go_on_elsewhere_when_nobody_listens,
+        what_a_policy_forbids_is_refused_at_once_by_services_too,
         cluster_names_resolve_from_a_pod,
         names_of_the_world_are_asked_of_the_hosts_name_servers,
         destroying_leaves_nothing_behind,
@@ -916,6 +919,205 @@ async fn a_connection_the_kernel_gave_to_the_wrong_backend_gets_another_one() ->
             begun.elapsed()
         );
     }
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn backends_that_keep_silent_or_reset_lose_their_turns() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let (client, sound, bad) = (
+        pod(&network, "client").await?,
+        pod(&network, "sound").await?,
+        pod(&network, "bad").await?,
+    );
+    sound.serve_tcp(80, "sound").await?;
+    let silent_at = SocketAddr::from((bad.address, 80));
+    // Room for one connection that nobody accepts; what comes after is not answered.
+    let full = bad.namespace.run(move || -> io::Result<_> {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        socket.bind(&silent_at.into())?;
+        socket.listen(0)?;
+        Ok(socket)
+    });
+    let _full = full.await??;
+    let _waits = client.connect(silent_at).await?;
+    let at: SocketAddr = "10.43.0.10:8080".parse()?;
+    let proxy = proxy_of(&network);
+    let web = |bad: SocketAddr| {
+        let backends = [bad, (sound.address, 80).into()];
+        service("default/web", "10.43.0.10", Protocol::Tcp, 8080, &backends)
+    };
+    proxy.set(web(silent_at)).await?;
+    let begun = Instant::now();
+    for _ in 0..6 {
+        ensure!(
+            greeting(&mut client.connect(at).await?)
+                .await?
+                .starts_with("sound")
+        );
+    }
+    // A client asks again after a second, and after two more.
+    ensure!(
+        begun.elapsed() < Duration::from_millis(2500),
+        "{:?}",
+        begun.elapsed()
+    );
+    ensure!(
+        counted(&proxy).await.backends[0].failing,
+        "{:?}",
+        counted(&proxy).await
+    );
+
+    let resetting_at = SocketAddr::from((bad.address, 81));
+    let resetting = TcpListener::from_std(bad.namespace.tcp_listener(resetting_at).await?)?;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = resetting.accept().await {
+            let _ = stream.read_u8().await;
+            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+    });
+    proxy.set(web(resetting_at)).await?;
+    let passed_over = async {
+        loop {
+            let mut stream = client.connect(at).await?;
+            stream.write_all(b"x").await?;
+            let _ = greeting(&mut stream).await;
+            if counted(&proxy).await.backends[0].failing {
+                return anyhow::Ok(());
+            }
+        }
+    };
+    timeout(Duration::from_secs(5), passed_over).await??;
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn datagrams_the_kernel_carries_go_on_elsewhere_when_nobody_listens() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let (client, sound, leaving) = (
+        pod(&network, "client").await?,
+        pod(&network, "sound").await?,
+        pod(&network, "leaving").await?,
+    );
+    echo_udp(sound.udp(53).await?, "sound");
+    let server = echo_udp(leaving.udp(53).await?, "leaving");
+    let backends = [&leaving, &sound].map(|pod| SocketAddr::from((pod.address, 53)));
+    let at: SocketAddr = "10.43.0.10:53".parse()?;
+    let proxy = proxy_of(&network);
+    let set = |backends: &[SocketAddr]| {
+        proxy.set(service(
+            "default/names",
+            "10.43.0.10",
+            Protocol::Udp,
+            53,
+            backends,
+        ))
+    };
+    set(&backends).await?;
+    let mut flows = Vec::new();
+    for number in 0..4_u16 {
+        let socket = client.udp(10_000 + number).await?;
+        let who = ask_udp(&socket, at, "hello").await?;
+        // A flow stays where it is.
+        ensure!(ask_udp(&socket, at, "hello").await? == who);
+        flows.push((socket, who));
+    }
+    let of_leaving = flows.iter().filter(|(_, who)| who.starts_with("leaving")).count();
+    ensure!(of_leaving == 2, "{flows:?}");
+    // A flood from one pod has an end, and others are served.
+    for number in 0..1500_u16 {
+        client.udp(20_000 + number).await?.send_to(b"flood", at).await?;
+    }
+    let flooded = counted(&proxy).await.connections;
+    ensure!((1000..=1100).contains(&flooded), "{flooded} flows of one client");
+    let other = pod(&network, "other").await?;
+    ask_udp(&other.udp(10_000).await?, at, "hello").await?;
+    // It ends: the next datagram is refused, the one after that finds another backend.
+    server.abort();
+    let _ = server.await;
+    for (socket, who) in &flows {
+        if who.starts_with("leaving") {
+            socket.send_to(b"lost", at).await?;
+            let moved = async {
+                while counted(&proxy)
+                    .await
+                    .backends
+                    .iter()
+                    .all(|backend| !backend.failing)
+                {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(Duration::from_secs(5), moved).await?;
+            break;
+        }
+    }
+    for (socket, _) in &flows[..2] {
+        let answered = async {
+            loop {
+                socket.send_to(b"again", at).await?;
+                let mut buffer = [0; 64];
+                // The error about the lost one comes first.
+                let answer = timeout(Duration::from_millis(300), socket.recv_from(&mut buffer)).await;
+                if let Ok(Ok((length, _))) = answer {
+                    return anyhow::Ok(buffer[..length].to_vec());
+                }
+            }
+        };
+        let answer = timeout(Duration::from_secs(5), answered).await??;
+        ensure!(answer == b"sound again", "{:?}", String::from_utf8_lossy(&answer));
+    }
+    // One that is no backend any more has no flows either, as long as it may live.
+    let server = echo_udp(leaving.udp(53).await?, "leaving");
+    set(&backends[1..]).await?;
+    for (socket, _) in &flows {
+        let answer = ask_udp(socket, at, "where").await?;
+        ensure!(answer == "sound where", "{answer}");
+    }
+    server.abort();
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn what_a_policy_forbids_is_refused_at_once_by_services_too() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    let (client, server) = (pod(&network, "client").await?, pod(&network, "server").await?);
+    server.serve_tcp(80, "server").await?;
+    let at: SocketAddr = "10.43.0.10:8080".parse()?;
+    let proxy = proxy_of(&network);
+    let backend = SocketAddr::from((server.address, 80));
+    proxy
+        .set(service(
+            "default/web",
+            "10.43.0.10",
+            Protocol::Tcp,
+            8080,
+            &[backend],
+        ))
+        .await?;
+    let mut before = client.connect(at).await?;
+    greeting(&mut before).await?;
+    let closed = skiff_pod_network::policy::PodRules {
+        ingress: Some(Vec::new()),
+        egress: None,
+    };
+    network.set_rules([(server.address, closed)].into()).await?;
+    let begun = Instant::now();
+    let refused = client.connect(at).await.map(drop).map_err(|error| error.kind());
+    ensure!(refused == Err(io::ErrorKind::ConnectionRefused), "{refused:?}");
+    ensure!(
+        begun.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        begun.elapsed()
+    );
+    // What was open is, and the backend is not to blame.
+    before.write_all(b"x").await?;
+    ensure!(timeout(Duration::from_secs(5), before.read_u8()).await?? == b'x');
+    network.set_rules(Default::default()).await?;
+    greeting(&mut client.connect(at).await?).await?;
     network.destroy().await?;
     Ok(())
 }

@@ -6,15 +6,17 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_REQUEST};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::{
-    ACCEPT, AT_MOST, Attributes, Chain, EQUAL, IPV4, META_L4PROTO, META_MARK, NETWORK_HEADER, NEWCHAIN,
-    NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, NLM_F_APPEND, NLM_F_DUMP, NOT_EQUAL, REGISTER, Rule, SUBSYSTEM,
-    TO, TRANSPORT_HEADER, VERDICT_REGISTER, message, remove_requests, to_chain, transact,
+    ACCEPT, AT_MOST, Attributes, Chain, EQUAL, FROM, IPV4, IPV4_BYTES, META_L4PROTO, META_MARK,
+    NETWORK_HEADER, NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, NLM_F_APPEND, NLM_F_DUMP, NOT_EQUAL,
+    REGISTER, Rule, SUBSYSTEM, TO, TRANSPORT_HEADER, TYPE_IPV4, VERDICT_REGISTER, message, remove_requests,
+    to_chain, transact,
 };
 use crate::netlink::{Netlink, Refused, Request, attribute, attributes};
 
 const DELCHAIN: u16 = 5;
 const GETRULE: u16 = 7;
 const DELRULE: u16 = 8;
+const DELSET: u16 = 11;
 const DELSETELEM: u16 = 14;
 
 /// A negative number, in the kernel's own words.
@@ -23,8 +25,9 @@ const GOTO: u32 = -4_i32 as u32;
 /// Registers of four bytes that lie one after the other, for keys of several parts.
 const PARTS: [u32; 3] = [8, 9, 10];
 
-/// Of sets: values too, and the type of values that are verdicts.
+/// Of sets: values too, and the type of values that are verdicts; filled by rules.
 const SET_IS_MAP: u32 = 8;
+const SET_IS_DYNAMIC: u32 = 0x20;
 const TYPE_VERDICT: u32 = 0xffff_ff00;
 
 const CT_DIRECTION: u32 = 1;
@@ -110,6 +113,20 @@ impl Rule {
             .number(2, count)
             .number(3, INCREMENTAL);
         self.with("numgen", counted).compare(&0_u32.to_ne_bytes())
+    }
+
+    /// Matches packets from an address that has more connections than this, counted in a set of its own.
+    pub fn more_from_source_than(self, connections: u32, set: &str) -> Self {
+        const ADD: u32 = 0;
+        const MORE: u32 = 1;
+        let limit = Attributes::default().number(1, connections).number(2, MORE);
+        let each = Attributes::default().text(1, "connlimit").nest(2, limit);
+        let counted = Attributes::default()
+            .text(1, set)
+            .number(3, ADD)
+            .number(4, REGISTER)
+            .nest(7, each);
+        self.load_address(FROM).with("dynset", counted)
     }
 
     /// Goes on in another chain of the same table and does not come back.
@@ -268,16 +285,41 @@ impl<'a> Changes<'a> {
     /// Makes a map from keys of the kind of `like` to chains.
     pub fn map(self, name: &str, like: Key) -> Self {
         let (kind, length) = like.kind();
-        // The id only has to be there, and unlike others of the same changes.
-        let id = u32::try_from(self.requests.len()).unwrap_or(u32::MAX);
         let made = Attributes::default()
             .text(2, name)
             .number(3, SET_IS_MAP)
             .number(4, kind)
             .number(5, length)
             .number(6, TYPE_VERDICT)
-            .number(10, id);
+            .number(10, self.unused_id());
         self.ask("make nftables map", name, NEWSET, NLM_F_CREATE, made)
+    }
+
+    /// Makes a set in which rules count connections of addresses.
+    pub fn counting_set(self, name: &str) -> Self {
+        let made = Attributes::default()
+            .text(2, name)
+            .number(3, SET_IS_DYNAMIC)
+            .number(4, TYPE_IPV4)
+            .number(5, IPV4_BYTES)
+            .number(10, self.unused_id());
+        self.ask("make nftables set", name, NEWSET, NLM_F_CREATE, made)
+    }
+
+    /// Removes a set that no rule refers to any more.
+    pub fn remove_set(self, name: &str) -> Self {
+        self.ask(
+            "remove nftables set",
+            name,
+            DELSET,
+            0,
+            Attributes::default().text(2, name),
+        )
+    }
+
+    /// Sets need one, and unlike others of the same changes.
+    fn unused_id(&self) -> u32 {
+        u32::try_from(self.requests.len()).unwrap_or(u32::MAX)
     }
 
     /// Makes a chain with its rules.

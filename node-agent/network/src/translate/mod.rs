@@ -74,8 +74,11 @@ const SEEN_REPLY: u32 = 1 << 1;
 const ASSURED: u32 = 1 << 2;
 const CONFIRMED: u32 = 1 << 3;
 
-/// Average bytes of answers without any data: a handshake's 60 and a reset's 40, acknowledgements of 52 between.
-const NO_DATA: u64 = 52;
+/// Average bytes of answers without any data: a handshake's 60, a reset's 40 or 52, acknowledgements of 52 between.
+const NO_DATA: u64 = 56;
+
+/// UDP flows of one client to one front, as with the proxy: a flood from a pod leaves room for others.
+const MOST_FLOWS: u32 = 1024;
 
 /// Resets looked at in a second: each is a question to the kernel.
 const MOST_RESETS: u64 = 20;
@@ -339,6 +342,10 @@ fn backend_chain(number: u32, backend: SocketAddrV4) -> String {
     format!("to-{number:08x}-{backend}")
 }
 
+fn flow_set(number: u32) -> String {
+    format!("flows-{number:08x}")
+}
+
 fn fail_chain(number: u32) -> String {
     format!("fails-{number:08x}")
 }
@@ -410,18 +417,23 @@ fn changes(number: u32, front: Front, before: &Turns, after: &Turns) -> Changes<
         hook: None,
         rules,
     };
+    let flows = (front.protocol == Protocol::Udp).then(|| flow_set(number));
+    let turn_rules = || in_turns(number, after, flows.as_deref());
     match (before.backends.is_empty(), after.backends.is_empty()) {
         (true, true) => return changes,
         (true, false) => {
+            if let Some(flows) = &flows {
+                changes = changes.counting_set(flows);
+            }
             changes = changes
-                .chain(&chain(&turns, in_turns(number, after)))
+                .chain(&chain(&turns, turn_rules()))
                 .chain(&chain(&fails, failures(after.is_alone)))
                 .chain(&chain(&counts, counted(number)))
                 .put(CONNECTIONS, Key::Mark(number), &counts)
                 .put(FRONTS, destination, &turns);
         }
         (false, false) => {
-            changes = changes.flush(&turns).rules(&turns, &in_turns(number, after));
+            changes = changes.flush(&turns).rules(&turns, &turn_rules());
             if before.is_alone != after.is_alone {
                 changes = changes.flush(&fails).rules(&fails, &failures(after.is_alone));
             }
@@ -433,6 +445,9 @@ fn changes(number: u32, front: Front, before: &Turns, after: &Turns) -> Changes<
                 .remove_chain(&turns)
                 .remove_chain(&counts)
                 .remove_chain(&fails);
+            if let Some(flows) = &flows {
+                changes = changes.remove_set(flows);
+            }
         }
     }
     for backend in without(&before.backends, &after.backends) {
@@ -441,8 +456,8 @@ fn changes(number: u32, front: Front, before: &Turns, after: &Turns) -> Changes<
     changes
 }
 
-/// Every backend its turn; the turns that are left over end here, untranslated.
-fn in_turns(number: u32, turns: &Turns) -> Vec<Rule> {
+/// Every backend its turn; the turns that are left over end here, untranslated. `flows`: the set in which the client's are counted.
+fn in_turns(number: u32, turns: &Turns, flows: Option<&str>) -> Vec<Rule> {
     let all = turns.others + turns.backends.len() as u32;
     let turn = |(before, backend): (u32, &SocketAddrV4)| {
         let rule = match all - before {
@@ -451,7 +466,9 @@ fn in_turns(number: u32, turns: &Turns) -> Vec<Rule> {
         };
         rule.goto(&backend_chain(number, *backend))
     };
-    (0..).zip(&turns.backends).map(turn).collect()
+    let too_many = flows.map(|set| Rule::new().more_from_source_than(MOST_FLOWS, set).drop());
+    let each = (0..).zip(&turns.backends).map(turn);
+    too_many.into_iter().chain(each).collect()
 }
 
 fn to_backend(number: u32, protocol: u8, backend: SocketAddrV4) -> Chain {
