@@ -29,7 +29,7 @@ use crate::{
     openapi::OpenApi,
     registry::{self, Codec, KeyError, Parts, Registry},
     stream::Tunnels,
-    watch::Frames,
+    watch::Shared,
 };
 
 /// How long a client may take for the TLS handshake.
@@ -40,6 +40,8 @@ const KEEPALIVE: socket2::TcpKeepalive = socket2::TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
+/// What a connection of HTTP/1 holds at most of what its client does not read; the head of a request must fit too.
+const HTTP1_BUFFER: usize = 64 << 10;
 /// How long open requests may take to end at a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed (no descriptors left).
@@ -101,7 +103,7 @@ impl Server {
             node_ports: config.node_ports,
             tokens,
             metrics: Metrics::default(),
-            frames: Frames::default(),
+            watches: Shared::default(),
         });
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -238,6 +240,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, 
     builder
         .http1()
         .timer(TokioTimer::new())
+        .max_buf_size(HTTP1_BUFFER)
         .header_read_timeout(Duration::from_secs(30));
     builder
         .http2()

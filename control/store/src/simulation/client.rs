@@ -281,7 +281,7 @@ impl Watcher {
             return false;
         };
         loop {
-            match watch.read() {
+            match watch.read(1 << 20) {
                 Ok(events) if events.is_empty() => {
                     let progress = watch.progress();
                     assert!(
@@ -326,7 +326,7 @@ impl Watcher {
             self.listed = true;
             self.relists += 1;
         }
-        match Watch::begin(&run.watched, self.prefix, self.seen) {
+        match Watch::begin(&run.watched, self.prefix, self.seen, false) {
             Ok(watch) => self.watch = Some((member, life, watch)),
             Err(Error::Compacted { .. }) => self.listed = false,
             // It asks again, here or elsewhere.
