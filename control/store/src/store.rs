@@ -223,6 +223,11 @@ impl Store {
         self.inner.group.leadership()
     }
 
+    /// Why this member can't write, if its disk does not let it. Reads go on.
+    pub fn trouble(&self) -> Option<String> {
+        self.inner.group.trouble()
+    }
+
     /// Figures of the log since it was opened.
     pub fn log_stats(&self) -> Stats {
         self.inner.group.stats()
