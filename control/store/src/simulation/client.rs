@@ -63,6 +63,11 @@ impl Client {
         self.pending.is_some()
     }
 
+    /// Since when it waits.
+    pub fn waits_since(&self) -> Option<u64> {
+        self.pending.as_ref().map(|pending| pending.since)
+    }
+
     /// Who it waits for.
     pub fn member(&self) -> Option<u64> {
         self.pending.as_ref().map(|pending| pending.member)
