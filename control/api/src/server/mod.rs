@@ -40,8 +40,11 @@ const KEEPALIVE: socket2::TcpKeepalive = socket2::TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
-/// What a connection of HTTP/1 holds at most of what its client does not read; the head of a request must fit too.
-const HTTP1_BUFFER: usize = 64 << 10;
+/// What a connection of HTTP/1 holds at most of what its client does not read; the head of a request must fit too. A thousand
+/// watchers of a thousand changes per second get what is in a round with one write.
+const HTTP1_BUFFER: usize = 128 << 10;
+/// The same of what is encrypted already.
+const TLS_BUFFER: usize = 192 << 10;
 /// How long open requests may take to end at a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed (no descriptors left).
@@ -212,7 +215,8 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, app: Arc<App>, tas
 async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, app: Arc<App>) {
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
-    let tls = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+    let handshake = acceptor.accept_with(stream, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)));
+    let tls = match tokio::time::timeout(HANDSHAKE, handshake).await {
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "TLS handshake failed");
