@@ -8,6 +8,9 @@ use std::{
 
 use crate::error::Context;
 
+/// Where hierarchies are mounted: v2 itself, or the directories of v1.
+pub(crate) const TOP: &str = "/sys/fs/cgroup";
+
 /// One mounted hierarchy and the cgroup of this process in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hierarchy {
@@ -31,10 +34,22 @@ impl Hierarchy {
     }
 }
 
-/// All hierarchies that are mounted and that this process is in.
+/// All hierarchies that are mounted and that this process is in; where v2 is mounted at [`TOP`], that alone.
 pub(crate) fn own() -> io::Result<Vec<Hierarchy>> {
     /// Long to read where much is mounted; hierarchies stay where they are, also in the mount namespace of a child.
     static MOUNTINFO: OnceLock<String> = OnceLock::new();
+    let membership =
+        skiff_sys::file::read("/proc/self/cgroup").context(|| "read /proc/self/cgroup".into())?;
+    if MOUNTINFO.get().is_none()
+        && whole_v2_at_top()
+        && let Some(path) = membership.lines().find_map(|line| line.strip_prefix("0::/"))
+    {
+        return Ok(vec![Hierarchy {
+            mount: TOP.into(),
+            controllers: Vec::new(),
+            path: path.into(),
+        }]);
+    }
     let mountinfo = match MOUNTINFO.get() {
         Some(known) => known,
         None => {
@@ -43,9 +58,16 @@ pub(crate) fn own() -> io::Result<Vec<Hierarchy>> {
             MOUNTINFO.get_or_init(|| read)
         }
     };
-    let membership =
-        skiff_sys::file::read("/proc/self/cgroup").context(|| "read /proc/self/cgroup".into())?;
     Ok(parse(mountinfo, &membership))
+}
+
+/// The whole v2 hierarchy is mounted where it usually is, not a part of it as in a container: then mountinfo need not be
+/// read, which takes long where much is mounted.
+fn whole_v2_at_top() -> bool {
+    // The root of a hierarchy is its first inode. Source: Linux, fs/kernfs/dir.c, kernfs_create_root.
+    const ROOT: u64 = 1;
+    rustix::fs::statfs(TOP).is_ok_and(|found| found.f_type == libc::CGROUP2_SUPER_MAGIC)
+        && rustix::fs::stat(TOP).is_ok_and(|found| found.st_ino == ROOT)
 }
 
 /// Source: proc_pid_mountinfo(5), cgroups(7) on /proc/pid/cgroup.

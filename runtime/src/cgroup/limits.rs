@@ -13,7 +13,7 @@ impl Cgroup {
     /// when `inner`.
     pub fn apply(&self, resources: &LinuxResources, inner: bool) -> io::Result<Vec<String>> {
         if inner && self.version == Version::V2 {
-            enable(&self.directories[0].1);
+            let _ = enable(&self.directories[0].1);
         }
         if self.version == Version::V1 && resources.unified().as_ref().is_some_and(|u| !u.is_empty()) {
             return Err(invalid("invalid configuration: cannot use unified on cgroup v1"));
