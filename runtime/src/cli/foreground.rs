@@ -74,6 +74,10 @@ impl Watch {
         console: Option<&OwnedFd>,
         mut readiness: Option<Relay>,
     ) -> io::Result<WaitStatus> {
+        // It may have ended before anybody watched.
+        if let Some(status) = reap(child) {
+            return Ok(status);
+        }
         let stdin = io::stdin();
         let (mut input, mut output) = (console.is_some(), console.is_some());
         loop {
@@ -121,13 +125,7 @@ impl Watch {
         let mut ended = None;
         while let Ok(Some(info)) = self.signals.read_signal() {
             match info.ssi_signo as i32 {
-                libc::SIGCHLD => {
-                    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-                        if pid.as_raw_nonzero().get() as u32 == child.pid {
-                            ended = Some(status);
-                        }
-                    }
-                }
+                libc::SIGCHLD => ended = reap(child).or(ended),
                 libc::SIGWINCH if console.is_some() => console.iter().for_each(|c| console::copy_size(c)),
                 // Sent by the kernel for our own terminal's sake.
                 libc::SIGTTIN | libc::SIGTTOU | libc::SIGTSTP | libc::SIGURG => (),
@@ -138,6 +136,17 @@ impl Watch {
         }
         Ok(ended)
     }
+}
+
+/// Reaps all children that have ended; returns the end of `child` when it is among them.
+fn reap(child: &Child) -> Option<WaitStatus> {
+    let mut ended = None;
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+        if pid.as_raw_nonzero().get() as u32 == child.pid {
+            ended = Some(status);
+        }
+    }
+    ended
 }
 
 #[derive(Debug, PartialEq, Eq)]
