@@ -119,9 +119,14 @@ fn parse(mountinfo: &str, membership: &str) -> Vec<Hierarchy> {
             controllers,
             path: relative.to_owned(),
         };
-        // Of several mounts of one hierarchy the last counts: it may hide the others.
-        found.retain(|h| h.controllers != hierarchy.controllers);
-        found.push(hierarchy);
+        // Of several mounts of one hierarchy that at the usual place counts, not one for somebody's other root; and of two there
+        // the last, which may hide the other.
+        let usual = |h: &Hierarchy| h.mount.starts_with(TOP);
+        match found.iter_mut().find(|h| h.controllers == hierarchy.controllers) {
+            None => found.push(hierarchy),
+            Some(known) if usual(&hierarchy) || known.mount == hierarchy.mount => *known = hierarchy,
+            Some(_) => (),
+        }
     }
     found
 }
@@ -156,6 +161,19 @@ mod tests {
         assert_eq!(found[1].directory(), Path::new("/sys/fs/cgroup/memory/user/x"));
         assert!(found[3].is_v2());
         assert_eq!(found[3].directory(), Path::new("/sys/fs/cgroup/unified/init"));
+    }
+
+    #[test]
+    fn the_hierarchy_at_the_usual_place_counts() {
+        let elsewhere = "40 25 0:28 / /srv/root/sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n";
+        let hidden = "31 30 0:28 / /sys/fs/cgroup/old rw - cgroup cgroup rw,memory\n";
+        let usual = "32 30 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
+        for mountinfo in [[elsewhere, hidden, usual], [hidden, usual, elsewhere]] {
+            let found = parse(&mountinfo.concat(), "3:memory:/x\n");
+            assert_eq!(found.len(), 1);
+            assert_eq!(found[0].mount, Path::new("/sys/fs/cgroup/memory"));
+        }
+        assert_eq!(parse(elsewhere, "3:memory:/x\n").len(), 1);
     }
 
     #[test]

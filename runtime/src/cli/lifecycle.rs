@@ -252,15 +252,15 @@ fn recover(store: &Store, id: &str, by_systemd: bool) -> io::Result<()> {
     if let Some(saved) = entry.unpublished() {
         return delete_one(&entry, &saved, true);
     }
+    if let Some(shared) = entry.shared() {
+        shared.undo()?;
+    }
     if let Ok(spec) = entry.spec() {
         match Cgroup::of(id, &spec, &store.cgroup_name(id), by_systemd) {
             Ok(cgroup) => cgroup.remove(|| ())?,
             Err(e) if e.kind() == io::ErrorKind::Unsupported => (),
             Err(e) => return Err(e),
         }
-    }
-    if let Some(shared) = entry.shared() {
-        shared.undo()?;
     }
     entry.remove()
 }

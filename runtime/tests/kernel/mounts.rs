@@ -335,6 +335,8 @@ fn shared(world: &World) -> Outcome {
         "{inside}"
     );
     ensure!(fs::read_to_string("/proc/self/mountinfo")? != before);
+    // Its cgroup mounts are not taken for the host's.
+    ok(&mut world.oci(&["run", "--bundle", &bundle(world, &["true"], |_| ())?, "b"]))?;
     ok(&mut world.oci(&["delete", "--force", "a"]))?;
     ensure!(fs::read_to_string("/proc/self/mountinfo")? == before);
 
@@ -351,8 +353,10 @@ fn shared(world: &World) -> Outcome {
     ensure!(fs::read_to_string("/proc/self/mountinfo")? == before);
 
     // Or whose creation is cut short when all is mounted and no state is written: its hook kills who creates it.
+    let group = format!("/skiff-test-shared-{}", std::process::id());
     let path = bundle(world, &["sleep", "1000"], |v| {
         shares_mounts(v);
+        v["linux"]["cgroupsPath"] = group.clone().into();
         let kill = json!({"path": "/bin/sh", "args": ["sh", "-c", "kill -KILL $PPID"]});
         v["hooks"] = json!({"createRuntime": [kill]});
     })?;
@@ -360,5 +364,9 @@ fn shared(world: &World) -> Outcome {
     ensure!(fs::read_to_string("/proc/self/mountinfo")? != before);
     ok(&mut world.oci(&["delete", "--force", "a"]))?;
     ensure!(fs::read_to_string("/proc/self/mountinfo")? == before);
+    for hierarchy in fs::read_dir("/sys/fs/cgroup")?.flatten() {
+        let left = hierarchy.path().join(&group[1..]);
+        ensure!(!left.exists(), "{left:?} is left");
+    }
     Ok(None)
 }
