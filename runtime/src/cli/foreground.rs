@@ -50,12 +50,15 @@ impl Watch {
 
     /// Waits for `child`, telling of its readiness by `relay`; returns its exit code, 128 and the signal when it was
     /// killed.
-    pub fn wait(&self, child: &Child, console: Option<OwnedFd>, relay: Option<Relay>) -> io::Result<i32> {
+    pub fn wait(&self, child: &Child, console: Option<OwnedFd>, mut relay: Option<Relay>) -> io::Result<i32> {
         let raw = console.as_ref().map(|_| Raw::new());
         if let Some(console) = &console {
             console::copy_size(console);
         }
-        let status = self.relay(child, console.as_ref(), relay)?;
+        let status = self.relay(child, console.as_ref(), &mut relay)?;
+        if let Some(relay) = &relay {
+            relay.pass_on_rest()?;
+        }
         // What the terminal still has.
         if let Some(console) = &console {
             rustix::io::ioctl_fionbio(console, true)?;
@@ -72,7 +75,7 @@ impl Watch {
         &self,
         child: &Child,
         console: Option<&OwnedFd>,
-        mut readiness: Option<Relay>,
+        readiness: &mut Option<Relay>,
     ) -> io::Result<WaitStatus> {
         // It may have ended before anybody watched.
         if let Some(status) = reap(child) {
@@ -91,7 +94,7 @@ impl Watch {
                 polled.push(PollFd::new(&stdin, PollFlags::IN));
             }
             let readiness_at = polled.len();
-            if let Some(relay) = &readiness {
+            if let Some(relay) = &*readiness {
                 polled.push(PollFd::from_borrowed_fd(relay.as_fd(), PollFlags::IN));
             }
             match poll(&mut polled, None) {
@@ -108,10 +111,10 @@ impl Watch {
                 }
             }
             if ready.get(readiness_at) == Some(&true)
-                && let Some(relay) = &readiness
+                && let Some(relay) = &*readiness
                 && relay.pass_on()?
             {
-                readiness = None;
+                *readiness = None;
             }
             if ready[0]
                 && let Some(status) = self.signals(child, console)?
