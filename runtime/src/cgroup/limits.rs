@@ -189,3 +189,61 @@ impl Cgroup {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn resources(json: serde_json::Value) -> LinuxResources {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn nowhere(version: Version) -> Cgroup {
+        Cgroup {
+            version,
+            directories: Vec::new(),
+            path: PathBuf::new(),
+            keep: 0,
+            unit: None,
+        }
+    }
+
+    #[test]
+    fn what_v2_has_nothing_for_is_told() {
+        let asked = resources(serde_json::json!({
+            "memory": {"limit": 1 << 20, "swappiness": 0, "kernelTCP": 5, "disableOOMKiller": true},
+            "cpu": {"shares": 5, "realtimePeriod": 5, "realtimeRuntime": 5},
+        }));
+        assert_eq!(
+            unknown_to_v2(&asked).unwrap(),
+            "not known to cgroup v2 and ignored: memory.swappiness, memory.kernelTCP, memory.disableOOMKiller, \
+             cpu.realtimePeriod, cpu.realtimeRuntime"
+        );
+        let usual =
+            serde_json::json!({"memory": {"limit": 1, "disableOOMKiller": false}, "cpu": {"quota": 5}});
+        assert_eq!(unknown_to_v2(&resources(usual)), None);
+    }
+
+    #[test]
+    fn leaf_weights_are_refused() {
+        for io in [
+            serde_json::json!({"leafWeight": 10}),
+            serde_json::json!({"weightDevice": [{"major": 8, "minor": 0, "leafWeight": 10}]}),
+        ] {
+            let asked = resources(serde_json::json!({"blockIO": io}));
+            for version in [Version::V1, Version::V2] {
+                let refused = nowhere(version).apply(&asked, false).unwrap_err();
+                assert!(refused.to_string().contains("leaf weights"), "{refused}");
+            }
+        }
+    }
+
+    #[test]
+    fn kernel_memory_is_told_and_ignored() {
+        let asked = resources(serde_json::json!({"memory": {"kernel": 5}}));
+        let told = nowhere(Version::None).apply(&asked, false).unwrap();
+        assert_eq!(told, ["kernel memory settings are ignored"]);
+    }
+}

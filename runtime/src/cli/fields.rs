@@ -1,6 +1,11 @@
 //! That docs/oci.md has a row for every field of the specification, as our types have them, and names tests that exist.
 
-use std::{cell::RefCell, collections::BTreeSet, fs, path::Path};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use oci_spec::runtime::{Features, Spec, State};
 use serde::{
@@ -177,23 +182,40 @@ impl<'de> MapAccess<'de> for Once<'_> {
     }
 }
 
-/// The page, and the rows of its part on fields: what the first cell names in code, and the whole row.
-fn page() -> (String, Vec<(BTreeSet<String>, String)>) {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/oci.md")).unwrap();
-    let part = text
-        .split("\n## ")
-        .find(|part| part.starts_with("Every field"))
-        .unwrap();
-    let rows = part
+/// The rows of the page's part on fields: what the first cell and the last name in code.
+fn rows() -> Vec<[BTreeSet<String>; 2]> {
+    let text = fs::read_to_string(repository().join("docs/oci.md")).unwrap();
+    let part = text.split("\n## ").find(|part| part.starts_with("Every field"));
+    let code = |cell: Option<&str>| -> BTreeSet<String> {
+        let names = cell.unwrap_or_default().split('`').skip(1).step_by(2);
+        names.map(str::to_owned).collect()
+    };
+    part.expect("a part on every field")
         .lines()
         .filter(|line| line.starts_with("| `"))
         .map(|line| {
-            let first = line.split('|').nth(1).unwrap_or_default();
-            let names = first.split('`').skip(1).step_by(2).map(str::to_owned);
-            (names.collect(), line.to_owned())
+            let mut cells = line.trim_matches('|').split('|');
+            [code(cells.next()), code(cells.next_back())]
         })
-        .collect();
-    (text, rows)
+        .collect()
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All that is written in the sources below a folder.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            text += &sources(&path);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            text += &fs::read_to_string(path).unwrap();
+        }
+    }
+    text
 }
 
 #[test]
@@ -207,10 +229,34 @@ fn every_field_has_a_row_in_the_documentation() {
         let first = path.split('.').next().unwrap_or_default();
         !elsewhere.contains(&first) || elsewhere.contains(&path.as_str())
     });
-    let (_, rows) = page();
-    let named: BTreeSet<String> = rows.into_iter().flat_map(|(names, _)| names).collect();
+    let named: BTreeSet<String> = rows().into_iter().flat_map(|[fields, _]| fields).collect();
     let missing: Vec<_> = all.difference(&named).collect();
     assert!(missing.is_empty(), "no row for {missing:#?}");
     let unknown: Vec<_> = named.difference(&all).collect();
     assert!(unknown.is_empty(), "there is no such field: {unknown:#?}");
+}
+
+#[test]
+fn every_row_names_tests_that_exist() {
+    let runtime = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let [kernel, own] = ["tests/kernel", "src"].map(|folder| sources(&runtime.join(folder)));
+    let exists = |test: &str| match test.rsplit_once("::") {
+        Some((_, name)) => own.contains(&format!("fn {name}()")),
+        None if test.contains('/') => repository().join(test).exists(),
+        None => kernel.contains(&format!("\"{test}\"")),
+    };
+    for [fields, tests] in rows() {
+        let missing: Vec<_> = tests.iter().filter(|test| !exists(test)).collect();
+        assert!(missing.is_empty(), "{fields:?}: there is no test {missing:?}");
+    }
+}
+
+#[test]
+fn features_tells_every_field() {
+    let told = super::features::all();
+    for field in fields::<Features>("") {
+        let pointer = format!("/{}", field.replace('.', "/"));
+        let value = told.pointer(&pointer);
+        assert!(value.is_some_and(|value| !value.is_null()), "{field}: {value:?}");
+    }
 }
