@@ -4,6 +4,7 @@ use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 use ipnet::Ipv4Net;
+use skiff_control::Pool;
 
 /// A Kubernetes cluster in one binary, for ordinary users: no root, no Docker, no etcd.
 #[derive(Parser)]
@@ -237,6 +238,10 @@ pub struct ServerArgs {
     /// Domain of the cluster's DNS names [default: cluster.local, or what the cluster has]
     #[arg(long, value_name = "DOMAIN")]
     pub cluster_domain: Option<String>,
+    /// Addresses for services of type LoadBalancer: ranges, CIDRs, single ones, separated by commas; the same on every server
+    /// [default: services have the addresses of the nodes]
+    #[arg(long, value_name = "ADDRESSES")]
+    pub load_balancer_pool: Option<Pool>,
     /// Oldest TLS that clients may speak
     #[arg(long, value_name = "VERSION", default_value = "1.3")]
     pub tls_min_version: TlsVersion,

@@ -313,6 +313,11 @@ fn server_arguments(args: &ServerArgs) -> Vec<String> {
         format!("--audit-log-maxbackup={}", args.audit_log_maxbackup),
         format!("--audit-log-maxage={}", args.audit_log_maxage),
     ]);
+    out.extend(
+        args.load_balancer_pool
+            .iter()
+            .map(|pool| format!("--load-balancer-pool={pool}")),
+    );
     out.extend(args.advertise.map(|a| format!("--advertise={a}")));
     out.extend(args.tls_san.iter().map(|n| format!("--tls-san={n}")));
     out

@@ -40,6 +40,9 @@ use crate::{
     volume::etc,
 };
 
+/// How long the agent waits at its end for what it has to tell the API server.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// What the parts of the agent share.
 pub(crate) struct Agent {
     pub config: Config,
@@ -214,7 +217,7 @@ pub(crate) async fn run(
 
     let manager = Manager::start(Arc::clone(&agent));
     let (proxy, proxy_up) = watch::channel(None);
-    services::start(Arc::clone(&agent), proxy_up);
+    let announcing = services::start(Arc::clone(&agent), proxy_up, stop.clone());
     let (state, node_state) = watch::channel(node::State::default());
     node::start(Arc::clone(&agent), node_state, stop.clone());
     let network = tokio::spawn(bring_up(Arc::clone(&agent), state, proxy));
@@ -236,6 +239,8 @@ pub(crate) async fn run(
     info!("node agent ends; pods keep running");
     network.abort();
     stop.cancel();
+    // Others answer for this node's addresses of load balancers at once if it says that it does not; else a little later.
+    let _ = tokio::time::timeout(FAREWELL, announcing).await;
     outcome
 }
 

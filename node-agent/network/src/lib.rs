@@ -8,6 +8,7 @@
 //! (`pod`, with an address from `address`), `egress` carries what leaves the cluster, `tunnel` what goes to other nodes.
 
 mod address;
+mod announce;
 mod between;
 mod egress;
 mod link;

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -24,6 +24,8 @@ pub(super) struct Place {
     pub zone: Option<String>,
     /// Addresses of the host that node ports listen on; empty: all.
     pub node_port_addresses: Vec<IpAddr>,
+    /// It is left out of what load balancers use.
+    pub is_excluded: bool,
 }
 
 /// What the proxy makes of a service.
@@ -34,6 +36,9 @@ pub(super) struct Proxied {
     /// Where a load balancer asks whether this node has endpoints: the port, and how many there are.
     pub health: Option<(u16, usize)>,
 }
+
+/// Condition of a service whose address is one of the cluster's pool.
+const FROM_POOL: &str = "skiff.dev/AddressFromPool";
 
 /// Added to the name of the service that clients from outside use, where that is another one.
 const OUTSIDE: &str = ":external";
@@ -137,6 +142,19 @@ fn external_addresses(service: &Service) -> Vec<IpAddr> {
         .filter_map(|ip| ip.parse().ok())
         .filter(|ip| seen.insert(*ip))
         .collect()
+}
+
+/// The address from the cluster's pool that nodes with endpoints for its clients answer for, if this is one of them.
+pub(super) fn announced(service: &Service, slices: &[&EndpointSlice], place: &Place) -> Option<Ipv4Addr> {
+    let status = service.status.as_ref()?;
+    // Only controllers write the status: nobody else has addresses answered for.
+    let mut conditions = status.conditions.iter().flatten();
+    let is_from_pool = conditions.any(|known| known.type_ == FROM_POOL && known.status == "True");
+    let spec = service.spec.as_ref()?;
+    let is_local = spec.external_traffic_policy.as_deref() == Some("Local");
+    let is_fit = !place.is_excluded && (!is_local || local_endpoints(slices, place) > 0);
+    let ingress = status.load_balancer.as_ref()?.ingress.as_ref()?.first()?;
+    (is_from_pool && is_fit).then(|| ingress.ip.as_ref()?.parse().ok())?
 }
 
 /// Whether it has ports of a protocol that nobody serves (SCTP).
@@ -400,7 +418,39 @@ mod tests {
             node: "here".into(),
             zone: Some("east".into()),
             node_port_addresses: Vec::new(),
+            is_excluded: false,
         }
+    }
+
+    #[test]
+    fn an_address_of_the_pool_is_announced_where_clients_from_outside_find_endpoints() {
+        let object = |policy: &str, from_pool: &str| -> Service {
+            parse(json!({
+                "spec": {"type": "LoadBalancer", "externalTrafficPolicy": policy},
+                "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]},
+                    "conditions": [{"type": FROM_POOL, "status": from_pool, "reason": "R", "message": "",
+                        "lastTransitionTime": "2026-01-01T00:00:00Z"}]}
+            }))
+        };
+        let slice: EndpointSlice = parse(json!({"addressType": "IPv4", "endpoints": [
+            {"addresses": ["10.1.0.1"], "nodeName": "here"}
+        ]}));
+        let there = Place {
+            node: "there".into(),
+            ..here()
+        };
+        let excluded = Place {
+            is_excluded: true,
+            ..here()
+        };
+        let address = Some(Ipv4Addr::new(192, 0, 2, 1));
+        let cluster = object("Cluster", "True");
+        assert_eq!(announced(&cluster, &[&slice], &there), address);
+        assert_eq!(announced(&cluster, &[&slice], &excluded), None);
+        let local = object("Local", "True");
+        assert_eq!(announced(&local, &[&slice], &here()), address);
+        assert_eq!(announced(&local, &[&slice], &there), None);
+        assert_eq!(announced(&object("Cluster", "False"), &[&slice], &here()), None);
     }
 
     #[test]
