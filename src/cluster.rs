@@ -210,6 +210,7 @@ pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<ski
         node_port_addresses: node.node_port_address.clone(),
         max_pods: node.max_pods,
         forwarder_port: node.forwarder_port,
+        egress: node.egress.way(),
         insecure_registries: node.insecure_registry.clone(),
         mirrors: node.registry_mirror.clone(),
     })

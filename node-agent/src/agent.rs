@@ -255,8 +255,10 @@ async fn bring_up(
         match try_bring_up(&agent, &state).await {
             Ok(outputs) => {
                 let _ = proxy_up.send(Some(outputs));
+                let egress = agent.network_now().map(|network| network.egress());
                 state.send_modify(|state| {
                     state.network = Ok(());
+                    state.egress = egress;
                 });
                 info!("pod network is up");
                 return;
@@ -286,6 +288,7 @@ async fn try_bring_up(
                 pod_cidr,
                 service_cidr: agent.config.service_cidr,
                 rootless: agent.entered.rootless,
+                egress: agent.config.egress,
             })
             .await
             .context("pod network")?;

@@ -11,6 +11,7 @@ use k8s_openapi::{
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time},
 };
 use skiff_image::Image;
+use skiff_pod_network::EgressWay;
 
 use crate::{Config, agent::Agent};
 
@@ -22,6 +23,8 @@ pub(crate) const KUBERNETES: &str = "v1.37.0";
 pub(crate) struct State {
     /// The network, or why there is none.
     pub network: Result<(), String>,
+    /// How pods reach the world; none before the network is up.
+    pub egress: Option<EgressWay>,
     /// The ways to other nodes, in words; none while there is no other node.
     pub tunnel: Option<Result<String, String>>,
     /// The host's address, when it has changed.
@@ -32,6 +35,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             network: Err("pod network is not up yet".into()),
+            egress: None,
             tunnel: None,
             address: None,
         }
@@ -201,8 +205,13 @@ pub(super) fn status(
         Ok(text) => Observed::new("NodeTunnel", true, "TunnelOpen", text),
         Err(text) => Observed::new("NodeTunnel", false, "TunnelFailed", text),
     });
+    let egress = state.egress.map(|way| {
+        let text = format!("pods reach the world by {way}");
+        Observed::new("NodeEgress", true, "EgressWorks", &text)
+    });
     let conditions = observed
         .into_iter()
+        .chain(egress)
         .chain(tunnel)
         .map(|observed| {
             let status = if observed.is { "True" } else { "False" };
