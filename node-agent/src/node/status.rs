@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fs, net::IpAddr, path::Path};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{
-        ContainerImage, DaemonEndpoint, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeStatus,
-        NodeSystemInfo,
+        ContainerImage, DaemonEndpoint, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeRuntimeHandler,
+        NodeRuntimeHandlerFeatures, NodeStatus, NodeSystemInfo,
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time},
 };
@@ -237,6 +237,13 @@ pub(super) fn status(
         allocatable: Some(resources),
         conditions: Some(conditions),
         node_info: Some(system_info()),
+        runtime_handlers: Some(vec![NodeRuntimeHandler {
+            name: Some(String::new()),
+            features: Some(NodeRuntimeHandlerFeatures {
+                recursive_read_only_mounts: Some(true),
+                ..NodeRuntimeHandlerFeatures::default()
+            }),
+        }]),
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint { port: 0 }),
         }),

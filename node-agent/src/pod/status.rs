@@ -15,6 +15,7 @@ use super::{
     model::{self, Ended, Image, Instance, Kind, Sandbox, State, View},
     plan::{self, Plan},
 };
+use crate::container::spec::Access;
 
 /// Reason of an end before the start: what was to be run can't be.
 pub(crate) const START_ERROR: &str = "StartError";
@@ -196,7 +197,7 @@ fn container_status(pod: &Pod, view: &View, container: &Container, now: Timestam
     }
 }
 
-/// Its volumes as they are mounted: a read-only one leaves what is mounted below it as it is.
+/// Its volumes as they are mounted.
 fn mounts(container: &Container) -> Option<Vec<VolumeMountStatus>> {
     let mounts = container.volume_mounts.as_ref()?;
     let mounted = mounts.iter().map(|mount| {
@@ -205,7 +206,11 @@ fn mounts(container: &Container) -> Option<Vec<VolumeMountStatus>> {
             name: mount.name.clone(),
             mount_path: mount.mount_path.clone(),
             read_only,
-            recursive_read_only: read_only.map(|_| "Disabled".to_owned()),
+            recursive_read_only: match Access::of(mount) {
+                Access::Write => None,
+                Access::Read => Some("Disabled".to_owned()),
+                Access::ReadAll => Some("Enabled".to_owned()),
+            },
             ..VolumeMountStatus::default()
         }
     });

@@ -27,6 +27,19 @@ fn agents_join_by_token_and_clashes_are_refused(user: User) -> Result<()> {
     one.join(&server, "")?;
     two.join(&server, "")?;
     server.wait_nodes_ready(&[&one, &two])?;
+    has(
+        &server.skiff("status").ok()?,
+        &[
+            "server   running",
+            "agent    not running",
+            "node     host-2, ready",
+            "node     host-3, ready",
+        ],
+    )?;
+    has(
+        &one.skiff("status").ok()?,
+        &["server   not running", "agent    running", "this is a node"],
+    )?;
     let mut ranges = Vec::new();
     for host in [&one, &two] {
         let node = server.wait_node(host.name(), "to be there", |_| true)?;
