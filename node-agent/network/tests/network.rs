@@ -52,7 +52,8 @@ fn main() -> ExitCode {
         a_node_port_is_served_in_the_host_namespace,
         a_pod_behind_a_service_sees_its_clients_address,
         outbound_tcp_and_udp_leave_through_sockets_of_the_host,
-        pods_are_kept_from_the_hosts_loopback,
+        a_flood_of_outbound_datagrams_from_one_pod_leaves_room_for_others,
+        pods_are_kept_from_the_hosts_loopback_and_that_of_others,
         udp_services_answer_from_the_service_address,
         a_service_without_backends_is_refused_at_once,
         the_kernel_carries_what_pods_of_the_node_have_between_them,
@@ -662,7 +663,37 @@ async fn outbound_works(network: &PodNetwork) -> Result<()> {
     Ok(())
 }
 
-async fn pods_are_kept_from_the_hosts_loopback() -> Result<()> {
+async fn a_flood_of_outbound_datagrams_from_one_pod_leaves_room_for_others() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = PodNetwork::start(config(dir.path())).await?;
+    give_host_an_address(&network).await?;
+    let (flooder, other) = (pod(&network, "flooder").await?, pod(&network, "other").await?);
+    let server = UdpSocket::bind((HOST, 0)).await?;
+    let to = server.local_addr()?;
+    echo_udp(server, "world");
+    // Each socket is a flow, until the pod may have no more of them.
+    let mut sockets = Vec::new();
+    loop {
+        ensure!(sockets.len() < 3000, "no limit");
+        let socket = flooder.udp(0).await?;
+        socket.send_to(b"flood", to).await?;
+        let mut answer = [0; 64];
+        let patience = Duration::from_millis(if sockets.len() < 1000 { 5000 } else { 500 });
+        if timeout(patience, socket.recv(&mut answer)).await.is_err() {
+            break;
+        }
+        sockets.push(socket);
+    }
+    ensure!(sockets.len() >= 1000, "{} flows", sockets.len());
+    let client = other.udp(0).await?;
+    ensure!(ask_udp(&client, to, "hello").await? == "world hello");
+    // And those that it has go on.
+    ensure!(ask_udp(&sockets[0], to, "again").await? == "world again");
+    network.destroy().await?;
+    Ok(())
+}
+
+async fn pods_are_kept_from_the_hosts_loopback_and_that_of_others() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let network = PodNetwork::start(config(dir.path())).await?;
     loopback_up(&network.host()).await?;
@@ -679,6 +710,29 @@ async fn pods_are_kept_from_the_hosts_loopback() -> Result<()> {
         let outcome = one.connect((address, port).into()).await;
         ensure!(outcome.is_err(), "{address}");
     }
+    // What another pod has on its own loopback is not reached by its address, nor by a service of that.
+    let two = pod(&network, "two").await?;
+    loopback_up(&two.namespace).await?;
+    let own = two
+        .namespace
+        .tcp_listener((Ipv4Addr::LOCALHOST, 8080).into())
+        .await?;
+    greet(TcpListener::from_std(own)?, "private");
+    let proxy = proxy_of(&network);
+    let to: SocketAddr = "10.43.0.10:80".parse()?;
+    let backend = [SocketAddr::from((two.address, 8080))];
+    proxy
+        .set(service("default/two", "10.43.0.10", Protocol::Tcp, 80, &backend))
+        .await?;
+    ensure!(
+        one.connect(backend[0]).await.is_err(),
+        "the loopback of another pod"
+    );
+    let reached = async { greeting(&mut one.connect(to).await?).await };
+    ensure!(
+        reached.await.is_err(),
+        "the loopback of another pod, by a service"
+    );
     // An address of the cluster that nobody has does not go out either.
     let started = Instant::now();
     for address in ["10.42.3.200:80", "10.42.77.1:80", "10.43.9.9:80"] {

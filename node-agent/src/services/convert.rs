@@ -221,7 +221,8 @@ fn backends(port: &ServicePort, slices: &[&EndpointSlice], reach: Reach<'_>) -> 
             let addresses = endpoint
                 .addresses
                 .iter()
-                .filter_map(|address| address.parse::<IpAddr>().ok());
+                .filter_map(|address| address.parse::<IpAddr>().ok())
+                .filter(|ip| !is_own_host(*ip));
             found.extend(addresses.map(|ip| Candidate {
                 backend: Backend {
                     address: SocketAddr::new(ip, number),
@@ -276,6 +277,13 @@ fn prefer_hinted(candidates: &mut Vec<Candidate<'_>>, place: &Place) {
             return;
         }
     }
+}
+
+/// Whether an address leads to whoever uses it. Connections to what is no pod are made from the host: a slice that anybody may write
+/// must not open its loopback to pods.
+fn is_own_host(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    ip.is_loopback() || ip.is_unspecified()
 }
 
 fn is_on(endpoint: &Endpoint, place: &Place) -> bool {
@@ -529,6 +537,21 @@ mod tests {
             of(json!([node(1, "there"), node(2, "there")])),
             [1, 2],
             "the zone then"
+        );
+    }
+
+    #[test]
+    fn the_hosts_loopback_is_no_backend_however_it_is_written() {
+        let object: Service = parse(json!({"spec": {"clusterIP": "10.96.0.5", "ports": [{"port": 80}]}}));
+        let slice: EndpointSlice = parse(
+            json!({"addressType": "IPv4", "ports": [{"port": 8080}], "endpoints": [
+                {"addresses": ["127.0.0.1"]}, {"addresses": ["127.8.8.8"]}, {"addresses": ["0.0.0.0"]}, {"addresses": ["::1"]},
+                {"addresses": ["::ffff:127.0.0.1"]}, {"addresses": ["10.1.0.9"]}
+            ]}),
+        );
+        assert_eq!(
+            backends_of(&only(service("n/s", &object, &[&slice], &here()))),
+            [9]
         );
     }
 
