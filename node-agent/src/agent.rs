@@ -32,7 +32,7 @@ use crate::{
     env::field::Facts,
     events::Recorder,
     node, peers,
-    pod::manager::Manager,
+    pod::{manager::Manager, resize::Promises},
     policy,
     relay::Ways,
     servers::{Renewing, Servers, listen},
@@ -57,6 +57,8 @@ pub(crate) struct Agent {
     host_ip: Mutex<IpAddr>,
     /// The API server that this node joined.
     server: http::Uri,
+    /// What pods may count on.
+    pub promises: Promises,
     /// What the machine has.
     pub capacity: node::Capacity,
     /// Service-account tokens of pods with the time of their renewal.
@@ -197,6 +199,7 @@ pub(crate) async fn run(
     let agent = Arc::new(Agent {
         events: Recorder::start(client.clone(), config.node_name.clone()),
         capacity: node::Capacity::measure(&config.data_dir, config.max_pods),
+        promises: Promises::default(),
         services: services::Table::default(),
         tokens: Mutex::default(),
         probe_tls: Arc::new(trusting_tls()?),
