@@ -15,6 +15,7 @@
 //! ```
 
 mod agent;
+mod causes;
 mod cgroup;
 mod clean;
 mod container;
@@ -32,6 +33,7 @@ mod relay;
 mod servers;
 mod services;
 mod stream;
+pub mod tls;
 mod volume;
 
 use std::path::PathBuf;

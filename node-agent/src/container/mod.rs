@@ -151,7 +151,7 @@ pub(crate) async fn start(agent: &Agent, plan: Plan) -> Result<ContainerState, F
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => Failed::Lost,
         _ => Failed::Start {
-            message: image::chain(&error),
+            message: crate::causes::chain(&error),
         },
     };
     plan.handle
@@ -534,7 +534,7 @@ where
                 map.insert(name, object);
             }
             Ok(None) => {}
-            Err(error) => return Err(format!("get {name}: {}", image::chain(&error))),
+            Err(error) => return Err(format!("get {name}: {}", crate::causes::chain(&error))),
         }
     }
     Ok(map)

@@ -13,12 +13,7 @@ use super::{
     model::{self, uid},
     worker::Msg,
 };
-use crate::{
-    agent::Agent,
-    cgroup,
-    container::{Places, image::chain},
-    probe, stream, volume,
-};
+use crate::{agent::Agent, causes::chain, cgroup, container::Places, probe, stream, volume};
 
 /// Makes the sandbox and reports it.
 pub(crate) fn sandbox(agent: &Arc<Agent>, pod: &Arc<Pod>, sender: &mpsc::UnboundedSender<Msg>) {

@@ -33,7 +33,7 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::{agent::Agent, container::image::chain};
+use crate::{agent::Agent, causes::chain};
 
 /// Where the leases are, and how their names begin. The API server lets nodes have these.
 const NAMESPACE: &str = "kube-system";
@@ -268,7 +268,7 @@ impl Node<'_> {
         };
         let rest = TERM.saturating_sub(begun.elapsed());
         match self.network.answer_for(address, rest).await {
-            Ok(()) => Done::Held(address, lease),
+            Ok(()) => Done::Held(address, Box::new(lease)),
             Err(error) => {
                 let reason = chain(&error);
                 if is_held {
@@ -344,7 +344,7 @@ impl Node<'_> {
 /// What has become of a step.
 enum Done {
     Nothing,
-    Held(Ipv4Addr, Lease),
+    Held(Ipv4Addr, Box<Lease>),
     Left(Ipv4Addr),
     /// Why, if that is worth telling.
     Unable(Ipv4Addr, Option<String>),
@@ -373,7 +373,7 @@ impl Known {
         match done {
             Done::Nothing => {}
             Done::Held(address, lease) => {
-                self.hear(lease);
+                self.hear(*lease);
                 self.unable.remove(&address);
                 let Some(service) = wanted.get(&address) else {
                     return;

@@ -262,7 +262,7 @@ async fn carry_over(agent: &Agent, known: &Known, name: &str, outputs: &Outputs,
     for service in proxied.services {
         made.proxied.insert(service.name.clone());
         if let Err(error) = outputs.proxy.set(service).await {
-            failures.push(crate::container::image::chain(&error));
+            failures.push(crate::causes::chain(&error));
         }
     }
     if let Err((address, error)) = made.healths.set(name, proxied.health).await {

@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 use crate::{
     agent::Agent,
     container::{
-        Places, image,
+        Places,
         spec::{Access, Bind},
     },
     env, quantity,
@@ -292,7 +292,7 @@ pub(crate) fn binds(
                         "failed to prepare subPath for volumeMount {:?} of container {:?}: {}",
                         wanted.name,
                         container.name,
-                        image::chain(&error)
+                        crate::causes::chain(&error)
                     )
                 })?
             }
