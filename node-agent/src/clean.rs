@@ -92,6 +92,7 @@ fn destroy_network(config: &Config, entered: enter::Entered) -> anyhow::Result<(
             pod_cidr,
             service_cidr: config.service_cidr,
             rootless: entered.rootless,
+            egress: None,
         })
         .await
         .context("find the pod network")?;

@@ -33,6 +33,7 @@ use raft::{
 use rand::{RngExt, rngs::StdRng};
 
 pub use crate::{
+    causes::chain,
     disk::{LogDisk, LogError, Record},
     log::{encode_members, members_of_one},
     writer::{Report, Task, gather},
@@ -451,15 +452,4 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         self.machine.closed(reason);
         result
     }
-}
-
-/// An error with its causes, for a reason that outlives it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

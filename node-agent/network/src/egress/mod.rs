@@ -1,16 +1,23 @@
-//! What leaves the cluster: through sockets of the host (works for everyone), or masqueraded by the kernel (root).
+//! What leaves the cluster: through sockets of the host (works for everyone), masqueraded by the kernel (root), or by the program pasta
+//! where the kernel allows neither.
 //!
 //! ```text
-//! relay:      pod ─veth─► node namespace: nftables TPROXY ─► our socket ═ bytes ═ host socket ─► world
+//! sockets:    pod ─veth─► node namespace: nftables TPROXY ─► our socket ═ bytes ═ host socket ─► world
 //! masquerade: pod ─veth─► node namespace ─uplink─► host namespace: masquerade ─► world
+//! pasta:      pod ─veth─► node namespace: masquerade ─pasta─► process pasta ═ bytes ═ host socket ─► world
 //! ```
 
 mod icmp;
 mod masquerade;
+mod pasta;
 mod tcp;
 mod udp;
 
-use std::{net::IpAddr, net::Ipv4Addr, sync::Arc};
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use ipnet::Ipv4Net;
 use netlink_packet_route::route::RouteType;
@@ -31,30 +38,88 @@ const MARK: u32 = 0x5c1f;
 const ROUTES: u8 = 100;
 const RULE_PRIORITY: u32 = 100;
 
+/// A way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Through sockets of the host, by the agent.
+    Sockets,
+    /// Masqueraded by the kernel; needs root.
+    Masquerade,
+    /// By the program pasta.
+    Pasta,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sockets => "sockets of the agent",
+            Self::Masquerade => "masquerading in the kernel",
+            Self::Pasta => "pasta",
+        })
+    }
+}
+
 /// The running egress; stops carrying anything when dropped.
 pub(crate) enum Egress {
-    Relay { _tasks: Vec<AbortOnDropHandle<()>> },
+    Sockets { _tasks: Vec<AbortOnDropHandle<()>> },
     Masquerade(masquerade::Masquerade),
+    Pasta(pasta::Pasta),
 }
 
 impl Egress {
-    /// Starts what `config` asks for; as root the relay is what remains when the kernel or the host's firewall is in the
-    /// way of masquerading.
+    /// Starts what `config` asks for, else the first that can be: by the kernel as root, through sockets where the kernel or the
+    /// host's firewall is in the way of that, by pasta where the kernel can't hand us packets.
     pub async fn start(
         config: &Config,
         node: &Arc<Namespace>,
         host: &Arc<Namespace>,
         rules: &policy::Shared,
     ) -> Result<Self, Error> {
-        if !config.rootless {
-            match masquerade::Masquerade::start(config, node, host).await {
-                Ok(masquerade) => return Ok(Self::Masquerade(masquerade)),
+        let ways: &[Way] = match (&config.egress, config.rootless) {
+            (Some(way), _) => &[*way],
+            (None, false) => &[Way::Masquerade, Way::Sockets, Way::Pasta],
+            (None, true) => &[Way::Sockets, Way::Pasta],
+        };
+        let mut first = None;
+        for way in ways {
+            let remains = Self::clear(config, *way, node, host).await;
+            let started = match remains.and(Ok(*way)) {
+                Ok(Way::Masquerade) => masquerade::Masquerade::start(config, node, host)
+                    .await
+                    .map(Self::Masquerade),
+                Ok(Way::Sockets) => Self::start_sockets(config, node, host, rules).await,
+                Ok(Way::Pasta) => pasta::Pasta::start(config, node, host).await.map(Self::Pasta),
+                Err(error) => Err(error),
+            };
+            match started {
+                Ok(egress) => return Ok(egress),
                 Err(error) => {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    warn!(%error, cause, "kernel masquerade not possible, relaying egress instead");
+                    warn!(%error, cause, "no egress by {way}");
+                    first.get_or_insert(error);
                 }
             }
         }
+        Err(first.unwrap_or_else(|| Error::new("egress", io::ErrorKind::Unsupported.into())))
+    }
+
+    /// Removes what an earlier agent left that used another way.
+    async fn clear(config: &Config, way: Way, node: &Namespace, host: &Namespace) -> Result<(), Error> {
+        if way != Way::Pasta {
+            pasta::clear(node).await?;
+        }
+        if way != Way::Masquerade && !config.rootless {
+            masquerade::Masquerade::of(config).stop(node, host).await?;
+        }
+        Ok(())
+    }
+
+    async fn start_sockets(
+        config: &Config,
+        node: &Arc<Namespace>,
+        host: &Arc<Namespace>,
+        rules: &policy::Shared,
+    ) -> Result<Self, Error> {
         let inside = Inside {
             ranges: [config.cluster_cidr, config.pod_cidr, config.service_cidr],
         };
@@ -94,22 +159,27 @@ impl Egress {
                 warn!(%error, cause, "pods can't ping the world");
             }
         }
-        Ok(Self::Relay { _tasks: tasks })
+        Ok(Self::Sockets { _tasks: tasks })
     }
 
-    /// Whether packets of pods leave by an interface of the host, and not through sockets of this process.
-    pub fn is_by_kernel(&self) -> bool {
-        matches!(self, Self::Masquerade(_))
+    /// Which way it is.
+    pub fn way(&self) -> Way {
+        match self {
+            Self::Sockets { .. } => Way::Sockets,
+            Self::Masquerade(_) => Way::Masquerade,
+            Self::Pasta(_) => Way::Pasta,
+        }
     }
 
     /// Removes what it left in the two namespaces.
     pub async fn stop(self, node: &Namespace, host: &Namespace) -> Result<(), Error> {
         match self {
-            Self::Relay { .. } => {
+            Self::Sockets { .. } => {
                 let removed = node.run(|| nftables::remove(TABLE)).await;
                 Ok(removed.map_err(|source| Error::new("enter the node namespace", source))??)
             }
             Self::Masquerade(masquerade) => masquerade.stop(node, host).await,
+            Self::Pasta(pasta) => pasta.stop(node).await,
         }
     }
 }

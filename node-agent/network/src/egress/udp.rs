@@ -32,6 +32,8 @@ const IDLE_LOOKUP: Duration = Duration::from_secs(10);
 
 /// Flows at once; each costs two descriptors. Datagrams of further ones are lost.
 const MOST_FLOWS: usize = 4096;
+/// Of which one pod has at most these, so that a flood from it leaves room for others.
+const MOST_FLOWS_OF_A_POD: usize = 1024;
 
 const LARGEST: usize = 64 * 1024;
 
@@ -136,6 +138,12 @@ async fn receive(listener: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, 
         .await
 }
 
+/// Whether a pod may begin another flow. Counted anew each time: a flow costs two sockets, next to which this is nothing.
+fn has_room(flows: &HashMap<Key, Flow>, pod: Ipv4Addr) -> bool {
+    let own = flows.keys().filter(|key| *key.pod.ip() == pod).count();
+    flows.len() < MOST_FLOWS && own < MOST_FLOWS_OF_A_POD
+}
+
 async fn begin(
     node: &Arc<Namespace>,
     host: &Namespace,
@@ -143,7 +151,7 @@ async fn begin(
     key: Key,
     data: &[u8],
 ) -> io::Result<()> {
-    if flows.lock().len() >= MOST_FLOWS {
+    if !has_room(&flows.lock(), *key.pod.ip()) {
         return Err(io::Error::other("too many flows"));
     }
     let world = host
