@@ -11,5 +11,5 @@ pub mod peers;
 pub mod pki;
 mod snapshots;
 
-pub use skiff_api::audit;
+pub use skiff_api::{DualRange, audit};
 pub use skiff_store::{OpenError, snapshot};

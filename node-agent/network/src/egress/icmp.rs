@@ -27,6 +27,7 @@ use crate::{
     Error,
     link::{self, Route},
     netlink::Refused,
+    nftables::Family,
     policy,
     tunnel::{
         device::Device,
@@ -119,7 +120,7 @@ pub(crate) async fn start(
     rules: &policy::Shared,
 ) -> Result<AbortOnDropHandle<()>, Error> {
     let made = node.run(|| -> Result<Device, Refused> {
-        let device = Device::open(INTERFACE, MTU)?;
+        let device = Device::open(INTERFACE, MTU, &[Family::V4])?;
         let route = Route {
             device: Some(link::index_of(INTERFACE)?),
             metric: Some(METRIC),

@@ -7,21 +7,28 @@
 
 mod icmp;
 mod masquerade;
+mod second;
 mod tcp;
 mod udp;
 
-use std::{net::IpAddr, net::Ipv4Addr, sync::Arc};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
-use ipnet::Ipv4Net;
-use netlink_packet_route::route::RouteType;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use netlink_packet_route::{AddressFamily, route::RouteType};
 use skiff_netns_proxy::netns::Namespace;
+use socket2::Socket;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use crate::{
-    Config, Error, GATEWAY,
+    Config, DualRange, Error, GATEWAY,
     link::{self, LOOPBACK, Route},
-    nftables::{self, Chain, Hook, Rule, Table},
+    netlink::Refused,
+    nftables::{self, Chain, Family, Hook, Rule, Table},
     policy,
 };
 
@@ -32,61 +39,128 @@ const ROUTES: u8 = 100;
 const RULE_PRIORITY: u32 = 100;
 
 /// The running egress; stops carrying anything when dropped.
-pub(crate) enum Egress {
-    Relay { _tasks: Vec<AbortOnDropHandle<()>> },
-    Masquerade(masquerade::Masquerade),
+pub(crate) struct Egress {
+    /// None: through sockets.
+    masquerade: Option<masquerade::Masquerade>,
+    families: &'static [Family],
+    _tasks: Vec<AbortOnDropHandle<()>>,
 }
 
 impl Egress {
     /// Starts what `config` asks for; as root the relay is what remains when the kernel or the host's firewall is in the
-    /// way of masquerading.
+    /// way of masquerading. IPv6 is always relayed: to forward it would have the host take no more routes from its routers.
     pub async fn start(
         config: &Config,
         node: &Arc<Namespace>,
         host: &Arc<Namespace>,
         rules: &policy::Shared,
     ) -> Result<Self, Error> {
+        let relay = Relay {
+            node: Arc::clone(node),
+            host: Arc::clone(host),
+            inside: Inside {
+                ranges: config.ranges(),
+            },
+            rules: Arc::clone(rules),
+        };
+        let mut egress = Self {
+            masquerade: None,
+            families: config.families(),
+            _tasks: Vec::new(),
+        };
         if !config.rootless {
             match masquerade::Masquerade::start(config, node, host).await {
-                Ok(masquerade) => return Ok(Self::Masquerade(masquerade)),
+                Ok(masquerade) => egress.masquerade = Some(masquerade),
                 Err(error) => {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     warn!(%error, cause, "kernel masquerade not possible, relaying egress instead");
                 }
             }
         }
-        let inside = Inside {
-            ranges: [config.cluster_cidr, config.pod_cidr, config.service_cidr],
+        if egress.masquerade.is_none() {
+            egress._tasks.extend(relay.start().await?);
+        }
+        if egress.families.contains(&Family::V6) {
+            egress._tasks.extend(second::start(&relay).await?);
+        }
+        Ok(egress)
+    }
+
+    /// Whether packets of pods leave by an interface of the host, and not through sockets of this process.
+    pub fn is_by_kernel(&self) -> bool {
+        self.masquerade.is_some()
+    }
+
+    /// Removes what it left in the two namespaces.
+    pub async fn stop(self, node: &Namespace, host: &Namespace) -> Result<(), Error> {
+        let relayed: Vec<Family> = match self.masquerade {
+            Some(masquerade) => {
+                masquerade.stop(node, host).await?;
+                self.families
+                    .iter()
+                    .copied()
+                    .filter(|family| *family != Family::V4)
+                    .collect()
+            }
+            None => self.families.into(),
         };
+        let removed = node.run(move || {
+            let mut removed = relayed.into_iter().map(|family| nftables::remove(TABLE, family));
+            removed.try_for_each(|removed| removed)
+        });
+        Ok(removed
+            .await
+            .map_err(|source| Error::new("enter the node namespace", source))??)
+    }
+}
+
+/// Egress through sockets, as it is to be.
+#[derive(Clone)]
+struct Relay {
+    node: Arc<Namespace>,
+    host: Arc<Namespace>,
+    inside: Inside,
+    rules: policy::Shared,
+}
+
+/// The ports in the node namespace that packets are to be handed to.
+#[derive(Clone, Copy)]
+struct Ports {
+    tcp: u16,
+    udp: u16,
+}
+
+impl Relay {
+    /// Listens for what leaves by TCP and UDP.
+    async fn listen(&self, family: Family) -> Result<(Ports, [AbortOnDropHandle<()>; 2]), Error> {
         let at = |operation: &'static str| move |source| Error::new(operation, source);
-        let (tcp_port, tcp) = tcp::start(node, host, inside, rules)
+        let (tcp_port, tcp) = tcp::start(family, &self.node, &self.host, self.inside, &self.rules)
             .await
             .map_err(at("listen for outbound TCP connections"))?;
-        let (udp_port, udp) = udp::start(node, host, inside, rules)
+        let (udp_port, udp) = udp::start(family, &self.node, &self.host, self.inside, &self.rules)
             .await
             .map_err(at("listen for outbound UDP datagrams"))?;
-        node.run(move || -> Result<(), Error> {
-            let everything = Route {
-                kind: RouteType::Local,
-                device: Some(LOOPBACK),
-                table: ROUTES,
-                ..Route::new(Ipv4Net::default())
-            };
-            link::ensure(&[
-                link::add_mark_rule(MARK, ROUTES, RULE_PRIORITY),
-                everything.request(),
-            ])?;
-            let carried = carried(inside, tcp_port, udp_port);
-            Ok(nftables::replace(&Table {
-                name: TABLE,
-                sets: Vec::new(),
-                chains: vec![Chain::at(Hook::Prerouting, "prerouting", carried)],
-            })?)
-        })
-        .await
-        .map_err(at("enter the node namespace"))??;
-        let mut tasks = vec![tcp, udp];
-        match icmp::start(node, host, inside, rules).await {
+        let ports = Ports {
+            tcp: tcp_port,
+            udp: udp_port,
+        };
+        Ok((ports, [tcp, udp]))
+    }
+
+    /// Has what carries our mark delivered here, and `prerouting` decide what does.
+    async fn hand_over(&self, family: Family, prerouting: Vec<Rule>) -> Result<(), Error> {
+        let handed_over = self.node.run(move || hand_over(family, prerouting));
+        Ok(handed_over
+            .await
+            .map_err(|source| Error::new("enter the node namespace", source))??)
+    }
+
+    /// IPv4, with ping.
+    async fn start(&self) -> Result<Vec<AbortOnDropHandle<()>>, Error> {
+        let (ports, tasks) = self.listen(Family::V4).await?;
+        self.hand_over(Family::V4, carried(self.inside, ports)).await?;
+        let mut tasks = Vec::from(tasks);
+        match icmp::start(&self.node, &self.host, self.inside, &self.rules).await {
             Ok(icmp) => tasks.push(icmp),
             // Everything but ping works without it.
             Err(error) => {
@@ -94,74 +168,97 @@ impl Egress {
                 warn!(%error, cause, "pods can't ping the world");
             }
         }
-        Ok(Self::Relay { _tasks: tasks })
+        Ok(tasks)
     }
+}
 
-    /// Whether packets of pods leave by an interface of the host, and not through sockets of this process.
-    pub fn is_by_kernel(&self) -> bool {
-        matches!(self, Self::Masquerade(_))
-    }
+fn hand_over(family: Family, prerouting: Vec<Rule>) -> Result<(), Refused> {
+    let (number, everything) = match family {
+        Family::V4 => (AddressFamily::Inet, IpNet::from(Ipv4Net::default())),
+        Family::V6 => (AddressFamily::Inet6, IpNet::from(Ipv6Net::default())),
+    };
+    let everything = Route {
+        kind: RouteType::Local,
+        device: Some(LOOPBACK),
+        table: ROUTES,
+        ..Route::new(everything)
+    };
+    link::ensure(&[
+        link::add_mark_rule(number, MARK, ROUTES, RULE_PRIORITY),
+        everything.request(),
+    ])?;
+    nftables::replace(&[Table {
+        name: TABLE,
+        family,
+        sets: Vec::new(),
+        chains: vec![Chain::at(Hook::Prerouting, "prerouting", prerouting)],
+    }])
+}
 
-    /// Removes what it left in the two namespaces.
-    pub async fn stop(self, node: &Namespace, host: &Namespace) -> Result<(), Error> {
-        match self {
-            Self::Relay { .. } => {
-                let removed = node.run(|| nftables::remove(TABLE)).await;
-                Ok(removed.map_err(|source| Error::new("enter the node namespace", source))??)
-            }
-            Self::Masquerade(masquerade) => masquerade.stop(node, host).await,
-        }
+/// Lets a socket be bound to addresses of others, and take what is for them.
+fn set_transparent(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv4() {
+        socket.set_ip_transparent_v4(true)
+    } else {
+        socket.set_ip_transparent_v6(true)
     }
 }
 
 /// Addresses that never leave the node by egress.
 #[derive(Clone, Copy, Debug)]
 struct Inside {
-    ranges: [Ipv4Net; 3],
+    ranges: [DualRange; 3],
 }
 
 impl Inside {
     /// Whether a pod may reach `address` through a socket of the host. The host's loopback in particular is not what a pod
     /// meant, and a connect to 0.0.0.0 would go there.
     fn may_leave(&self, address: IpAddr) -> bool {
-        match address.to_canonical() {
-            IpAddr::V4(address) => {
-                !(address.is_loopback()
-                    || address.is_unspecified()
-                    || address.is_multicast()
-                    || address.is_broadcast()
-                    || address.octets()[0] == 0
-                    || address == GATEWAY
-                    || self.ranges.iter().any(|range| range.contains(&address)))
-            }
-            IpAddr::V6(_) => false,
-        }
+        // An IPv4 address in the clothes of the other family is one.
+        let address = address.to_canonical();
+        let stays = match address {
+            IpAddr::V4(v4) => v4.is_broadcast() || v4.octets()[0] == 0 || v4 == GATEWAY,
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        };
+        !(stays
+            || address.is_loopback()
+            || address.is_unspecified()
+            || address.is_multicast()
+            || self.ranges.iter().any(|range| range.contains(address)))
+    }
+
+    /// Lets the cluster's own traffic of a family pass.
+    fn pass(&self, family: Family) -> impl Iterator<Item = Rule> {
+        let ranges = self.ranges.into_iter().flat_map(DualRange::all);
+        ranges
+            .filter(move |range| Family::of(range.addr()) == family)
+            .map(|range| Rule::new().to(range.trunc()).accept())
     }
 }
 
 /// The cluster's own traffic passes; the rest of TCP and UDP goes to our sockets; anything else is routed to the interface of
 /// `icmp`.
-fn carried(inside: Inside, tcp_port: u16, udp_port: u16) -> Vec<Rule> {
+fn carried(inside: Inside, ports: Ports) -> Vec<Rule> {
     let none = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 8);
     let local = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
     let multicast = Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4);
     let broadcast = Ipv4Net::from(Ipv4Addr::BROADCAST);
-    let mut rules: Vec<Rule> = inside
-        .ranges
-        .iter()
-        .map(|range| Rule::new().to(range.trunc()).accept())
-        .collect();
-    rules.push(Rule::new().to(GATEWAY.into()).accept());
+    let mut rules: Vec<Rule> = inside.pass(Family::V4).collect();
+    rules.push(Rule::new().to(IpAddr::V4(GATEWAY)).accept());
     rules.extend([none, local, multicast, broadcast].map(|range| Rule::new().to(range).drop()));
-    let carried = [(libc::IPPROTO_TCP, tcp_port), (libc::IPPROTO_UDP, udp_port)];
-    rules.extend(carried.map(|(protocol, port)| {
+    rules.extend(to_sockets(Family::V4, ports));
+    rules
+}
+
+/// TCP and UDP of a family to our sockets.
+fn to_sockets(family: Family, ports: Ports) -> [Rule; 2] {
+    [(libc::IPPROTO_TCP, ports.tcp), (libc::IPPROTO_UDP, ports.udp)].map(|(protocol, port)| {
         Rule::new()
             .protocol(protocol as u8)
-            .tproxy(Ipv4Addr::LOCALHOST, port)
+            .tproxy(family.loopback(), port)
             .mark(MARK)
             .accept()
-    }));
-    rules
+    })
 }
 
 #[cfg(test)]
@@ -170,7 +267,12 @@ mod tests {
 
     #[test]
     fn the_hosts_loopback_and_the_clusters_own_addresses_are_not_reached_by_egress() {
-        let ranges = ["10.42.0.0/16", "10.42.3.0/24", "10.43.0.0/16"].map(|range| range.parse().unwrap());
+        let ranges = [
+            "10.42.0.0/16,fd00:42::/56",
+            "10.42.3.0/24,fd00:42:0:3::/64",
+            "10.43.0.0/16,fd00:43::/112",
+        ];
+        let ranges = ranges.map(|range| range.parse().unwrap());
         let inside = Inside { ranges };
         for address in [
             "127.0.0.1",
@@ -180,13 +282,26 @@ mod tests {
             "10.42.1.1",
             "10.43.0.1",
             "169.254.1.1",
+            "fd00:42:0:7::1",
+            "fd00:43::1",
+            "::",
+            "fe80::1",
+            "ff02::1",
+            "::ffff:10.42.1.1",
         ] {
             assert!(!inside.may_leave(address.parse().unwrap()), "{address}");
         }
         for address in ["::1", "::ffff:127.0.0.1", "224.0.0.1", "255.255.255.255"] {
             assert!(!inside.may_leave(address.parse().unwrap()), "{address}");
         }
-        for address in ["1.1.1.1", "192.168.1.1", "10.44.0.1", "169.254.169.254"] {
+        for address in [
+            "1.1.1.1",
+            "192.168.1.1",
+            "10.44.0.1",
+            "169.254.169.254",
+            "2001:db8::1",
+            "fd00:44::1",
+        ] {
             assert!(inside.may_leave(address.parse().unwrap()), "{address}");
         }
     }

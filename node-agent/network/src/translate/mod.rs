@@ -174,8 +174,8 @@ impl Translation {
 
     fn allows(&self, client: SocketAddrV4, backend: SocketAddrV4) -> bool {
         let flow = Flow {
-            from: *client.ip(),
-            to: *backend.ip(),
+            from: (*client.ip()).into(),
+            to: (*backend.ip()).into(),
             protocol: libc::IPPROTO_TCP as u8,
             port: backend.port(),
         };
@@ -477,7 +477,7 @@ fn to_backend(number: u32, protocol: u8, backend: SocketAddrV4) -> Chain {
         hook: None,
         rules: vec![
             // A pod's answers to itself would not pass through here to be translated back.
-            Rule::new().from((*backend.ip()).into()).accept(),
+            Rule::new().from(IpAddr::V4(*backend.ip())).accept(),
             Rule::new()
                 .protocol(protocol)
                 .count()

@@ -107,7 +107,7 @@ impl Merger {
     /// Takes a packet; what can't grow any more goes to `emit`.
     pub fn push(&mut self, packet: &[u8], emit: &mut impl FnMut(&mut [u8])) {
         let segment = Segment::of(packet).filter(|segment| segment.flags & !PSH == ACK);
-        let is_tcp = packet.len() >= 40 && packet[9] == 6;
+        let is_tcp = packet.len() >= 40 && packet[0] >> 4 == 4 && packet[9] == 6;
         let known = self
             .growing
             .iter()

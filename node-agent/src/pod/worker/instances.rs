@@ -1,7 +1,5 @@
 //! What a worker does with one container: image, start, hooks, probes, stop, end.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 use skiff_runtime::supervisor::ContainerState;
 use tokio_util::sync::CancellationToken;
@@ -78,9 +76,9 @@ impl Worker {
         let Some(source) = self.sources.get(&name).cloned() else {
             return;
         };
-        let pod_ip = match self.view.sandbox {
-            Sandbox::Ready(Some(ip)) => Some(IpAddr::V4(ip)),
-            _ => Some(self.agent.host_ip()),
+        let pod_ips = match self.view.sandbox {
+            Sandbox::Ready(Some(ip)) => ip.all().collect(),
+            _ => self.agent.host_ips(),
         };
         let Some(instance) = self.view.containers.get_mut(&name) else {
             return;
@@ -119,7 +117,7 @@ impl Worker {
             attempt,
             source,
             handle,
-            pod_ip,
+            pod_ips,
             mounted,
         };
         let (agent, sender) = (self.agent.clone(), self.sender.clone());
