@@ -316,7 +316,7 @@ impl Rule {
     }
 
     /// Matches packets whose sender is not reached by the interface they came in on.
-    pub fn from_elsewhere(self) -> Self {
+    pub fn strayed(self) -> Self {
         let lookup = Attributes::default()
             .number(1, REGISTER)
             .number(2, FIB_RESULT_INTERFACE)

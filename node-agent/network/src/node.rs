@@ -159,7 +159,7 @@ fn set_up_ipv6() -> Result<(), Refused> {
     }
     let guard = vec![
         Rule::new().from(LINK_LOCAL).accept(),
-        Rule::new().from_elsewhere().drop(),
+        Rule::new().strayed().drop(),
     ];
     nftables::replace(&[Table {
         name: GUARD,

@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use dual::{
-    a_pod_has_no_other_ipv6_address_than_its_own,
+    a_pod_has_no_other_ipv6_address_than_its_own, as_root_outbound_ipv6_is_carried_by_sockets_too,
     outbound_ipv6_is_carried_by_sockets_as_soon_as_the_host_has_a_way,
     pods_reach_each_other_and_a_service_in_both_families,
 };
@@ -72,6 +72,7 @@ fn main() -> ExitCode {
         pods_reach_each_other_and_a_service_in_both_families,
         a_pod_has_no_other_ipv6_address_than_its_own,
         outbound_ipv6_is_carried_by_sockets_as_soon_as_the_host_has_a_way,
+        as_root_outbound_ipv6_is_carried_by_sockets_too as root,
         an_idle_node_uses_no_cpu_time,
         as_root_the_kernel_masquerades_and_leaves_the_host_as_it_was as root,
     ])

@@ -77,12 +77,23 @@ impl Egress {
                 }
             }
         }
-        if egress.masquerade.is_none() {
-            egress._tasks.extend(relay.start().await?);
+        let relayed: &[Family] = match (&egress.masquerade, egress.families) {
+            (None, families) => families,
+            (Some(_), [_, second @ ..]) => second,
+            (Some(_), []) => &[],
+        };
+        if relayed.is_empty() {
+            return Ok(egress);
         }
-        if egress.families.contains(&Family::V6) {
-            egress._tasks.extend(second::start(&relay).await?);
+        let ping = relay.ping(relayed).await;
+        for family in relayed {
+            let tasks = match family {
+                Family::V4 => relay.start(ping.is_some()).await?,
+                Family::V6 => second::start(&relay, ping.is_some()).await?,
+            };
+            egress._tasks.extend(tasks);
         }
+        egress._tasks.extend(ping);
         Ok(egress)
     }
 
@@ -155,20 +166,34 @@ impl Relay {
             .map_err(|source| Error::new("enter the node namespace", source))??)
     }
 
-    /// IPv4, with ping.
-    async fn start(&self) -> Result<Vec<AbortOnDropHandle<()>>, Error> {
+    /// Carries echo requests; none where that can't be.
+    async fn ping(&self, families: &'static [Family]) -> Option<AbortOnDropHandle<()>> {
+        let started = icmp::start(families, &self.node, &self.host, self.inside, &self.rules).await;
+        started
+            .inspect_err(|error| {
+                // Everything but ping works without it.
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                warn!(%error, cause, "pods can't ping the world");
+            })
+            .ok()
+    }
+
+    /// Has what is neither TCP nor UDP of a family go to the interface of `icmp`, or nowhere.
+    async fn lead_to_ping(&self, family: Family, is_wanted: bool) -> Result<(), Error> {
+        let led = self.node.run(move || icmp::lead(family, is_wanted));
+        Ok(led
+            .await
+            .map_err(|source| Error::new("enter the node namespace", source))??)
+    }
+
+    /// IPv4.
+    async fn start(&self, with_ping: bool) -> Result<Vec<AbortOnDropHandle<()>>, Error> {
         let (ports, tasks) = self.listen(Family::V4).await?;
         self.hand_over(Family::V4, carried(self.inside, ports)).await?;
-        let mut tasks = Vec::from(tasks);
-        match icmp::start(&self.node, &self.host, self.inside, &self.rules).await {
-            Ok(icmp) => tasks.push(icmp),
-            // Everything but ping works without it.
-            Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                warn!(%error, cause, "pods can't ping the world");
-            }
+        if with_ping {
+            self.lead_to_ping(Family::V4, true).await?;
         }
-        Ok(tasks)
+        Ok(tasks.into())
     }
 }
 

@@ -25,32 +25,53 @@ const MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff,
 const LOOK: Duration = Duration::from_secs(3);
 
 /// Listens, and follows what the host has.
-pub(super) async fn start(relay: &Relay) -> Result<[AbortOnDropHandle<()>; 3], Error> {
-    let (ports, [tcp, udp]) = relay.listen(Family::V6).await?;
+pub(super) async fn start(relay: &Relay, with_ping: bool) -> Result<Vec<AbortOnDropHandle<()>>, Error> {
+    let (ports, tasks) = relay.listen(Family::V6).await?;
+    let second = Second {
+        relay: relay.clone(),
+        ports,
+        with_ping,
+    };
     let has_way = has_way(&relay.host).await;
-    relay
-        .hand_over(Family::V6, carried(relay.inside, has_way.then_some(ports)))
-        .await?;
-    let follow = tokio::spawn(follow(relay.clone(), ports, has_way));
-    Ok([tcp, udp, AbortOnDropHandle::new(follow)])
+    second.set(has_way).await?;
+    let mut tasks = Vec::from(tasks);
+    tasks.push(AbortOnDropHandle::new(tokio::spawn(second.follow(has_way))));
+    Ok(tasks)
 }
 
-async fn follow(relay: Relay, ports: Ports, mut has_way: bool) {
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        looks.tick().await;
-        let now = self::has_way(&relay.host).await;
-        if now == has_way {
-            continue;
+struct Second {
+    relay: Relay,
+    ports: Ports,
+    with_ping: bool,
+}
+
+impl Second {
+    /// Opens the way of pods to the world, or closes it.
+    async fn set(&self, has_way: bool) -> Result<(), Error> {
+        let rules = carried(self.relay.inside, has_way.then_some(self.ports));
+        self.relay.hand_over(Family::V6, rules).await?;
+        if self.with_ping {
+            self.relay.lead_to_ping(Family::V6, has_way).await?;
         }
-        let rules = carried(relay.inside, now.then_some(ports));
-        match relay.hand_over(Family::V6, rules).await {
-            Ok(()) => {
-                info!(has_way = now, "the host's way to the IPv6 world has changed");
-                has_way = now;
+        Ok(())
+    }
+
+    async fn follow(self, mut has_way: bool) {
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let now = self::has_way(&self.relay.host).await;
+            if now == has_way {
+                continue;
             }
-            Err(error) => warn!(%error, "egress of IPv6"),
+            match self.set(now).await {
+                Ok(()) => {
+                    info!(has_way = now, "the host's way to the IPv6 world has changed");
+                    has_way = now;
+                }
+                Err(error) => warn!(%error, "egress of IPv6"),
+            }
         }
     }
 }

@@ -94,6 +94,16 @@ pub async fn pods_reach_each_other_and_a_service_in_both_families() -> Result<()
             asked.elapsed()
         );
     }
+
+    // The next agent finds everything in place.
+    let kept = one.addresses;
+    drop((proxy, network));
+    let network = PodNetwork::start(dual(dir.path())).await?;
+    let again = network
+        .attach("one", one.namespace.as_fd().try_clone_to_owned()?)
+        .await?;
+    ensure!(again.all().eq(kept), "{again}");
+    one.ask((two.addresses[1], 80)).await?;
     network.destroy().await?;
     Ok(())
 }
@@ -140,10 +150,35 @@ pub async fn a_pod_has_no_other_ipv6_address_than_its_own() -> Result<()> {
     Ok(())
 }
 
+/// Sends an echo request from the calling thread's namespace; what its answer holds.
+fn ping(to: IpAddr) -> io::Result<Vec<u8>> {
+    let kind = socket2::Type::DGRAM;
+    let socket = socket2::Socket::new(socket2::Domain::IPV6, kind, Some(socket2::Protocol::ICMPV6))?;
+    socket.set_read_timeout(Some(SOON))?;
+    socket.connect(&SocketAddr::new(to, 0).into())?;
+    socket.send(&[&[128, 0, 0, 0, 0, 0, 0, 1][..], b"ping"].concat())?;
+    let mut answer = [0; 64];
+    let length = (&socket).read(&mut answer)?;
+    Ok(answer[8.min(length)..length].into())
+}
+
 /// What a pod gets from the world at an address that this namespace, the host's, has.
 pub async fn outbound_ipv6_is_carried_by_sockets_as_soon_as_the_host_has_a_way() -> Result<()> {
+    outbound(true).await
+}
+
+/// With IPv4 masqueraded by the kernel.
+pub async fn as_root_outbound_ipv6_is_carried_by_sockets_too() -> Result<()> {
+    outbound(false).await
+}
+
+async fn outbound(rootless: bool) -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let network = PodNetwork::start(dual(dir.path())).await?;
+    let config = Config {
+        rootless,
+        ..dual(dir.path())
+    };
+    let network = PodNetwork::start(config).await?;
     loopback_up(&network.host()).await?;
     let one = Both::attach(&network, "one").await?;
     let address: IpAddr = "2001:db8::1".parse()?;
@@ -182,6 +217,9 @@ pub async fn outbound_ipv6_is_carried_by_sockets_as_soon_as_the_host_has_a_way()
         let answer = ask_udp(&client, to, text).await?;
         ensure!(answer == format!("world {text}"), "{answer}");
     }
+    std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 0").context("allow pings")?;
+    let answered = one.namespace.run(move || ping(address)).await??;
+    ensure!(answered == b"ping", "{answered:?}");
     // The host itself is not the world.
     for inside in ["::1", "::ffff:127.0.0.1"] {
         let to = SocketAddr::new(inside.parse()?, to.port());
