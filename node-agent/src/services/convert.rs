@@ -1,8 +1,8 @@
 //! Service + EndpointSlices → what the proxy and DNS work with. Pure.
 //!
 //! A service whose clients inside and outside the cluster may use different endpoints (a traffic policy `Local` on one
-//! side) is two services to the proxy. So is one with addresses of two families, each with the endpoints of its own; node ports
-//! and addresses from outside lead to those of the first.
+//! side) is two services to the proxy. So is one with addresses of two families, each with the endpoints of its own; addresses
+//! from outside lead to those of the first, and so do node ports but those of UDP, which each family has of its own.
 
 use std::{
     collections::BTreeSet,
@@ -127,9 +127,16 @@ pub(super) fn service(name: &str, service: &Service, slices: &[&EndpointSlice], 
         });
     }
     if let Some(one) = second.first() {
+        let mut ports = ports(*one, reach(inside_local), together);
+        // Listeners for TCP take clients of both families, and those at given addresses are there already.
+        let everywhere = place.node_port_addresses.is_empty();
+        let served = ports
+            .iter_mut()
+            .filter(|port| port.protocol == Protocol::Tcp || !everywhere);
+        served.for_each(|port| port.node_port = None);
         services.push(proxy::Service {
             name: format!("{name}{SECOND}"),
-            ports: ports(*one, reach(inside_local), false),
+            ports,
             addresses: second,
             affinity,
             host_addresses: Vec::new(),
@@ -444,7 +451,8 @@ mod tests {
     fn addresses_of_two_families_lead_to_the_endpoints_of_their_own() {
         let object: Service = parse(json!({"spec": {
             "type": "NodePort", "clusterIP": "10.96.0.5", "clusterIPs": ["10.96.0.5", "fd00:96::5"],
-            "ports": [{"name": "web", "port": 80, "nodePort": 30080}]}}));
+            "ports": [{"name": "web", "port": 80, "nodePort": 30080},
+                {"name": "dns", "port": 53, "nodePort": 30053, "protocol": "UDP"}]}}));
         let second: EndpointSlice = parse(json!({
             "addressType": "IPv6", "ports": [{"name": "web", "port": 8080}],
             "endpoints": [{"addresses": ["fd00:1::1"]}]}));
@@ -470,9 +478,12 @@ mod tests {
             .iter()
             .map(|b| b.address.to_string())
             .collect();
+        assert_eq!(backends, ["[fd00:1::1]:8080"]);
+        let node_ports: Vec<_> = second.ports.iter().map(|port| port.node_port).collect();
         assert_eq!(
-            (backends, second.ports[0].node_port),
-            (vec!["[fd00:1::1]:8080".to_owned()], None)
+            node_ports,
+            [None, Some(30053)],
+            "TCP is listened for by the first"
         );
     }
 

@@ -78,6 +78,21 @@ pub async fn pods_reach_each_other_and_a_service_in_both_families() -> Result<()
         said == format!("two {}", one.addresses[1]),
         "{said}: the client's address is kept"
     );
+    let echo = SocketAddr::from((two.addresses[1], 53));
+    echo_udp(UdpSocket::from_std(two.namespace.udp_socket(echo).await?)?, "two");
+    let mut dns = service("dns", "fd00:43::9", Protocol::Udp, 53, &[echo]);
+    dns.ports[0].node_port = Some(30053);
+    proxy.set(dns).await?;
+    loopback_up(&network.host()).await?;
+    let host = UdpSocket::bind("[::]:0").await?;
+    for to in ["[::1]:30053", "[fd00:43::9]:53"] {
+        let to: SocketAddr = to.parse()?;
+        let own = SocketAddr::from((one.addresses[1], 0));
+        let pod = UdpSocket::from_std(one.namespace.udp_socket(own).await?)?;
+        let client = if to.ip().is_loopback() { &host } else { &pod };
+        ensure!(ask_udp(client, to, "hello").await? == "two hello", "{to}");
+    }
+
     // Nobody's: refused at once, not sent to the world.
     for nobody in [
         "[fd00:43::8]:80",

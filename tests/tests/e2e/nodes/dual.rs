@@ -84,10 +84,13 @@ fn packets_pass(ns: &Namespace<'_>, here: &str, there: &str) -> Result<()> {
     }
     let fetch = format!("wget -q -O - http://[{there}]:8080/");
     has(&inside(ns, "here", &fetch)?, &["Hello from there"])?;
-    let serve = "head -c 3000000 /dev/zero >/tmp/www/large; echo done";
-    has(&inside(ns, "there", serve)?, &["done"])?;
-    let fetch = format!("wget -q -O - http://[{there}]:8080/large | wc -c");
-    has(&inside(ns, "here", &fetch)?, &["3000000"])
+    for (pod, other, to) in [("here", "there", there), ("there", "here", here)] {
+        let serve = "head -c 3000000 /dev/zero >/tmp/www/large; echo done";
+        has(&inside(ns, other, serve)?, &["done"])?;
+        let fetch = format!("wget -q -O - http://[{to}]:8080/large | wc -c");
+        has(&inside(ns, pod, &fetch)?, &["3000000"])?;
+    }
+    Ok(())
 }
 
 fn services_answer(ns: &Namespace<'_>, there: &[String]) -> Result<()> {
