@@ -32,6 +32,11 @@ pub struct Cluster {
 
 impl Cluster {
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with_services("10.96.0.0/24").await
+    }
+
+    /// With these addresses of services.
+    pub async fn start_with_services(service_cidr: &str) -> anyhow::Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir()?;
         let ca_key = KeyPair::generate()?;
@@ -66,7 +71,7 @@ impl Cluster {
             tls: Arc::new(tls),
             service_account_keys: vec![KeyPair::generate()?.serialize_pem()],
             issuer: "https://kubernetes.default.svc.cluster.local".into(),
-            service_cidr: "10.96.0.0/24".parse()?,
+            service_cidr: service_cidr.parse()?,
             node_ports: 30000..=32767,
             advertise: address,
             secrets_key: dir.path().join("secrets.key"),

@@ -9,7 +9,7 @@ pub(crate) const HEADER_BYTES: usize = 10;
 
 pub(crate) const NEEDS_CHECKSUM: u8 = 1;
 pub(crate) const GSO_TCP4: u8 = 1;
-const GSO_TCP6: u8 = 4;
+pub(crate) const GSO_TCP6: u8 = 4;
 const GSO_UDP: u8 = 5;
 /// Congestion bits travel in the TCP header too.
 const GSO_ECN: u8 = 0x80;
@@ -98,6 +98,18 @@ pub(crate) fn finish_ip(packet: &mut [u8], header_length: usize) {
     packet[10..12].fill(0);
     let total = !fold(sum(0, &packet[..header_length]));
     packet[10..12].copy_from_slice(&total.to_ne_bytes());
+}
+
+/// Writes the length of a packet, with an IP header of `header_length`, into that.
+pub(crate) fn set_length(packet: &mut [u8], header_length: usize) {
+    if is_v6(packet) {
+        let payload = (packet.len() - header_length) as u16;
+        packet[4..6].copy_from_slice(&payload.to_be_bytes());
+    } else {
+        let length = packet.len() as u16;
+        packet[2..4].copy_from_slice(&length.to_be_bytes());
+        finish_ip(packet, header_length);
+    }
 }
 
 /// Length of the IPv4 header, if `packet` begins with one.
@@ -249,16 +261,11 @@ fn cut(
 
 /// Has the IP header of the segment of this number, which begins as that of the whole, say its own length.
 fn finish_segment(segment: &mut [u8], ip: Ip, number: usize) {
-    let total = segment.len();
-    if ip.is_v6 {
-        let payload = (total - ip.length) as u16;
-        segment[4..6].copy_from_slice(&payload.to_be_bytes());
-        return;
+    if !ip.is_v6 {
+        let first_id = u16::from_be_bytes([segment[4], segment[5]]);
+        segment[4..6].copy_from_slice(&first_id.wrapping_add(number as u16).to_be_bytes());
     }
-    let first_id = u16::from_be_bytes([segment[4], segment[5]]);
-    segment[2..4].copy_from_slice(&(total as u16).to_be_bytes());
-    segment[4..6].copy_from_slice(&first_id.wrapping_add(number as u16).to_be_bytes());
-    finish_ip(segment, ip.length);
+    set_length(segment, ip.length);
 }
 
 #[cfg(test)]
@@ -305,7 +312,7 @@ pub(super) mod tests {
     }
 
     /// The same packet over IPv6.
-    fn over_v6(packet: &[u8]) -> Vec<u8> {
+    pub fn over_v6(packet: &[u8]) -> Vec<u8> {
         let data = &packet[20..];
         let mut new = vec![
             0x60,
@@ -321,6 +328,10 @@ pub(super) mod tests {
             new.extend(Ipv6Addr::new(0xfd00, 0, 0, last, 0, 0, 0, last).octets());
         }
         new.extend_from_slice(data);
+        // The pseudo header is another one.
+        new[56..58].fill(0);
+        let checksum = !fold(sum(pseudo_sum(&new, TCP, new.len() - 40), &new[40..]));
+        new[56..58].copy_from_slice(&checksum.to_ne_bytes());
         new
     }
 
