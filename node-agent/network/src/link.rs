@@ -23,7 +23,10 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use rtnetlink::{AddressMessageBuilder, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use skiff_netns_proxy::netns::Namespace;
 
-use crate::netlink::{Netlink, Refused, Request, attribute};
+use crate::{
+    netlink::{Netlink, Refused, Request, attribute},
+    nftables::Family,
+};
 
 /// Number of the loopback interface in every network namespace.
 pub(crate) const LOOPBACK: u32 = 1;
@@ -321,7 +324,7 @@ impl Route {
             .scope(scope)
             .table_id(self.table.into());
         let header = &mut message.get_mut().header;
-        header.address_family = family(self.to.addr());
+        header.address_family = number_of(Family::of(self.to.addr()));
         header.destination_prefix_length = self.to.prefix_len();
         let mut addresses = Vec::new();
         if self.to.prefix_len() > 0 {
@@ -351,18 +354,17 @@ pub(crate) fn remove_route(route: &Route) -> Result<(), Refused> {
     netlink.execute(&[request], |error| error.raw_os_error() == Some(libc::ESRCH))
 }
 
-fn family(address: IpAddr) -> AddressFamily {
-    if address.is_ipv4() {
-        AddressFamily::Inet
-    } else {
-        AddressFamily::Inet6
+fn number_of(family: Family) -> AddressFamily {
+    match family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
     }
 }
 
 /// Packets of a family with this mark are routed by this table.
-pub(crate) fn add_mark_rule(family: AddressFamily, mark: u32, table: u8, priority: u32) -> Request {
+pub(crate) fn add_mark_rule(family: Family, mark: u32, table: u8, priority: u32) -> Request {
     let mut message = RuleMessage::default();
-    message.header.family = family;
+    message.header.family = number_of(family);
     message.header.table = table;
     message.header.action = RuleAction::ToTable;
     message.attributes = vec![

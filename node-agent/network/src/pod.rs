@@ -6,14 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use netlink_packet_route::{AddressFamily, address::AddressScope, route::RouteType};
+use netlink_packet_route::{address::AddressScope, route::RouteType};
 use skiff_netns_proxy::netns::{KEPT_CLIENT, Namespace};
 
 use crate::{
     GATEWAY, GATEWAY_V6, PodAddress,
     link::{self, LOOPBACK, Route, Segments},
     netlink::{Refused, Request},
+    nftables::Family,
 };
 
 /// The pod's interface, as pods know it.
@@ -128,19 +128,10 @@ fn routes_to_pod(index: u32, node: PodAddress, pod: PodAddress) -> Vec<Request> 
 
 /// What belongs to one of a pod's addresses, at the pod's end.
 fn routes_of_pod(index: u32, address: IpAddr) -> Vec<Request> {
-    let (family, gateway, everything, length) = match address {
-        IpAddr::V4(_) => (
-            AddressFamily::Inet,
-            IpAddr::V4(GATEWAY),
-            IpNet::from(Ipv4Net::default()),
-            32,
-        ),
-        IpAddr::V6(_) => (
-            AddressFamily::Inet6,
-            IpAddr::V6(GATEWAY_V6),
-            IpNet::from(Ipv6Net::default()),
-            128,
-        ),
+    let family = Family::of(address);
+    let (gateway, length) = match family {
+        Family::V4 => (IpAddr::V4(GATEWAY), 32),
+        Family::V6 => (IpAddr::V6(GATEWAY_V6), 128),
     };
     let to_gateway = Route {
         device: Some(index),
@@ -149,13 +140,13 @@ fn routes_of_pod(index: u32, address: IpAddr) -> Vec<Request> {
     let default = Route {
         device: Some(index),
         via: Some(gateway),
-        ..Route::new(everything)
+        ..Route::new(family.everything())
     };
     let kept = Route {
         kind: RouteType::Local,
         device: Some(LOOPBACK),
         table: KEPT_ROUTES,
-        ..Route::new(everything)
+        ..Route::new(family.everything())
     };
     vec![
         link::add_address(index, address, length, AddressScope::Universe),

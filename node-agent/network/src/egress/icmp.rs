@@ -15,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use parking_lot::Mutex;
 use skiff_netns_proxy::netns::Namespace;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -201,14 +200,10 @@ pub(crate) async fn start(
 
 /// Has everything else of a family routed to the interface, or nothing, in the calling thread's namespace.
 pub(super) fn lead(family: Family, is_wanted: bool) -> Result<(), Refused> {
-    let everything = match family {
-        Family::V4 => IpNet::V4(Ipv4Net::default()),
-        Family::V6 => IpNet::V6(Ipv6Net::default()),
-    };
     let route = Route {
         device: Some(link::index_of(INTERFACE)?),
         metric: Some(METRIC),
-        ..Route::new(everything)
+        ..Route::new(family.everything())
     };
     if is_wanted {
         link::ensure(&[route.request()])

@@ -17,8 +17,8 @@ use std::{
     sync::Arc,
 };
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use netlink_packet_route::{AddressFamily, route::RouteType};
+use ipnet::Ipv4Net;
+use netlink_packet_route::route::RouteType;
 use skiff_netns_proxy::netns::Namespace;
 use socket2::Socket;
 use tokio_util::task::AbortOnDropHandle;
@@ -42,7 +42,8 @@ const RULE_PRIORITY: u32 = 100;
 pub(crate) struct Egress {
     /// None: through sockets.
     masquerade: Option<masquerade::Masquerade>,
-    families: &'static [Family],
+    /// What goes through sockets.
+    relayed: &'static [Family],
     _tasks: Vec<AbortOnDropHandle<()>>,
 }
 
@@ -65,28 +66,26 @@ impl Egress {
         };
         let mut egress = Self {
             masquerade: None,
-            families: config.families(),
+            relayed: config.families(),
             _tasks: Vec::new(),
         };
         if !config.rootless {
             match masquerade::Masquerade::start(config, node, host).await {
-                Ok(masquerade) => egress.masquerade = Some(masquerade),
+                Ok(masquerade) => {
+                    egress.masquerade = Some(masquerade);
+                    egress.relayed = &config.families()[1..];
+                }
                 Err(error) => {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     warn!(%error, cause, "kernel masquerade not possible, relaying egress instead");
                 }
             }
         }
-        let relayed: &[Family] = match (&egress.masquerade, egress.families) {
-            (None, families) => families,
-            (Some(_), [_, second @ ..]) => second,
-            (Some(_), []) => &[],
-        };
-        if relayed.is_empty() {
+        if egress.relayed.is_empty() {
             return Ok(egress);
         }
-        let ping = relay.ping(relayed).await;
-        for family in relayed {
+        let ping = relay.ping(egress.relayed).await;
+        for family in egress.relayed {
             let tasks = match family {
                 Family::V4 => relay.start(ping.is_some()).await?,
                 Family::V6 => second::start(&relay, ping.is_some()).await?,
@@ -104,24 +103,16 @@ impl Egress {
 
     /// Removes what it left in the two namespaces.
     pub async fn stop(self, node: &Namespace, host: &Namespace) -> Result<(), Error> {
-        let relayed: Vec<Family> = match self.masquerade {
-            Some(masquerade) => {
-                masquerade.stop(node, host).await?;
-                self.families
-                    .iter()
-                    .copied()
-                    .filter(|family| *family != Family::V4)
-                    .collect()
-            }
-            None => self.families.into(),
-        };
-        let removed = node.run(move || {
-            let mut removed = relayed.into_iter().map(|family| nftables::remove(TABLE, family));
-            removed.try_for_each(|removed| removed)
-        });
-        Ok(removed
+        let mut outcome = Ok(());
+        if let Some(masquerade) = self.masquerade {
+            outcome = masquerade.stop(node, host).await;
+        }
+        let mut relayed = self.relayed.iter();
+        let removed = node.run(move || relayed.try_for_each(|family| nftables::remove(TABLE, *family)));
+        let removed = removed
             .await
-            .map_err(|source| Error::new("enter the node namespace", source))??)
+            .map_err(|source| Error::new("enter the node namespace", source))?;
+        outcome.and(removed.map_err(Error::from))
     }
 }
 
@@ -198,18 +189,14 @@ impl Relay {
 }
 
 fn hand_over(family: Family, prerouting: Vec<Rule>) -> Result<(), Refused> {
-    let (number, everything) = match family {
-        Family::V4 => (AddressFamily::Inet, IpNet::from(Ipv4Net::default())),
-        Family::V6 => (AddressFamily::Inet6, IpNet::from(Ipv6Net::default())),
-    };
     let everything = Route {
         kind: RouteType::Local,
         device: Some(LOOPBACK),
         table: ROUTES,
-        ..Route::new(everything)
+        ..Route::new(family.everything())
     };
     link::ensure(&[
-        link::add_mark_rule(number, MARK, ROUTES, RULE_PRIORITY),
+        link::add_mark_rule(family, MARK, ROUTES, RULE_PRIORITY),
         everything.request(),
     ])?;
     nftables::replace(&[Table {
