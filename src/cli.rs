@@ -3,7 +3,8 @@
 use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
-use skiff_control::DualRange;
+use skiff_control::{DualRange, Pool};
+use skiff_node_agent::EgressWay;
 
 /// A Kubernetes cluster in one binary, for ordinary users: no root, no Docker, no etcd.
 #[derive(Parser)]
@@ -204,6 +205,42 @@ pub enum TlsVersion {
     V1_3,
 }
 
+/// How pods reach the world.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Egress {
+    /// The first of the others that works: masquerade (as root), sockets, pasta
+    #[default]
+    Auto,
+    /// Through sockets of the agent
+    Sockets,
+    /// Masqueraded by the kernel; needs root
+    Masquerade,
+    /// By the program pasta
+    Pasta,
+}
+
+impl Egress {
+    /// As it is given on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Sockets => "sockets",
+            Self::Masquerade => "masquerade",
+            Self::Pasta => "pasta",
+        }
+    }
+
+    /// The way, if it is a certain one.
+    pub fn way(self) -> Option<EgressWay> {
+        match self {
+            Self::Auto => None,
+            Self::Sockets => Some(EgressWay::Sockets),
+            Self::Masquerade => Some(EgressWay::Masquerade),
+            Self::Pasta => Some(EgressWay::Pasta),
+        }
+    }
+}
+
 impl TlsVersion {
     /// As it is given on the command line.
     pub fn name(self) -> &'static str {
@@ -238,6 +275,10 @@ pub struct ServerArgs {
     /// Domain of the cluster's DNS names [default: cluster.local, or what the cluster has]
     #[arg(long, value_name = "DOMAIN")]
     pub cluster_domain: Option<String>,
+    /// Addresses for services of type LoadBalancer: ranges, CIDRs, single ones, separated by commas; the same on every server
+    /// [default: services have the addresses of the nodes]
+    #[arg(long, value_name = "ADDRESSES")]
+    pub load_balancer_pool: Option<Pool>,
     /// Oldest TLS that clients may speak
     #[arg(long, value_name = "VERSION", default_value = "1.3")]
     pub tls_min_version: TlsVersion,
@@ -294,6 +335,9 @@ pub struct NodeArgs {
     /// one that is free, 6440 first]
     #[arg(long, value_name = "PORT")]
     pub forwarder_port: Option<u16>,
+    /// How pods reach the world
+    #[arg(long, value_name = "WAY", default_value = "auto")]
+    pub egress: Egress,
     /// Registry (host or host:port) that is spoken to without TLS
     #[arg(long, value_name = "HOST")]
     pub insecure_registry: Vec<String>,

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use skiff_control::DualRange;
+use skiff_control::{DualRange, Pool};
 
 use crate::{
     cli::{AgentArgs, NodeArgs, ServerArgs},
@@ -40,6 +40,16 @@ impl Fixed {
             cluster_domain: args.cluster_domain.clone().unwrap_or(known.cluster_domain),
         };
         now.are_sound()?;
+        for range in args.load_balancer_pool.iter().flat_map(Pool::ranges) {
+            ensure!(
+                !meets(range, now.cluster_cidr.v4) && !meets(range, now.service_cidr.v4),
+                "--load-balancer-pool has {}-{}, which is inside the cluster (--cluster-cidr {}, --service-cidr {})",
+                range.0,
+                range.1,
+                now.cluster_cidr,
+                now.service_cidr
+            );
+        }
         if let Some(first) = first {
             ensure!(
                 first == now,
@@ -143,6 +153,11 @@ impl Fixed {
     }
 }
 
+/// Whether a range, given by its first and last address, has addresses of a network.
+fn meets((first, last): (Ipv4Addr, Ipv4Addr), network: Ipv4Net) -> bool {
+    first <= network.broadcast() && network.network() <= last
+}
+
 impl Default for Fixed {
     fn default() -> Self {
         Self {
@@ -219,6 +234,7 @@ pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<ski
         node_port_addresses: node.node_port_address.clone(),
         max_pods: node.max_pods,
         forwarder_port: node.forwarder_port,
+        egress: node.egress.way(),
         insecure_registries: node.insecure_registry.clone(),
         mirrors: node.registry_mirror.clone(),
     })

@@ -8,15 +8,14 @@ use crate::{
     cli::DownArgs,
     cluster::{self, Fixed},
     paths::Paths,
-    process::{self, Process},
+    process,
 };
 
 /// Ends the processes, then what they left: pods, mounts, namespaces, cgroups, files.
 pub fn run(paths: &Paths, args: &DownArgs) -> Result<()> {
     // The monitor first: it would start the others again. Each in turn is given time to drain.
     for role in ["monitor", "agent", "server"] {
-        let file = process::file(&paths.run, role);
-        if let Some(process) = Process::load(&file) {
+        for process in process::running(&paths.run, role) {
             process.end(Duration::from_secs(40));
         }
     }

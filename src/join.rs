@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -12,17 +12,15 @@ use hyper::{Request, body::Bytes};
 use hyper_util::rt::TokioIo;
 use kube::config::Kubeconfig;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
+    ClientConfig, Error, RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
     crypto::ring,
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    pki_types::ServerName,
 };
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use skiff_control::pki::{self, Pki, Place};
+use skiff_node_agent::tls::{ServersBy, Shown};
 
 use crate::{cluster::Fixed, paths::Paths, server};
 
@@ -136,14 +134,18 @@ pub async fn post(
         .with_context(|| format!("look up {authority}"))?
         .next()
         .ok_or_else(|| anyhow!("{authority} has no address"))?;
-    let verifier = Arc::new(Pinned {
-        pin: pin.to_owned(),
-        found: Default::default(),
+    let found = Arc::new(OnceLock::new());
+    let provider = Arc::new(ring::default_provider());
+    let (pin, seen) = (pin.to_owned(), Arc::clone(&found));
+    let verifier = ServersBy::new(Arc::clone(&provider), move |shown: Shown<'_>| {
+        let ca = pinned(&pin, shown)?;
+        seen.get_or_init(|| ca);
+        Ok(())
     });
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(verifier.clone())
+        .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     let tcp = tokio::net::TcpStream::connect(address)
         .await
@@ -172,71 +174,30 @@ pub async fn post(
         );
     }
     let answer: Value = serde_json::from_slice(&bytes).context("the server's answer")?;
-    let ca = verifier
-        .found
-        .lock()
-        .map_err(|_| anyhow!("verifier panicked"))?
-        .clone()
-        .context("no CA was seen")?;
-    Ok((pem::encode(&pem::Pem::new("CERTIFICATE", ca)), answer))
+    let ca = found.get().context("no CA was seen")?;
+    Ok((pem::encode(&pem::Pem::new("CERTIFICATE", ca.clone())), answer))
 }
 
-/// Accepts a server whose chain holds the CA that the token pins, and that this CA has signed.
-#[derive(Debug)]
-struct Pinned {
-    pin: String,
-    found: std::sync::Mutex<Option<Vec<u8>>>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let ca = intermediates
-            .iter()
-            .find(|c| pki::der_pin(c) == self.pin)
-            .ok_or_else(|| Error::General("this is not the cluster that the token is for".into()))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(ca.clone().into_owned())?;
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::new(ring::default_provider()))
-                .build()
-                .map_err(|e| Error::General(e.to_string()))?;
-        let verified = verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp, now)?;
-        if let Ok(mut found) = self.found.lock() {
-            *found = Some(ca.to_vec());
-        }
-        Ok(verified)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
+/// The CA that the pin is of, among the certificates that a server shows, if it has signed that of the server.
+fn pinned(pin: &str, shown: Shown<'_>) -> Result<Vec<u8>, Error> {
+    let ca = shown
+        .intermediates
+        .iter()
+        .find(|c| pki::der_pin(c) == pin)
+        .ok_or_else(|| Error::General("this is not the cluster that the token is for".into()))?;
+    let mut roots = RootCertStore::empty();
+    roots.add(ca.clone().into_owned())?;
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::new(ring::default_provider()))
+            .build()
+            .map_err(|e| Error::General(e.to_string()))?;
+    let Shown {
+        certificate,
+        intermediates,
+        name,
+        ocsp,
+        now,
+    } = shown;
+    verifier.verify_server_cert(certificate, intermediates, name, ocsp, now)?;
+    Ok(ca.to_vec())
 }

@@ -313,6 +313,11 @@ fn server_arguments(args: &ServerArgs) -> Vec<String> {
         format!("--audit-log-maxbackup={}", args.audit_log_maxbackup),
         format!("--audit-log-maxage={}", args.audit_log_maxage),
     ]);
+    out.extend(
+        args.load_balancer_pool
+            .iter()
+            .map(|pool| format!("--load-balancer-pool={pool}")),
+    );
     out.extend(args.advertise.map(|a| format!("--advertise={a}")));
     out.extend(args.tls_san.iter().map(|n| format!("--tls-san={n}")));
     out
@@ -335,6 +340,7 @@ fn fixed_arguments(server: &ServerArgs) -> Vec<String> {
 fn agent_arguments(node: &NodeArgs, server: &ServerArgs) -> Vec<String> {
     let mut out = fixed_arguments(server);
     out.push(format!("--max-pods={}", node.max_pods));
+    out.push(format!("--egress={}", node.egress.name()));
     out.extend(node.node_name.iter().map(|n| format!("--node-name={n}")));
     out.extend(node.node_ip.map(|a| format!("--node-ip={a}")));
     out.extend(node.forwarder_port.map(|port| format!("--forwarder-port={port}")));

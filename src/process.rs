@@ -160,13 +160,26 @@ pub fn file(run: &Path, role: &str) -> PathBuf {
     run.join(format!("{role}.json"))
 }
 
-/// Remembers ourselves, when a monitor of this run directory started us: it may have been killed before it could.
+/// Where one is remembered that runs for itself: no monitor takes it for its child.
+fn foreground_file(run: &Path, role: &str) -> PathBuf {
+    run.join(format!("{role}.foreground.json"))
+}
+
+/// Remembers ourselves: for a monitor of this run directory, if one started us (it may have been killed before it could), else for
+/// whoever asks what runs here.
 pub fn register(run: &Path, role: &str) -> Result<()> {
     let ours = std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| Path::new(&path) == notify_socket(run));
-    match Process::current().filter(|_| ours) {
+    let file = if ours { file } else { foreground_file };
+    match Process::current() {
         Some(current) => current.save(&file(run, role)),
         None => Ok(()),
     }
+}
+
+/// The processes of a role that run here: that of `skiff up`, and one in the foreground.
+pub fn running(run: &Path, role: &str) -> impl Iterator<Item = Process> {
+    let files = [file(run, role), foreground_file(run, role)];
+    files.into_iter().filter_map(|file| Process::load(&file))
 }
 
 /// Where a monitor hears from its children.

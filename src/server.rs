@@ -69,6 +69,7 @@ pub fn run(paths: &Paths, command: &ServerCommand) -> Result<()> {
         cluster_cidr: fixed.cluster_cidr,
         service_cidr: fixed.service_cidr,
         cluster_domain: fixed.cluster_domain,
+        load_balancer_pool: args.load_balancer_pool.clone(),
         audit: args.audit(),
         identity,
         host: cluster::host_name()?,

@@ -11,32 +11,34 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 
-use crate::{
-    kubeconfig::client,
-    members,
-    paths::Paths,
-    process::{self, Process},
-    server,
-};
+use crate::{kubeconfig::client, members, paths::Paths, process, server};
 
 /// Prints processes, nodes and pods; fails when the cluster is not up.
 pub fn run(paths: &Paths) -> Result<()> {
     let mut running = 0;
     for role in ["monitor", "server", "agent"] {
-        match Process::load(&process::file(&paths.run, role)) {
-            Some(process) => {
-                running += 1;
-                crate::output::say!(
-                    "{role:8} running, process {}, {}",
-                    process.pid(),
-                    memory(process.pid())
-                );
-            }
-            None => crate::output::say!("{role:8} not running"),
+        let mut is_there = false;
+        for process in process::running(&paths.run, role) {
+            is_there = true;
+            running += 1;
+            crate::output::say!(
+                "{role:8} running, process {}, {}",
+                process.pid(),
+                memory(process.pid())
+            );
+        }
+        if !is_there {
+            crate::output::say!("{role:8} not running");
         }
     }
     if running == 0 {
         bail!("no cluster runs here (start one with `skiff up`)");
+    }
+    if !paths.admin_kubeconfig().exists() && paths.node_kubeconfig().exists() {
+        crate::output::say!(
+            "api      elsewhere: this is a node; `skiff status` on a server tells of the cluster"
+        );
+        return Ok(());
     }
     server::runtime()?.block_on(async {
         let client = client(paths).await?;

@@ -12,4 +12,5 @@ pub mod pki;
 mod snapshots;
 
 pub use skiff_api::{DualRange, audit};
+pub use skiff_controllers::Pool;
 pub use skiff_store::{OpenError, snapshot};

@@ -43,6 +43,8 @@ pub struct Config {
     pub service_cidr: DualRange,
     /// DNS domain of the cluster.
     pub cluster_domain: String,
+    /// Addresses of load balancers; without, they have those of the nodes.
+    pub load_balancer_pool: Option<skiff_controllers::Pool>,
     /// What is written down of requests.
     pub audit: Option<skiff_api::audit::Config>,
     /// Which member it is.
@@ -77,6 +79,7 @@ pub async fn start(config: Config) -> Result<Member> {
         cluster_cidr,
         service_cidr,
         cluster_domain,
+        load_balancer_pool,
         audit,
         mut identity,
         host,
@@ -167,6 +170,7 @@ pub async fn start(config: Config) -> Result<Member> {
         root_ca: pki.follow_ca(),
         pod_cidr: cluster_cidr.to_string(),
         node_grace_seconds: 40,
+        load_balancer_pool,
         resources: stored_kinds(),
     };
     tasks.spawn(lead(store.clone(), server.registry(), controllers, stop.clone()));

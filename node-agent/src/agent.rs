@@ -32,13 +32,17 @@ use crate::{
     env::field::Facts,
     events::Recorder,
     node, peers,
-    pod::manager::Manager,
+    pod::{manager::Manager, resize::Promises},
     policy,
     relay::Ways,
     servers::{Renewing, Servers, listen},
     services, stream,
+    tls::ServersBy,
     volume::etc,
 };
+
+/// How long the agent waits at its end for what it has to tell the API server.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What the parts of the agent share.
 pub(crate) struct Agent {
@@ -54,6 +58,8 @@ pub(crate) struct Agent {
     host_ips: Mutex<Vec<IpAddr>>,
     /// The API server that this node joined.
     server: http::Uri,
+    /// What pods may count on.
+    pub promises: Promises,
     /// What the machine has.
     pub capacity: node::Capacity,
     /// Service-account tokens of pods with the time of their renewal.
@@ -197,6 +203,7 @@ pub(crate) async fn run(
     let agent = Arc::new(Agent {
         events: Recorder::start(client.clone(), config.node_name.clone()),
         capacity: node::Capacity::measure(&config.data_dir, config.max_pods),
+        promises: Promises::default(),
         services: services::Table::default(),
         tokens: Mutex::default(),
         probe_tls: Arc::new(trusting_tls()?),
@@ -217,7 +224,7 @@ pub(crate) async fn run(
 
     let manager = Manager::start(Arc::clone(&agent));
     let (proxy, proxy_up) = watch::channel(None);
-    services::start(Arc::clone(&agent), proxy_up);
+    let announcing = services::start(Arc::clone(&agent), proxy_up, stop.clone());
     let (state, node_state) = watch::channel(node::State::default());
     node::start(Arc::clone(&agent), node_state, stop.clone());
     let network = tokio::spawn(bring_up(Arc::clone(&agent), state, proxy));
@@ -239,6 +246,8 @@ pub(crate) async fn run(
     info!("node agent ends; pods keep running");
     network.abort();
     stop.cancel();
+    // Others answer for this node's addresses of load balancers at once if it says that it does not; else a little later.
+    let _ = tokio::time::timeout(FAREWELL, announcing).await;
     outcome
 }
 
@@ -253,8 +262,10 @@ async fn bring_up(
         match try_bring_up(&agent, &state).await {
             Ok(outputs) => {
                 let _ = proxy_up.send(Some(outputs));
+                let egress = agent.network_now().map(|network| network.egress());
                 state.send_modify(|state| {
                     state.network = Ok(());
+                    state.egress = egress;
                 });
                 info!("pod network is up");
                 return;
@@ -396,46 +407,6 @@ fn trusting_tls() -> anyhow::Result<rustls::ClientConfig> {
         .with_safe_default_protocol_versions()
         .context("TLS versions")?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_custom_certificate_verifier(ServersBy::new(provider, |_| Ok(())))
         .with_no_client_auth())
-}
-
-#[derive(Debug)]
-struct AnyCertificate(Arc<rustls::crypto::CryptoProvider>);
-
-impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &rustls::pki_types::CertificateDer<'_>,
-        _: &[rustls::pki_types::CertificateDer<'_>],
-        _: &rustls::pki_types::ServerName<'_>,
-        _: &[u8],
-        _: rustls::pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &rustls::pki_types::CertificateDer<'_>,
-        signature: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        let schemes = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, schemes)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &rustls::pki_types::CertificateDer<'_>,
-        signature: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        let schemes = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, schemes)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

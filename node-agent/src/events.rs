@@ -59,8 +59,8 @@ impl Recorder {
         self.happened(about, warning, reason, message);
     }
 
-    /// Something that went wrong with a service.
-    pub fn service(&self, service: &Service, reason: &str, message: String) {
+    /// Something about a service.
+    pub fn service(&self, service: &Service, warning: bool, reason: &str, message: String) {
         let about = ObjectReference {
             api_version: Some("v1".into()),
             kind: Some("Service".into()),
@@ -69,7 +69,7 @@ impl Recorder {
             uid: service.metadata.uid.clone(),
             ..ObjectReference::default()
         };
-        self.happened(about, true, reason, message);
+        self.happened(about, warning, reason, message);
     }
 
     /// Something about the node.

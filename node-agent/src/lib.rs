@@ -15,6 +15,7 @@
 //! ```
 
 mod agent;
+mod causes;
 mod cgroup;
 mod clean;
 mod container;
@@ -32,11 +33,14 @@ mod relay;
 mod servers;
 mod services;
 mod stream;
+pub mod tls;
 mod volume;
 
 pub use skiff_pod_network::DualRange;
 
 use std::path::PathBuf;
+
+pub use skiff_pod_network::EgressWay;
 
 use tracing::error;
 
@@ -71,6 +75,8 @@ pub struct Config {
     pub max_pods: u32,
     /// Port of loopback that leads to a living API server; `None`: the one before, or one that is free.
     pub forwarder_port: Option<u16>,
+    /// How pods reach the world; `None`: the best way there is.
+    pub egress: Option<EgressWay>,
     /// Registries spoken to without TLS.
     pub insecure_registries: Vec<String>,
     /// Registry mirrors, `(registry, mirror)`.

@@ -21,6 +21,9 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     Draft::write(path, content)?.publish()
 }
 
+/// End of the name of a new content.
+const UNPUBLISHED: &str = ".new";
+
 /// The new content of a file, beside it.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -32,7 +35,7 @@ impl Draft {
     /// Writes it, for `path`.
     pub fn write(path: &Path, content: &[u8]) -> io::Result<Self> {
         let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.new", std::process::id()));
+        name.push(format!(".{}{UNPUBLISHED}", std::process::id()));
         let new = path.with_file_name(name);
         let written = fs::OpenOptions::new()
             .write(true)
@@ -49,6 +52,24 @@ impl Draft {
             path: path.to_owned(),
             new,
         })
+    }
+
+    /// Those for `path` whose writers have ended before they were published.
+    pub fn left_for(path: &Path) -> Vec<PathBuf> {
+        let begin = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let found = path.parent().map(fs::read_dir);
+        let names = found
+            .into_iter()
+            .flatten()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
+        names
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+                name.starts_with(begin) && name.ends_with(UNPUBLISHED.as_bytes())
+            })
+            .collect()
     }
 
     /// From here on it is what a reader sees.
@@ -105,5 +126,7 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let draft = Draft::write(&path, b"newer").unwrap();
+        assert_eq!(Draft::left_for(&path), [draft.new]);
     }
 }

@@ -7,35 +7,88 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use crate::{need, need_root, run};
+use crate::{Unmet, need, need_root, run};
 
-/// A file system in memory, mounted until this is dropped.
+/// What a [`Disk`] is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskKind {
+    /// Memory: it can be read-only at a start.
+    Memory,
+    /// A block device, which can [fail](Disk::fail) under who uses it.
+    Device,
+}
+
+/// A file system of its own, mounted until this is dropped.
 #[derive(Debug)]
 pub struct Disk {
     path: PathBuf,
+    /// The file behind the device.
+    image: Option<PathBuf>,
 }
 
 impl Disk {
-    /// Mounts one of so many MiB on an empty directory.
+    /// Mounts one of so many MiB on an empty directory; a device's contents are in a file beside it.
     ///
     /// # Errors
-    /// [`Unmet`](crate::Unmet) for ordinary users.
-    pub fn mount(path: &Path, mebibytes: u32) -> Result<Self> {
+    /// [`Unmet`](crate::Unmet) for ordinary users, and for a device where there are no loop devices.
+    pub fn mount(path: &Path, kind: DiskKind, mebibytes: u32) -> Result<Self> {
         need_root()?;
-        let mut mount = Command::new(need("mount")?);
-        mount
-            .args([
-                "-t",
-                "tmpfs",
-                "-o",
-                &format!("size={mebibytes}m,mode=755"),
-                "tmpfs",
-            ])
-            .arg(path);
-        run(&mut mount)?.ok()?;
-        Ok(Self { path: path.into() })
+        need("mount")?;
+        let image = match kind {
+            DiskKind::Memory => {
+                let size = format!("size={mebibytes}m,mode=755");
+                let words = ["-t", "tmpfs", "-o", &size, "tmpfs"];
+                run(Command::new("mount").args(words).arg(path))?.ok()?;
+                None
+            }
+            DiskKind::Device => {
+                if !Path::new("/dev/loop-control").exists() {
+                    return Err(Unmet("loop devices".into()).into());
+                }
+                let image = path.with_extension("image");
+                File::create(&image)?.set_len(u64::from(mebibytes) << 20)?;
+                run(Command::new(need("mkfs.ext4")?).arg("-q").arg(&image))?.ok()?;
+                Some(image)
+            }
+        };
+        let disk = Self {
+            path: path.into(),
+            image,
+        };
+        disk.attach()?;
+        Ok(disk)
+    }
+
+    fn attach(&self) -> Result<()> {
+        if let Some(image) = &self.image {
+            let words = ["-o", "loop,errors=remount-ro"];
+            run(Command::new("mount").args(words).arg(image).arg(&self.path))?.ok()?;
+        }
+        Ok(())
+    }
+
+    /// What the kernel does when the device fails: read-only, at once, also for who has files open.
+    ///
+    /// # Errors
+    /// When it is not a device.
+    pub fn fail(&self) -> Result<()> {
+        ensure!(self.image.is_some(), "memory does not fail");
+        run(Command::new("mount")
+            .args(["-o", "remount,abort"])
+            .arg(&self.path))?
+        .ok()?;
+        Ok(())
+    }
+
+    /// The device is good again. Nothing may have a file open.
+    ///
+    /// # Errors
+    /// Those of mount(8).
+    pub fn mend(&self) -> Result<()> {
+        run(Command::new("umount").arg(&self.path))?.ok()?;
+        self.attach()
     }
 
     /// Where it is.

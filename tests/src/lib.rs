@@ -31,7 +31,7 @@ pub use case::{Outcome, own, plain, shared};
 pub use clock::Clock;
 pub use cluster::Cluster;
 pub use command::{Output, run, run_with_input};
-pub use disk::Disk;
+pub use disk::{Disk, DiskKind};
 pub use kubectl::{Words, kubectl_versions};
 pub use lan::{API_PORT, Host, Lan, Link, Way, node_is_ready};
 pub use members::Members;

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    API_PORT, Clock, Disk, Lan, Link, Output, User, Words,
+    API_PORT, Clock, Disk, DiskKind, Lan, Link, Output, User, Words,
     cluster::{finished, free_port},
     eventually, run,
     user::Program,
@@ -41,8 +41,8 @@ pub struct Members {
 struct Ground {
     /// The network they are in, and the clients beside them; else loopback.
     lan: Option<Lan>,
-    /// Of a disk for the data of each; else that of `/tmp`.
-    mebibytes: Option<u32>,
+    /// The disk for the data of each, and its size in MiB; else that of `/tmp`.
+    disk: Option<(DiskKind, u32)>,
     /// Each has a clock of its own; else the machine's.
     has_clocks: bool,
 }
@@ -86,9 +86,9 @@ impl Members {
     ///
     /// # Errors
     /// As [`Self::start`], and [`Unmet`](crate::Unmet) where [`Disk::mount`] is.
-    pub fn start_on_disks(count: usize, mebibytes: u32) -> Result<Self> {
+    pub fn start_on_disks(count: usize, kind: DiskKind, mebibytes: u32) -> Result<Self> {
         let ground = Ground {
-            mebibytes: Some(mebibytes),
+            disk: Some((kind, mebibytes)),
             ..Ground::default()
         };
         Self::start_on(ground, count, "")
@@ -177,10 +177,10 @@ impl Members {
             None => SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)),
         };
         let number = self.lock().len();
-        let disk = match self.ground.mebibytes {
-            Some(mebibytes) => {
+        let disk = match self.ground.disk {
+            Some((kind, mebibytes)) => {
                 std::fs::create_dir(self.data(number))?;
-                Some(Disk::mount(&self.data(number), mebibytes)?)
+                Some(Disk::mount(&self.data(number), kind, mebibytes)?)
             }
             None => None,
         };

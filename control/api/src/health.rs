@@ -17,43 +17,62 @@ pub(crate) fn is_health(path: &str) -> bool {
     })
 }
 
-pub(crate) fn answer(app: &App, path: &str, query: &Query, headers: &HeaderMap) -> Response<Body> {
-    let (root, one) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
-    let mut checks = vec![("ping", true)];
-    let leadership = app.registry.store().leadership();
-    let quorum = leadership.borrow().leader.is_some();
-    checks.push(("store", quorum));
+/// One check: its name, and what is wrong.
+type Check = (&'static str, Result<(), String>);
+
+fn check(name: &'static str, holds: bool, otherwise: &str) -> Check {
+    (name, if holds { Ok(()) } else { Err(otherwise.to_owned()) })
+}
+
+fn checks(app: &App, root: &str) -> Vec<Check> {
+    let mut checks = vec![("ping", Ok(()))];
+    // A member without a leader, or whose disk is full, is alive: killing it would not help.
     if root != "livez" {
-        checks.push(("poststarthook/bootstrap", *app.ready.borrow()));
+        let store = app.registry.store();
+        let has_leader = store.leadership().borrow().leader.is_some();
+        checks.push(check("store", has_leader, "no leader is known"));
+        // Others may be able to write: who asks here for what must be written is sent there.
+        checks.push(("disk", store.trouble().map_or(Ok(()), Err)));
+        checks.push(check(
+            "poststarthook/bootstrap",
+            *app.ready.borrow(),
+            "not finished",
+        ));
     }
     if root == "readyz" {
-        checks.push(("shutdown", !app.stop.is_cancelled()));
+        checks.push(check(
+            "shutdown",
+            !app.stop.is_cancelled(),
+            "process is shutting down",
+        ));
     }
-    if root == "livez" {
-        // A member without a leader is alive: killing it would not help.
-        checks.retain(|(name, _)| *name != "store");
-    }
+    checks
+}
+
+pub(crate) fn answer(app: &App, path: &str, query: &Query, headers: &HeaderMap) -> Response<Body> {
+    let (root, one) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
+    let checks = checks(app, root);
     let text = |code, text: String| {
         respond::with_type(code, Bytes::from(text), "text/plain; charset=utf-8", headers)
     };
     if !one.is_empty() {
         return match checks.iter().find(|(name, _)| *name == one) {
-            Some((_, true)) => text(200, "ok".into()),
-            Some((_, false)) => text(500, "internal server error: not ok".into()),
+            Some((_, Ok(()))) => text(200, "ok".into()),
+            Some((_, Err(reason))) => text(500, format!("internal server error: {reason}")),
             None => text(404, "404 page not found\n".into()),
         };
     }
     let excluded: Vec<&str> = query.all("exclude").collect();
     let mut out = String::new();
     let mut healthy = true;
-    for (name, ok) in &checks {
-        if excluded.contains(name) {
-            out.push_str(&format!("[+]{name} excluded: ok\n"));
-        } else if *ok {
-            out.push_str(&format!("[+]{name} ok\n"));
-        } else {
-            healthy = false;
-            out.push_str(&format!("[-]{name} failed: reason withheld\n"));
+    for (name, result) in &checks {
+        match result {
+            _ if excluded.contains(name) => out.push_str(&format!("[+]{name} excluded: ok\n")),
+            Ok(()) => out.push_str(&format!("[+]{name} ok\n")),
+            Err(reason) => {
+                healthy = false;
+                out.push_str(&format!("[-]{name} failed: {reason}\n"));
+            }
         }
     }
     match (healthy, query.flag("verbose")) {

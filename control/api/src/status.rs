@@ -408,7 +408,7 @@ impl From<skiff_store::Error> for Status {
                 Self::unavailable(format!("the store is unavailable: {why}")).retry_after(1)
             }
             Error::Closed(why) => {
-                Self::unavailable(format!("the server is shutting down: {why}")).retry_after(1)
+                Self::unavailable(format!("the store of this server is closed: {why}")).retry_after(1)
             }
         }
     }

@@ -16,6 +16,10 @@ pub trait Graph: Send + Sync {
 const READ: &[&str] = &["get", "list", "watch"];
 const WRITE: &[&str] = &["update", "patch"];
 
+/// How the names of the leases in `kube-system` begin by which nodes agree who answers for an address of a load balancer; the
+/// address follows.
+pub const BALANCER_LEASES: &str = "load-balancer.";
+
 /// Decides for `system:node:<node>`.
 pub fn authorize(node: &str, what: &Attributes<'_>, graph: &dyn Graph) -> Decision {
     let verb = what.verb;
@@ -50,8 +54,14 @@ pub fn authorize(node: &str, what: &Attributes<'_>, graph: &dyn Graph) -> Decisi
         ("", "services" | "endpoints", "") | ("discovery.k8s.io", "endpointslices", "") => read,
         ("" | "events.k8s.io", "events", "") => verb == "create" || write,
         ("coordination.k8s.io", "leases", "") => {
-            what.namespace == "kube-node-lease"
-                && (verb == "create" || (own && (verb == "get" || verb == "delete" || write)))
+            let single = verb == "get" || verb == "delete" || write;
+            // Which names a node may create is left to the admission too: they are not known here.
+            match what.namespace {
+                "kube-node-lease" => verb == "create" || (own && single),
+                "kube-system" if what.name.is_empty() => read || verb == "create",
+                "kube-system" => single && what.name.starts_with(BALANCER_LEASES),
+                _ => false,
+            }
         }
         ("authentication.k8s.io", "tokenreviews", "")
         | ("authorization.k8s.io", "subjectaccessreviews" | "localsubjectaccessreviews", "") => {
@@ -125,6 +135,11 @@ mod tests {
         assert!(allowed("n1", "update", leases, "kube-node-lease", "n1"));
         assert!(!allowed("n1", "update", leases, "kube-node-lease", "n2"));
         assert!(!allowed("n1", "update", leases, "kube-system", "n1"));
+        assert!(allowed("n1", "watch", leases, "kube-system", ""));
+        let balancer = "load-balancer.192.0.2.1";
+        assert!(allowed("n1", "delete", leases, "kube-system", balancer));
+        assert!(!allowed("n1", "delete", leases, "default", balancer));
+        assert!(!allowed("n1", "deletecollection", leases, "kube-system", ""));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use loadbalancer::Pool;
 use machinery::{Caches, Client, Clock, Recorder};
 
 /// Names a resource: group (empty for core), version, plural.
@@ -162,6 +163,8 @@ pub struct Config {
     pub pod_cidr: String,
     /// A node whose Lease is older than this is not ready. Kubernetes: 40 s.
     pub node_grace_seconds: u64,
+    /// Addresses for services of type LoadBalancer; without, they have those of the nodes.
+    pub load_balancer_pool: Option<Pool>,
     /// Every kind that can be listed, watched and deleted, once per stored kind (not once per version): the content
     /// of a namespace, and the graph of owners.
     pub resources: Vec<ResourceKind>,
@@ -225,7 +228,7 @@ pub(crate) fn run_with(
         },
     );
     let disruption = disruption::Controller::new(client("disruption-controller"));
-    let balancers = loadbalancer::Controller::new(client("service-controller"));
+    let balancers = loadbalancer::Controller::new(client("service-controller"), config.load_balancer_pool);
     let podgc = podgc::Controller::new(client("pod-garbage-collector"));
     let scheduler = scheduler::Scheduler::new(client("kube-scheduler"));
 

@@ -10,11 +10,13 @@
 //! old, and damage to what came later goes unnoticed.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
+
+use crate::files::open_private;
 
 /// A number and its checksum.
 const LENGTH: usize = 12;
@@ -27,13 +29,7 @@ pub(crate) struct Confirmed {
 impl Confirmed {
     pub fn open(dir: &Path) -> io::Result<Self> {
         let path = path(dir);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)?;
+        let file = open_private(&path)?;
         let mut bytes = [0; LENGTH];
         let records = match file.read_exact_at(&mut bytes, 0) {
             Ok(()) => decode(bytes).unwrap_or_else(|| {

@@ -11,6 +11,7 @@
 pub(crate) mod applying;
 mod checkpoints;
 mod full;
+mod hearing;
 mod orphan;
 mod pace;
 mod proposals;
@@ -22,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+use hearing::Hearing;
 use orphan::Orphan;
 use pace::Pace;
 use raft::{
@@ -31,6 +33,7 @@ use raft::{
 use rand::{RngExt, rngs::StdRng};
 
 pub use crate::{
+    causes::chain,
     disk::{LogDisk, LogError, Record},
     log::{encode_members, members_of_one},
     writer::{Report, Task, gather},
@@ -123,6 +126,7 @@ pub struct Core<S: StateMachine, D: LogDisk> {
     /// Where it lies between the shortest and twice that, in parts of 2³².
     timeout_drawn: u32,
     pace: Pace,
+    hearing: Hearing,
     /// The process of the leader has ended, and there is no other one yet.
     orphan: Option<Orphan>,
 
@@ -224,6 +228,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
                 if self.restoring.is_some() && message.get_msg_type() == MessageType::MsgTimeoutNow => {}
             Request::Message(message) => {
                 let (from, term) = (message.from, message.term);
+                self.note_hearing(&message);
                 if let Err(error) = self.raw.step(*message) {
                     tracing::debug!(%error, "message of another member not taken");
                 }
@@ -288,6 +293,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
     /// # Errors
     /// What is committed can't be applied: the end.
     pub fn progress(&mut self, now: Now) -> Result<(), End> {
+        self.refuse_unheard();
         self.propose();
         self.ask_reads(now);
         while self.raw.has_ready() {
@@ -310,6 +316,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         if self.restoring.is_none() {
             self.raw.tick();
             self.pace.tick();
+            self.tick_hearing();
             self.succeed();
             self.draw_timeout(now);
         }
@@ -445,15 +452,4 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         self.machine.closed(reason);
         result
     }
-}
-
-/// An error with its causes, for a reason that outlives it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -19,6 +19,17 @@ use std::{
 use parking_lot::Mutex;
 use raft_engine::env::{FileSystem, Handle, Permission, WriteExt};
 
+/// Opens a file for reading and writing, which nobody else can read; makes an empty one if it is not there.
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
 /// What the log's files went through; shared with tests, which can also break things here.
 #[derive(Debug, Default)]
 pub struct FileHealth {
@@ -138,13 +149,7 @@ impl FileSystem for LogFiles {
         if self.health.fault_space.load(Ordering::Relaxed) {
             return Err(self.full());
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)?;
+        let file = open_private(path.as_ref())?;
         Ok(LogFile {
             file,
             health: self.health.clone(),

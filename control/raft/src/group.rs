@@ -394,6 +394,15 @@ impl<O: Send + 'static> Group<O> {
         self.shared.progress.lock().clone()
     }
 
+    /// Why this member can't write its log, if it can't: no space, or what has closed the group.
+    pub fn trouble(&self) -> Option<String> {
+        let full = || self.shared.full.load(Ordering::Relaxed);
+        match self.shared.closed() {
+            Some(closed) => Some(closed.to_string()),
+            None => full().then(|| NO_SPACE.to_owned()),
+        }
+    }
+
     /// Why the group is closed, if it is.
     pub fn closed(&self) -> Option<Error> {
         self.shared.closed()

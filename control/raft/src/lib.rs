@@ -11,6 +11,7 @@
 //! Nothing is acknowledged, and no vote or acknowledgement leaves, before it is on disk. A failed fsync closes the
 //! group (writes refused, reads of the state machine go on); a full disk makes it wait.
 
+mod causes;
 mod confirmed;
 pub mod core;
 mod disk;
@@ -26,6 +27,7 @@ mod storage;
 mod transport;
 mod writer;
 
+pub use causes::chain;
 pub use confirmed::accept_loss;
 pub use disk::LogError;
 pub use files::FileHealth;

@@ -4,7 +4,7 @@
 //! `records` (how many were fsynced, see `confirmed.rs`). All changes of one write are one record with a checksum: after a
 //! crash a record is there as a whole or not at all.
 
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use parking_lot::Mutex;
 use protobuf::Message as _;
@@ -14,7 +14,7 @@ use raft_engine::{Command, Engine, LogBatch, MessageExt, ReadableSize, RecoveryM
 use crate::{
     confirmed::Confirmed,
     disk::{LogDisk, LogError, Record},
-    files::{Cuts, FileHealth, LogFiles},
+    files::{Cuts, FileHealth, LogFiles, open_private},
     machine::Position,
 };
 
@@ -86,13 +86,7 @@ impl Log {
         };
         // The engine makes its own lock file, but readable to all.
         let lock = dir.join("LOCK");
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&lock)
-            .map_err(|source| failed(source.into()))?;
+        open_private(&lock).map_err(|source| failed(source.into()))?;
         remove_unbegun(dir).map_err(|source| failed(source.into()))?;
         let confirmed = Confirmed::open(dir).map_err(|source| failed(source.into()))?;
         let cuts = Cuts::default();

@@ -54,7 +54,7 @@ pub(super) async fn send(
                 if error.is_refused() {
                     peers.refused(id);
                 }
-                let reason = reason(&error);
+                let reason = skiff_raft::chain(&error);
                 if complaint.is_due(begun, Instant::now(), &reason) {
                     tracing::warn!(member = id, address = %at, reason, "can't connect to a member, trying on");
                 } else {
@@ -73,14 +73,6 @@ pub(super) async fn send(
                 message = queue.recv() => if message.is_none() { return },
             }
         }
-    }
-}
-
-/// An error with what it came from.
-fn reason(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", reason(source)),
-        None => error.to_string(),
     }
 }
 
@@ -198,6 +190,9 @@ mod tests {
             address: ([127, 0, 0, 1], 1).into(),
             source: io::ErrorKind::ConnectionRefused.into(),
         };
-        assert_eq!(reason(&error), "connect to 127.0.0.1:1: connection refused");
+        assert_eq!(
+            skiff_raft::chain(&error),
+            "connect to 127.0.0.1:1: connection refused"
+        );
     }
 }

@@ -190,16 +190,10 @@ pub(crate) fn log_failed(path: &Path) -> impl FnOnce(skiff_raft::OpenError) -> O
     move |error| match error.is_damage() {
         true => OpenError::Damaged {
             path,
-            reason: chain(&error),
+            reason: skiff_raft::chain(&error),
         },
         false => OpenError::Log(error),
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {

@@ -8,7 +8,7 @@
 //! Keys are `/registry/<group or "core">/<plural>/<namespace or "">/<name>`, see [`key`].
 //!
 //! The main path, by file: `store.rs` (the calls) → `codec.rs` → the Raft group → `machine.rs` → `state.rs` (apply,
-//! range) over `map.rs` and `history.rs`; `watch.rs` reads the history; `checkpoint.rs` and `directory.rs` are the disk.
+//! range) over `map.rs` and `history.rs`; `watch.rs` reads the history, `rounds.rs` says when; `checkpoint.rs` and `directory.rs` are the disk.
 //! The design and its invariants: `docs/store.md`.
 
 mod checkpoint;
@@ -18,6 +18,7 @@ mod history;
 mod machine;
 mod map;
 mod replication;
+mod rounds;
 #[cfg(test)]
 mod simulation;
 pub mod snapshot;

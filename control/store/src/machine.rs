@@ -14,7 +14,7 @@ use crate::{
     checkpoint::Image,
     codec::decode_txn,
     state::State,
-    watch::{Topic, Watched, wake},
+    watch::{Topic, Watched, wake, wake_all},
 };
 
 /// Where a member keeps its checkpoint.
@@ -157,9 +157,9 @@ impl StateMachine for Machine {
     fn closed(&mut self, reason: &str) {
         let mut state = self.watched.state.write();
         state.closed = Some(reason.to_owned());
-        let mut topics = self.watched.topics.all();
+        let topics = self.watched.topics.all();
         drop(state);
-        wake(&mut topics);
+        wake_all(&topics);
     }
 }
 

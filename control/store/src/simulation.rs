@@ -79,6 +79,18 @@ fn when_the_leaders_process_has_ended_the_next_one_leads_within_half_a_second() 
     assert!(soon >= 45, "{times:?}");
 }
 
+/// The member that is not heard, or hears nothing, refuses what it can't do, so that clients ask another one.
+#[test]
+fn two_seconds_after_a_one_way_cut_of_the_leader_nobody_waits_in_vain() {
+    for is_heard in [true, false] {
+        let waits: Vec<_> = (0..40)
+            .map(|seed| World::new(seed, Sabotage::None).run_to_one_way_cut(is_heard))
+            .collect();
+        let soon = waits.iter().filter(|wait| **wait < 300_000).count();
+        assert!(soon >= 36, "heard: {is_heard}: {waits:?}");
+    }
+}
+
 #[test]
 fn a_log_that_does_not_lead_to_the_snapshot_taken_in_before_a_crash_is_dropped() {
     let disk = SimDisk::of_voter(&[1, 2, 3], false);

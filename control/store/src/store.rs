@@ -201,7 +201,16 @@ impl Store {
     /// # Errors
     /// `Compacted` when `after` is older than the history, `Future` when it lies ahead, `Closed`.
     pub fn watch(&self, prefix: &[u8], after: Revision) -> Result<Watch, Error> {
-        Watch::begin(&self.inner.watched, prefix, after)
+        Watch::begin(&self.inner.watched, prefix, after, false)
+    }
+
+    /// The same for one of many: it hears of changes together with the others under this prefix, and when those are many and
+    /// changes are frequent up to some hundredths of a second later. For what writes them to a connection.
+    ///
+    /// # Errors
+    /// As [`watch`](Self::watch).
+    pub fn watch_in_rounds(&self, prefix: &[u8], after: Revision) -> Result<Watch, Error> {
+        Watch::begin(&self.inner.watched, prefix, after, true)
     }
 
     /// The state as applied here, for a snapshot file: cheap to take, and written without holding up anything.
@@ -212,6 +221,11 @@ impl Store {
     /// Follows leadership of this member.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.inner.group.leadership()
+    }
+
+    /// Why this member can't write, if its disk does not let it. Reads go on.
+    pub fn trouble(&self) -> Option<String> {
+        self.inner.group.trouble()
     }
 
     /// Figures of the log since it was opened.

@@ -9,6 +9,9 @@
 //! A quiet watcher is not woken by other topics, so its position stays where it was while the history moves on. It is
 //! left behind only if a change *of its topic* was forgotten: `Topic::forgotten > position`.
 //!
+//! Who watches **in rounds** is told of changes together with the others of its topic, and reads up to what all were told, so that
+//! they share what is made of it; the more they are, the longer the pause between two rounds (see `rounds.rs`).
+//!
 //! Why no change is missed:
 //! 1. A topic is registered under the state's read lock, changes are made and noted in `Topic::last` under its write
 //!    lock: a change is either in the history when the watcher first reads, or it finds the topic.
@@ -29,6 +32,7 @@ use tokio::sync::watch;
 
 use crate::{
     Error, Event, Revision,
+    rounds::Rounds,
     state::{Note, State},
 };
 
@@ -44,6 +48,13 @@ pub(crate) struct Topic {
     /// The newest revision that changed a key of the topic and has left the history: who has not seen it never will.
     forgotten: AtomicU64,
     signal: watch::Sender<()>,
+    rounds: Arc<Rounds>,
+}
+
+impl Topic {
+    fn last(&self) -> Revision {
+        self.last.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Default)]
@@ -61,6 +72,7 @@ impl Topics {
                     last,
                     forgotten,
                     signal: watch::Sender::new(()),
+                    rounds: Arc::default(),
                 }),
                 0,
             )
@@ -99,6 +111,7 @@ impl Topics {
                 Note::Forgotten(..) => topic.forgotten.store(*revision, Ordering::Relaxed),
                 Note::Changed(..) => {
                     topic.last.store(*revision, Ordering::Relaxed);
+                    topic.rounds.note();
                     if !wake.iter().any(|known| Arc::ptr_eq(known, topic)) {
                         wake.push(topic.clone());
                     }
@@ -137,6 +150,15 @@ impl Topics {
 pub(crate) fn wake(topics: &mut Vec<Arc<Topic>>) {
     for topic in topics.drain(..) {
         topic.signal.send_replace(());
+        topic.rounds.changed(topic.last());
+    }
+}
+
+/// Wakes the watchers of topics at once, also those in rounds: for what comes last.
+pub(crate) fn wake_all(topics: &[Arc<Topic>]) {
+    for topic in topics {
+        topic.signal.send_replace(());
+        topic.rounds.announce(topic.last());
     }
 }
 
@@ -147,12 +169,47 @@ pub(crate) struct Watched {
     pub topics: Topics,
 }
 
+/// When a watcher hears of changes.
+enum Wake {
+    /// Of each, at once.
+    AtOnce(watch::Receiver<()>),
+    /// With the others of its topic. Changes up to `bound` may be read.
+    InRounds {
+        announced: watch::Receiver<Revision>,
+        bound: Revision,
+    },
+}
+
+impl Wake {
+    fn mark_seen(&mut self) {
+        match self {
+            Self::AtOnce(signal) => signal.mark_unchanged(),
+            Self::InRounds { announced, bound } => *bound = (*bound).max(*announced.borrow_and_update()),
+        }
+    }
+
+    async fn changed(&mut self) {
+        // The topic, which holds the sender, lives as long as its watches.
+        match self {
+            Self::AtOnce(signal) => signal.changed().await.ok(),
+            Self::InRounds { announced, .. } => announced.changed().await.ok(),
+        };
+    }
+
+    fn bound(&self) -> Revision {
+        match self {
+            Self::AtOnce(_) => Revision::MAX,
+            Self::InRounds { bound, .. } => *bound,
+        }
+    }
+}
+
 /// A running watch. Dropping it ends it.
 pub struct Watch {
     watched: Arc<Watched>,
     topic: Arc<Topic>,
     topic_name: Bytes,
-    signal: watch::Receiver<()>,
+    wake: Wake,
     prefix: Bytes,
     /// Every change up to here has been returned.
     position: Revision,
@@ -168,7 +225,12 @@ impl std::fmt::Debug for Watch {
 }
 
 impl Watch {
-    pub(crate) fn begin(watched: &Arc<Watched>, prefix: &[u8], after: Revision) -> Result<Self, Error> {
+    pub(crate) fn begin(
+        watched: &Arc<Watched>,
+        prefix: &[u8],
+        after: Revision,
+        in_rounds: bool,
+    ) -> Result<Self, Error> {
         let end = prefix
             .iter()
             .rposition(|&byte| byte == b'/')
@@ -184,13 +246,20 @@ impl Watch {
         let topic = watched
             .topics
             .join(topic_name.clone(), state.history.floor, state.revision);
-        let signal = topic.signal.subscribe();
+        let wake = if in_rounds {
+            Wake::InRounds {
+                announced: topic.rounds.join(),
+                bound: state.revision,
+            }
+        } else {
+            Wake::AtOnce(topic.signal.subscribe())
+        };
         drop(state);
         Ok(Self {
             watched: watched.clone(),
             topic,
             topic_name,
-            signal,
+            wake,
             prefix,
             position: after,
         })
@@ -203,14 +272,42 @@ impl Watch {
     /// `Compacted` when this watcher is so slow that the history left it behind; `Closed` at shutdown.
     pub async fn next(&mut self) -> Result<Vec<Event>, Error> {
         loop {
-            self.signal.mark_unchanged();
-            let events = self.read()?;
+            self.changed().await?;
+            let events = self.read(BATCH_BYTES)?;
             if !events.is_empty() {
                 return Ok(events);
             }
-            // The topic, which holds the sender, lives as long as this watch.
-            self.signal.changed().await.ok();
         }
+    }
+
+    /// Waits until there may be something to [`read`](Self::read). Cancel safe.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn changed(&mut self) -> Result<(), Error> {
+        loop {
+            self.wake.mark_seen();
+            {
+                let state = self.watched.state.read();
+                if self.may_read(&state)? {
+                    return Ok(());
+                }
+                if self.nothing_new() {
+                    self.position = self.position.max(state.revision);
+                }
+            }
+            self.wake.changed().await;
+        }
+    }
+
+    /// Every change up to this revision has been returned.
+    pub fn position(&self) -> Revision {
+        self.position
+    }
+
+    /// Goes on after `position`: the caller has got the changes up to there by other means.
+    pub fn skip_to(&mut self, position: Revision) {
+        self.position = self.position.max(position);
     }
 
     /// Every change up to this revision has been returned by `next` (for bookmarks).
@@ -225,42 +322,59 @@ impl Watch {
 
     /// Whether nothing changed since `position`; only meaningful under the lock on the state.
     fn nothing_new(&self) -> bool {
-        self.topic.last.load(Ordering::Relaxed) <= self.position
+        self.topic.last() <= self.position
     }
 
-    /// What [`next`](Self::next) returns, without waiting: empty when there is nothing new.
-    pub(crate) fn read(&mut self) -> Result<Vec<Event>, Error> {
-        let state = self.watched.state.read();
-        let mut events: Vec<Event> = Vec::new();
-        if self.nothing_new() {
-            self.position = self.position.max(state.revision);
-        } else if self.position < self.topic.forgotten.load(Ordering::Relaxed) {
-            return Err(Error::Compacted {
-                requested: self.position,
-                oldest: state.history.floor,
-            });
-        } else {
-            let mut bytes = 0;
-            let mut seen = state.revision;
-            for event in state.history.after(self.position) {
-                if let Some(last) = events.last()
-                    && (events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES)
-                    && last.revision != event.revision
-                {
-                    seen = last.revision;
-                    break;
-                }
-                if event.entry.key.starts_with(&self.prefix) {
-                    bytes += event.entry.value.len();
-                    events.push(event.clone());
-                }
+    /// Whether there may be something to read in this state.
+    fn may_read(&self, state: &State) -> Result<bool, Error> {
+        if !self.nothing_new() {
+            if self.position < self.topic.forgotten.load(Ordering::Relaxed) {
+                return Err(Error::Compacted {
+                    requested: self.position,
+                    oldest: state.history.floor,
+                });
             }
-            self.position = seen;
+            if self.position < self.wake.bound() {
+                return Ok(true);
+            }
         }
         match &state.closed {
-            Some(reason) if events.is_empty() => Err(Error::Closed(reason.clone())),
-            _ => Ok(events),
+            Some(reason) => Err(Error::Closed(reason.clone())),
+            None => Ok(false),
         }
+    }
+
+    /// The next changes as [`next`](Self::next) returns them, without waiting: empty when there is nothing new. Ends with the
+    /// change that makes it more than `bytes` of values.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn read(&mut self, bytes: usize) -> Result<Vec<Event>, Error> {
+        let mut events: Vec<Event> = Vec::new();
+        let state = self.watched.state.read();
+        if !self.may_read(&state)? {
+            return Ok(events);
+        }
+        let mut size = 0;
+        let mut seen = state.revision.min(self.wake.bound());
+        for event in state.history.after(self.position) {
+            if event.revision > seen {
+                break;
+            }
+            if let Some(last) = events.last()
+                && (events.len() >= BATCH_EVENTS || size >= bytes)
+                && last.revision != event.revision
+            {
+                seen = last.revision;
+                break;
+            }
+            if event.entry.key.starts_with(&self.prefix) {
+                size += event.entry.value.len();
+                events.push(event.clone());
+            }
+        }
+        self.position = seen;
+        Ok(events)
     }
 }
 

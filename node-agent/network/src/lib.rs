@@ -9,6 +9,7 @@
 //! (`pod`, with an address from `address`), `egress` carries what leaves the cluster, `tunnel` what goes to other nodes.
 
 mod address;
+mod announce;
 mod between;
 mod egress;
 mod link;
@@ -43,6 +44,7 @@ use tracing::warn;
 
 pub use address::{DualRange, PodAddress};
 pub use between::public_key;
+pub use egress::Way as EgressWay;
 pub use translate::Translation;
 pub use tunnel::{Kind as TunnelKind, Peer};
 
@@ -65,8 +67,10 @@ pub struct Config {
     pub pod_cidr: DualRange,
     /// Service addresses, as well: local in the node namespace.
     pub service_cidr: DualRange,
-    /// Inside a user namespace (egress by host sockets) or root (kernel masquerade).
+    /// Inside a user namespace, or root.
     pub rootless: bool,
+    /// How pods reach the world; none: the best way there is.
+    pub egress: Option<EgressWay>,
 }
 
 impl Config {
@@ -133,6 +137,7 @@ pub struct PodNetwork {
     addresses: tokio::sync::Mutex<Addresses>,
     pods: Pods,
     egress: tokio::sync::Mutex<Option<Egress>>,
+    egress_way: EgressWay,
     between: between::Between,
     /// Shared with what relays outbound connections.
     rules: policy::Shared,
@@ -189,7 +194,8 @@ impl PodNetwork {
             builders,
             addresses: tokio::sync::Mutex::new(addresses),
             pods,
-            between: between::Between::new(egress.is_by_kernel()),
+            egress_way: egress.way(),
+            between: between::Between::new(egress.way() != EgressWay::Sockets),
             egress: tokio::sync::Mutex::new(Some(egress)),
             rules,
             translation,
@@ -210,6 +216,11 @@ impl PodNetwork {
     /// What has the kernel carry connections to services; none where the kernel can't.
     pub fn translation(&self) -> Option<Arc<Translation>> {
         self.translation.clone()
+    }
+
+    /// How pods reach the world; IPv6 always through sockets.
+    pub fn egress(&self) -> EgressWay {
+        self.egress_way
     }
 
     /// The node's own addresses in the pod ranges: where connections of [`PodNetwork::connect`] come from.

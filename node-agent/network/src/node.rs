@@ -28,7 +28,8 @@ const NSFS_MAGIC: i64 = 0x6e73_6673;
 /// The metric of routes that any other route to the same destination shall beat.
 const LAST_RESORT: u32 = u32::MAX - 1;
 
-fn mount_point(dir: &Path) -> PathBuf {
+/// Where the node namespace is kept.
+pub(crate) fn mount_point(dir: &Path) -> PathBuf {
     dir.join("node-netns")
 }
 

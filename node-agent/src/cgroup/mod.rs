@@ -108,40 +108,52 @@ pub(crate) fn container_resources(container: &Container) -> Value {
 
 /// OCI `linux.resources` of the pod's cgroup: the sum over its containers; a limit only when all have one.
 pub(crate) fn pod_resources(pod: &Pod) -> Value {
-    let Some(spec) = &pod.spec else { return json!({}) };
-    let main = &spec.containers;
-    let sidecars: Vec<&Container> = spec
-        .init_containers
-        .iter()
-        .flatten()
-        .filter(|container| container.restart_policy.as_deref() == Some("Always"))
-        .collect();
-    let init: Vec<&Container> = spec
-        .init_containers
-        .iter()
-        .flatten()
-        .filter(|container| container.restart_policy.as_deref() != Some("Always"))
-        .collect();
-    let lasting = || main.iter().chain(sidecars.iter().copied());
-    let sum = |limit: bool, name: &str| -> Option<i64> {
-        let mut total = 0;
-        for container in lasting() {
-            match amount(container.resources.as_ref(), limit, name) {
-                Some(value) => total += value,
-                None if limit => return None,
-                None => total += amount(container.resources.as_ref(), true, name).unwrap_or(0),
-            }
+    resources(
+        sum(pod, false, "cpu"),
+        sum(pod, true, "cpu"),
+        sum(pod, true, "memory"),
+    )
+}
+
+/// What a pod asks for: millicores of `cpu`, or bytes of `memory`.
+pub(crate) fn requested(pod: &Pod, name: &str) -> i64 {
+    sum(pod, false, name).unwrap_or(0)
+}
+
+/// Limits or requests of all containers that run at the same time. None: not all have such a limit.
+fn sum(pod: &Pod, limit: bool, name: &str) -> Option<i64> {
+    let spec = pod.spec.as_ref()?;
+    let is_sidecar = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
+    let (sidecars, init): (Vec<&Container>, Vec<&Container>) =
+        spec.init_containers.iter().flatten().partition(is_sidecar);
+    let mut total = 0;
+    for container in spec.containers.iter().chain(sidecars) {
+        match amount(container.resources.as_ref(), limit, name) {
+            Some(value) => total += value,
+            None if limit => return None,
+            None => total += amount(container.resources.as_ref(), true, name).unwrap_or(0),
         }
-        for container in &init {
-            match amount(container.resources.as_ref(), limit, name) {
-                Some(value) => total = total.max(value),
-                None if limit => return None,
-                None => {}
-            }
+    }
+    for container in init {
+        match amount(container.resources.as_ref(), limit, name) {
+            Some(value) => total = total.max(value),
+            None if limit => return None,
+            None => {}
         }
-        Some(total)
-    };
-    resources(sum(false, "cpu"), sum(true, "cpu"), sum(true, "memory"))
+    }
+    Some(total)
+}
+
+/// As a change of what is in force: limits that are not there are lifted, and one of memory that is used already is refused.
+pub(crate) fn changed(mut resources: Value) -> Value {
+    if resources["cpu"]["quota"].is_null() {
+        resources["cpu"]["quota"] = json!(-1);
+    }
+    if resources["memory"]["limit"].is_null() {
+        resources["memory"]["limit"] = json!(-1);
+    }
+    resources["memory"]["checkBeforeUpdate"] = json!(true);
+    resources
 }
 
 /// CPU in millicores, memory in bytes. Source: Kubernetes' conversion to shares (1024 per core, at least 2) and quota

@@ -12,6 +12,7 @@ use skiff_image::{Credentials, Image};
 
 use crate::{
     agent::Agent,
+    causes::chain,
     pod::model::{self, Kind},
 };
 
@@ -194,17 +195,6 @@ fn refused(agent: &Agent, pod: &Pod, field: Option<String>, reason: &str) {
     agent
         .events
         .pod(pod, field, true, "Failed", format!("Error: {reason}"));
-}
-
-/// An error with its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 fn bundle(path: PathBuf) -> Result<Source, Missing> {

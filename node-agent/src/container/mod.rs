@@ -16,7 +16,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, PodSecurityContext, 
 use kube::Api;
 use skiff_runtime::supervisor::{self, ContainerState, RootFs};
 
-use self::{image::Source, spec::Bind};
+use self::{
+    image::Source,
+    spec::{Access, Bind},
+};
 use crate::{
     agent::Agent,
     cgroup, env,
@@ -148,7 +151,7 @@ pub(crate) async fn start(agent: &Agent, plan: Plan) -> Result<ContainerState, F
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => Failed::Lost,
         _ => Failed::Start {
-            message: image::chain(&error),
+            message: crate::causes::chain(&error),
         },
     };
     plan.handle
@@ -292,7 +295,7 @@ fn build(
             binds.push(Bind {
                 source: queues,
                 target: "/dev/mqueue".into(),
-                read_only: false,
+                access: Access::Write,
                 recursive: false,
                 propagation: None,
             });
@@ -311,7 +314,7 @@ fn build(
     binds.push(Bind {
         source,
         target,
-        read_only: false,
+        access: Access::Write,
         recursive: false,
         propagation: None,
     });
@@ -490,7 +493,7 @@ fn files(places: &Places, pod: &Pod, container: &Container) -> Vec<Bind> {
     .map(|(file, target)| Bind {
         source: places.data.join(file),
         target: target.into(),
-        read_only: false,
+        access: Access::Write,
         recursive: false,
         propagation: None,
     })
@@ -531,7 +534,7 @@ where
                 map.insert(name, object);
             }
             Ok(None) => {}
-            Err(error) => return Err(format!("get {name}: {}", image::chain(&error))),
+            Err(error) => return Err(format!("get {name}: {}", crate::causes::chain(&error))),
         }
     }
     Ok(map)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::{Container, Pod, SecurityContext};
+use k8s_openapi::api::core::v1::{Container, Pod, SecurityContext, VolumeMount};
 use serde_json::{Value, json};
 
 use super::user::User;
@@ -97,6 +97,29 @@ const READ_ONLY: &[&str] = &[
     "/proc/sysrq-trigger",
 ];
 
+/// What a container may do with what is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// All that the owner and the mode of files allow.
+    Write,
+    /// Read; what is mounted below stays as it is.
+    Read,
+    /// Read, here and in all that is mounted below.
+    ReadAll,
+}
+
+impl Access {
+    /// What a container asks for. The kernels we run on all know recursive read-only mounts, so that what is wanted if possible is done.
+    /// Source: Kubernetes, "Volumes", recursive read-only mounts.
+    pub fn of(mount: &VolumeMount) -> Self {
+        match (mount.read_only, mount.recursive_read_only.as_deref()) {
+            (Some(true), Some("Enabled" | "IfPossible")) => Self::ReadAll,
+            (Some(true), _) => Self::Read,
+            _ => Self::Write,
+        }
+    }
+}
+
 /// A directory or file of the host that a container sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bind {
@@ -104,8 +127,8 @@ pub(crate) struct Bind {
     pub source: PathBuf,
     /// In the container.
     pub target: String,
-    /// Read-only.
-    pub read_only: bool,
+    /// What may be done there.
+    pub access: Access,
     /// Mounts below are included.
     pub recursive: bool,
     /// `None`, `HostToContainer` or `Bidirectional`.
@@ -376,7 +399,11 @@ fn mounts(input: &Input<'_>, privileged: bool) -> Value {
             "options": [
                 if bind.recursive { "rbind" } else { "bind" },
                 propagation,
-                if bind.read_only { "ro" } else { "rw" },
+                match bind.access {
+                    Access::Write => "rw",
+                    Access::Read => "ro",
+                    Access::ReadAll => "rro",
+                },
             ],
         }));
     }
@@ -403,7 +430,7 @@ mod tests {
         let bind = |target: &str| Bind {
             source: "/v".into(),
             target: target.into(),
-            read_only: true,
+            access: Access::Read,
             recursive: false,
             propagation: None,
         };

@@ -277,6 +277,7 @@ fn network_with(config: &Config, entered: Entered, pod_cidr: DualRange) -> skiff
         pod_cidr,
         service_cidr: config.service_cidr,
         rootless: entered.rootless,
+        egress: config.egress,
     }
 }
 

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, fs, net::IpAddr, path::Path};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{
-        ContainerImage, DaemonEndpoint, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeStatus,
-        NodeSystemInfo,
+        ContainerImage, DaemonEndpoint, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeRuntimeHandler,
+        NodeRuntimeHandlerFeatures, NodeStatus, NodeSystemInfo,
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time},
 };
 use serde_json::json;
 use skiff_image::Image;
+use skiff_pod_network::EgressWay;
 
 use crate::{Config, agent::Agent};
 
@@ -23,6 +24,8 @@ pub(crate) const KUBERNETES: &str = "v1.37.0";
 pub(crate) struct State {
     /// The network, or why there is none.
     pub network: Result<(), String>,
+    /// How pods reach the world; none before the network is up.
+    pub egress: Option<EgressWay>,
     /// The ways to other nodes, in words; none while there is no other node.
     pub tunnel: Option<Result<String, String>>,
     /// The host's address, when it has changed.
@@ -33,6 +36,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             network: Err("pod network is not up yet".into()),
+            egress: None,
             tunnel: None,
             address: None,
         }
@@ -202,8 +206,13 @@ pub(super) fn status(
         Ok(text) => Observed::new("NodeTunnel", true, "TunnelOpen", text),
         Err(text) => Observed::new("NodeTunnel", false, "TunnelFailed", text),
     });
+    let egress = state.egress.map(|way| {
+        let text = format!("pods reach the world by {way}");
+        Observed::new("NodeEgress", true, "EgressWorks", &text)
+    });
     let conditions = observed
         .into_iter()
+        .chain(egress)
         .chain(tunnel)
         .map(|observed| {
             let status = if observed.is { "True" } else { "False" };
@@ -229,6 +238,13 @@ pub(super) fn status(
         allocatable: Some(resources),
         conditions: Some(conditions),
         node_info: Some(system_info()),
+        runtime_handlers: Some(vec![NodeRuntimeHandler {
+            name: Some(String::new()),
+            features: Some(NodeRuntimeHandlerFeatures {
+                recursive_read_only_mounts: Some(true),
+                ..NodeRuntimeHandlerFeatures::default()
+            }),
+        }]),
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint { port: 0 }),
         }),

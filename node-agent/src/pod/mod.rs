@@ -6,6 +6,7 @@ pub(crate) mod manager;
 pub(crate) mod model;
 pub(crate) mod plan;
 pub(crate) mod publish;
+pub(crate) mod resize;
 pub(crate) mod restore;
 pub(crate) mod status;
 pub(crate) mod steps;

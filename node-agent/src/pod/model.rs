@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 use serde::{Deserialize, Serialize};
 use skiff_pod_network::PodAddress;
 
@@ -31,6 +31,9 @@ pub(crate) struct View {
     pub terminating_since: Option<Timestamp>,
     /// The node gave up on the pod: reason and message of its status.
     pub failure: Option<(String, String)>,
+    /// The node does not give what the pod asks for now: reason and message of the condition, and when it is asked again.
+    #[serde(skip)]
+    pub resize_pending: Option<Hold>,
     /// The final status has reached the API.
     #[serde(skip)]
     pub published_end: bool,
@@ -115,6 +118,12 @@ pub(crate) struct Instance {
     pub image_id: String,
     /// Stop signal of the image.
     pub stop_signal: Option<String>,
+    /// What the current instance has been given of cpu and memory; none of one that an older agent has started.
+    #[serde(default)]
+    pub given: Option<ResourceRequirements>,
+    /// Its being given something else.
+    #[serde(skip)]
+    pub resize: Step,
 }
 
 /// A probe that gave up on a container.

@@ -4,7 +4,10 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Container, Pod};
 
-use super::model::{self, Ended, Image, Instance, Kind, Sandbox, State, Step, View};
+use super::{
+    model::{self, Ended, Image, Instance, Kind, Sandbox, State, Step, View},
+    resize::Change,
+};
 
 /// Reason of a pod that took more of its node than it may.
 pub(crate) const EVICTED: &str = "Evicted";
@@ -29,6 +32,8 @@ pub(crate) enum Action {
         /// Seconds until SIGKILL.
         grace_s: i64,
     },
+    /// Give a running container what it asks for now.
+    Resize(String),
     /// Take down sandbox and volumes; keep logs.
     Teardown,
     /// Remove the pod object and what is left of the pod here.
@@ -108,9 +113,41 @@ pub(crate) fn plan(pod: &Pod, view: &View, now: Timestamp) -> Plan {
                 ),
                 grace_s: grace(pod),
             });
+        } else {
+            resize(pod, view, container, instance, now, &mut plan);
         }
     }
     plan
+}
+
+/// Brings a running container to what it asks for now, once the node has granted that.
+fn resize(
+    pod: &Pod,
+    view: &View,
+    container: &Container,
+    instance: &Instance,
+    now: Timestamp,
+    plan: &mut Plan,
+) {
+    let change = Change::of(container, instance);
+    if !change.any() {
+        return;
+    }
+    if let Some(hold) = &view.resize_pending {
+        plan.wake_at(hold.until);
+        return;
+    }
+    let name = container.name.clone();
+    match &instance.resize {
+        _ if change.restarts(container) => plan.actions.push(Action::Stop {
+            why: format!("Container {name} resize requires restart"),
+            grace_s: grace(pod),
+            name,
+        }),
+        Step::Doing => {}
+        Step::Failed(hold) if hold.until > now => plan.wake_at(hold.until),
+        Step::Absent | Step::Ready | Step::Failed(_) => plan.actions.push(Action::Resize(name)),
+    }
 }
 
 /// When `activeDeadlineSeconds` ends the pod.

@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 
 use super::{
     model::{name, namespace, uid},
+    status,
     worker::Msg,
 };
 use crate::agent::Agent;
@@ -124,7 +125,8 @@ async fn send(
     let api: Api<Pod> = Api::namespaced(agent.client.clone(), namespace(pod));
     let wanted = serde_json::to_value(status).map_err(kube::Error::SerdeError)?;
     let observed = serde_json::to_value(&pod.status).unwrap_or_default();
-    if sent.as_ref() != Some(&wanted) && (sent.is_some() || !shows(&observed, &wanted)) {
+    let is_shown = shows(&observed, &wanted) && over(&observed, &wanted).is_empty();
+    if sent.as_ref() != Some(&wanted) && (sent.is_some() || !is_shown) {
         let before = sent.as_ref().unwrap_or(&observed);
         let body = json!({ "metadata": { "uid": uid(pod) }, "status": patch(before, &wanted) });
         match api
@@ -181,6 +183,20 @@ fn shows(observed: &Value, wanted: &Value) -> bool {
     }
 }
 
+/// Conditions of ours that are there and no longer so: others are never taken away.
+fn over(before: &Value, wanted: &Value) -> Vec<&'static str> {
+    let has = |status: &Value, kind: &str| {
+        let conditions = status["conditions"].as_array();
+        conditions
+            .into_iter()
+            .flatten()
+            .any(|condition| condition["type"] == kind)
+    };
+    let mut ours = vec![status::RESIZE_PENDING, status::RESIZE_IN_PROGRESS];
+    ours.retain(|kind| has(before, kind) && !has(wanted, kind));
+    ours
+}
+
 /// The strategic merge patch from one status to another: fields that are gone become null. Lists of conditions and of
 /// addresses are merged by their keys on the other side, so conditions of others stay.
 fn patch(before: &Value, wanted: &Value) -> Value {
@@ -201,6 +217,10 @@ fn patch(before: &Value, wanted: &Value) -> Value {
         if ours.contains(&key.as_str()) && !old.is_null() && !fields.contains_key(key) {
             fields.insert(key.clone(), Value::Null);
         }
+    }
+    if let Some(conditions) = fields.get_mut("conditions").and_then(Value::as_array_mut) {
+        let gone = over(before, wanted).into_iter();
+        conditions.extend(gone.map(|kind| json!({"$patch": "delete", "type": kind})));
     }
     let old_conditions = before["conditions"].as_array().cloned().unwrap_or_default();
     for condition in fields
@@ -238,6 +258,16 @@ mod tests {
                 "phase": "Running", "message": null,
                 "conditions": [{"type": "Ready", "status": "True", "reason": null}]
             })
+        );
+    }
+
+    #[test]
+    fn a_resize_that_is_over_takes_its_condition_away() {
+        let before = json!({"conditions": [{"type": "PodResizePending", "status": "True"}, {"type": "Others", "status": "True"}]});
+        let wanted = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+        assert_eq!(
+            patch(&before, &wanted),
+            json!({"conditions": [{"type": "Ready", "status": "True"}, {"$patch": "delete", "type": "PodResizePending"}]})
         );
     }
 

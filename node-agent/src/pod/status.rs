@@ -13,12 +13,18 @@ use k8s_openapi::{
 use skiff_pod_network::PodAddress;
 
 use super::{
-    model::{self, Ended, Image, Instance, Kind, Sandbox, State, View},
+    model::{self, Ended, Image, Instance, Kind, Sandbox, State, Step, View},
     plan::{self, Plan},
+    resize,
 };
+use crate::container::spec::Access;
 
 /// Reason of an end before the start: what was to be run can't be.
 pub(crate) const START_ERROR: &str = "StartError";
+
+/// Conditions that are there only while what they say is so.
+pub(crate) const RESIZE_PENDING: &str = "PodResizePending";
+pub(crate) const RESIZE_IN_PROGRESS: &str = "PodResizeInProgress";
 
 /// The status to publish. Conditions of others in `pod.status` are kept as they are.
 /// `sent` is the status published last: it may be newer than the one in `pod`.
@@ -177,6 +183,17 @@ fn container_status(pod: &Pod, view: &View, container: &Container, now: Timestam
         }
     };
     let running = instance.state.started_at().is_some();
+    // What it has, and what it may have; of one that asks for nothing there is nothing to say.
+    let wanted = container.resources.as_ref();
+    let amounts = instance
+        .given
+        .as_ref()
+        .or(wanted)
+        .filter(|amounts| running && (amounts.limits.is_some() || amounts.requests.is_some()));
+    let granted = match view.resize_pending {
+        Some(_) => amounts,
+        None => amounts.and(wanted),
+    };
     ContainerStatus {
         name: container.name.clone(),
         image: container.image.clone().unwrap_or_default(),
@@ -192,11 +209,13 @@ fn container_status(pod: &Pod, view: &View, container: &Container, now: Timestam
         state: Some(state),
         last_state: Some(last.as_ref().map(terminated).unwrap_or_default()),
         volume_mounts: mounts(container),
+        resources: amounts.cloned(),
+        allocated_resources: granted.and_then(|granted| granted.requests.clone()),
         ..ContainerStatus::default()
     }
 }
 
-/// Its volumes as they are mounted: a read-only one leaves what is mounted below it as it is.
+/// Its volumes as they are mounted.
 fn mounts(container: &Container) -> Option<Vec<VolumeMountStatus>> {
     let mounts = container.volume_mounts.as_ref()?;
     let mounted = mounts.iter().map(|mount| {
@@ -205,7 +224,11 @@ fn mounts(container: &Container) -> Option<Vec<VolumeMountStatus>> {
             name: mount.name.clone(),
             mount_path: mount.mount_path.clone(),
             read_only,
-            recursive_read_only: read_only.map(|_| "Disabled".to_owned()),
+            recursive_read_only: match Access::of(mount) {
+                Access::Write => None,
+                Access::Read => Some("Disabled".to_owned()),
+                Access::ReadAll => Some("Enabled".to_owned()),
+            },
             ..VolumeMountStatus::default()
         }
     });
@@ -432,6 +455,7 @@ fn conditions(
             ..PodCondition::default()
         });
     }
+    conditions.extend(resize_condition(pod, view, containers, &old, now));
     if let Some((_, message)) = view
         .failure
         .as_ref()
@@ -451,6 +475,43 @@ fn conditions(
         });
     }
     conditions
+}
+
+/// What becomes of a change of amounts, while that is not done.
+fn resize_condition(
+    pod: &Pod,
+    view: &View,
+    containers: &[(Kind, Container)],
+    old: &BTreeMap<&str, &PodCondition>,
+    now: Timestamp,
+) -> Option<PodCondition> {
+    let mut changing = containers.iter().filter_map(|(_, container)| {
+        let instance = view.containers.get(&container.name)?;
+        resize::Change::of(container, instance).any().then_some(instance)
+    });
+    let (kind, hold) = match &view.resize_pending {
+        Some(hold) => (RESIZE_PENDING, Some(hold)),
+        None => {
+            let first = changing.next()?;
+            let failed = std::iter::once(first)
+                .chain(changing)
+                .find_map(|instance| match &instance.resize {
+                    Step::Failed(hold) => Some(hold),
+                    _ => None,
+                });
+            (RESIZE_IN_PROGRESS, failed)
+        }
+    };
+    let since = old.get(kind).and_then(|old| old.last_transition_time.clone());
+    Some(PodCondition {
+        type_: kind.into(),
+        status: "True".into(),
+        reason: hold.map(|hold| hold.reason.clone()),
+        message: hold.map(|hold| hold.message.clone()),
+        last_transition_time: since.or(Some(Time(now))),
+        observed_generation: pod.metadata.generation,
+        ..PodCondition::default()
+    })
 }
 
 #[cfg(test)]

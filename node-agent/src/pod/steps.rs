@@ -14,12 +14,7 @@ use super::{
     model::{self, uid},
     worker::Msg,
 };
-use crate::{
-    agent::Agent,
-    cgroup,
-    container::{Places, image::chain},
-    probe, stream, volume,
-};
+use crate::{agent::Agent, causes::chain, cgroup, container::Places, probe, stream, volume};
 
 /// Makes the sandbox and reports it.
 pub(crate) fn sandbox(agent: &Arc<Agent>, pod: &Arc<Pod>, sender: &mpsc::UnboundedSender<Msg>) {
@@ -45,6 +40,28 @@ pub(crate) fn attach(
         let result = connect(&agent, &pod, &handle).await.map(|ip| (handle, ip));
         let _ = sender.send(Msg::Sandbox(result));
     });
+}
+
+/// Gives a running container, and the pod's own group, what they ask for now. Where there are no limits, there is nothing to do.
+pub(crate) async fn resize(
+    agent: &Agent,
+    pod: &Pod,
+    handle: &Arc<Handle>,
+    container: &Container,
+    id: String,
+) -> Result<(), String> {
+    if !agent.cgroups.any {
+        return Ok(());
+    }
+    let whole = cgroup::changed(cgroup::pod_resources(pod));
+    let own = cgroup::changed(cgroup::container_resources(container));
+    let changed = handle.call(move |pod| {
+        // More goes to the pod first, less to the container: the kernel refuses the other order.
+        let first = pod.update_pod(&whole);
+        pod.update(&id, &own)?;
+        first.or_else(|_| pod.update_pod(&whole))
+    });
+    changed.await.map_err(|error| chain(&error))
 }
 
 async fn make(

@@ -7,7 +7,7 @@ mod instances;
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 use parking_lot::RwLock;
 use skiff_pod_network::PodAddress;
 use skiff_runtime::supervisor::ContainerState;
@@ -23,6 +23,7 @@ use super::{
     model::{self, Hold, Kind, Sandbox, Step, View},
     plan::{self, Action, Plan},
     publish::{self, Wanted},
+    resize::{self, Amounts},
     restore, status, steps,
 };
 use crate::{
@@ -34,6 +35,9 @@ use crate::{
     probe,
     volume::{self, Mounted},
 };
+
+/// Seconds until what could not be given to a running container is tried again.
+const RESIZE_PAUSE: i64 = 5;
 
 /// What can happen to a pod.
 #[derive(Debug)]
@@ -50,6 +54,8 @@ pub(crate) enum Msg {
     Image(String, Result<Source, Missing>),
     /// A container runs, or does not.
     Started(String, u32, Result<ContainerState, container::Failed>),
+    /// A running container has been given these amounts, or not.
+    Resized(String, u32, Option<ResourceRequirements>, Result<(), String>),
     /// Its postStart hook is through, or has failed.
     Hooked(String, u32, Result<(), String>),
     /// A container's process has ended.
@@ -168,9 +174,13 @@ impl Worker {
         loop {
             let now = Timestamp::now();
             self.give_up_when_due(now);
+            self.grant_resize(now);
             let plan = plan::plan(&self.pod, &self.view, now);
             for action in plan.actions.clone() {
                 self.perform(action, now);
+            }
+            if plan.finished {
+                self.agent.promises.forget(model::uid(&self.pod));
             }
             self.announce(&plan);
             self.publish(&plan, now);
@@ -216,6 +226,27 @@ impl Worker {
         }
     }
 
+    /// Asks the node for what the pod wants now, if that has changed.
+    fn grant_resize(&mut self, now: Timestamp) {
+        let (uid, wanted) = (model::uid(&self.pod), Amounts::of(&self.pod));
+        if !resize::is_wanted(&self.pod, &self.view) {
+            self.view.resize_pending = None;
+            self.agent.promises.note(uid, wanted);
+            return;
+        }
+        let node = &self.agent.capacity;
+        let capacity = Amounts {
+            cpu: node.cpu_milli,
+            memory: node.memory,
+        };
+        let refused = self.agent.promises.change(uid, wanted, capacity).err();
+        self.view.resize_pending = refused.map(|refusal| match self.view.resize_pending.take() {
+            // Not anew each time: what is published would change.
+            Some(before) if before.until > now && before.message == refusal.to_string() => before,
+            _ => hold(refusal.reason(), refusal.to_string(), RESIZE_PAUSE),
+        });
+    }
+
     /// Begins an action; the view says so at once.
     fn perform(&mut self, action: Action, now: Timestamp) {
         debug!(?action, "perform");
@@ -238,6 +269,7 @@ impl Worker {
             }
             Action::Pull(name) => self.pull(name),
             Action::Start(name) => self.begin(name),
+            Action::Resize(name) => self.resize(name),
             Action::Stop { name, why, grace_s } => self.stop(name, why, grace_s, now),
             Action::Teardown => {
                 self.view.sandbox = Sandbox::Removing;
@@ -309,6 +341,7 @@ impl Worker {
             }
             Msg::Image(name, result) => self.image(name, result),
             Msg::Started(name, attempt, result) => self.started(&name, attempt, result),
+            Msg::Resized(name, attempt, given, result) => self.resized(&name, attempt, given, result),
             Msg::Hooked(name, attempt, result) => self.hooked(&name, attempt, result),
             Msg::Exited(state) => self.exited(&state),
             // Of the one before nobody wants to know any more.
@@ -388,6 +421,7 @@ impl Worker {
 
     /// Removes what the pod leaves on this node.
     fn forget(self) {
+        self.agent.promises.forget(model::uid(&self.pod));
         for task in self
             .tasks
             .into_values()

@@ -130,7 +130,7 @@ pub(crate) async fn follow(agent: Arc<Agent>, network: Arc<PodNetwork>) {
                 };
                 let rules = world.rules(&agent.config.node_name);
                 if let Err(error) = network.set_rules(rules).await {
-                    warn!(error = crate::container::image::chain(&error), "network policies");
+                    warn!(error = crate::causes::chain(&error), "network policies");
                     due = Some(tokio::time::Instant::now() + RETRY);
                 }
                 false

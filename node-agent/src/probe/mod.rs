@@ -28,7 +28,7 @@ use tracing::Instrument as _;
 use self::judge::{Judge, Verdict as Judged};
 use crate::{
     agent::Agent,
-    container::image::chain,
+    causes::chain,
     pod::{handle::Handle, model, worker::Msg},
     stream,
 };

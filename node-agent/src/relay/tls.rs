@@ -6,14 +6,16 @@ use anyhow::Context as _;
 use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
     SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    client::danger::HandshakeSignatureValid,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _},
     server::{
         WebPkiClientVerifier,
         danger::{ClientCertVerified, ClientCertVerifier},
     },
 };
+
+use crate::tls::{ServersBy, Shown};
 
 /// What the common name of a node's certificate begins with.
 const NODE: &str = "system:node:";
@@ -80,14 +82,20 @@ impl Identity {
 
     /// For connections to this node and no other.
     pub fn client(&self, node: &str) -> Result<Arc<ClientConfig>, Error> {
-        let verifier = OneNode {
-            common_name: format!("{NODE}{node}"),
-            inner: Arc::clone(&self.verifier),
-        };
+        let common_name = format!("{NODE}{node}");
+        let inner = Arc::clone(&self.verifier);
+        // Nodes have certificates for clients only: they are verified as such.
+        let verifier = ServersBy::new(Arc::clone(&self.provider), move |shown: Shown<'_>| {
+            if self::common_name(shown.certificate).as_deref() != Some(common_name.as_str()) {
+                return Err(Error::General("another node answers at this address".into()));
+            }
+            inner.verify_client_cert(shown.certificate, shown.intermediates, shown.now)?;
+            Ok(())
+        });
         let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_custom_certificate_verifier(verifier)
             .with_client_auth_cert(self.certificates.clone(), self.key.clone_key())?;
         Ok(Arc::new(config))
     }
@@ -150,51 +158,5 @@ impl ClientCertVerifier for NodesOnly {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_verify_schemes()
-    }
-}
-
-/// Accepts the certificate of one node. Nodes have certificates for clients only: they are verified as such.
-#[derive(Debug)]
-struct OneNode {
-    common_name: String,
-    inner: Arc<dyn ClientCertVerifier>,
-}
-
-impl ServerCertVerifier for OneNode {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if common_name(certificate).as_deref() != Some(self.common_name.as_str()) {
-            return Err(Error::General("another node answers at this address".into()));
-        }
-        self.inner.verify_client_cert(certificate, intermediates, now)?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -25,6 +25,8 @@ pub(super) struct Place {
     pub zone: Option<String>,
     /// Addresses of the host that node ports listen on; empty: all.
     pub node_port_addresses: Vec<IpAddr>,
+    /// It is left out of what load balancers use.
+    pub is_excluded: bool,
 }
 
 /// What the proxy makes of a service.
@@ -35,6 +37,9 @@ pub(super) struct Proxied {
     /// Where a load balancer asks whether this node has endpoints: the port, and how many there are.
     pub health: Option<(u16, usize)>,
 }
+
+/// Condition of a service whose address is one of the cluster's pool.
+const FROM_POOL: &str = "skiff.dev/AddressFromPool";
 
 /// Added to the name of the service that clients from outside use, where that is another one.
 const OUTSIDE: &str = ":external";
@@ -171,6 +176,19 @@ fn external_addresses(service: &Service) -> Vec<IpAddr> {
         .collect()
 }
 
+/// The address from the cluster's pool that nodes with endpoints for its clients answer for, if this is one of them.
+pub(super) fn announced(service: &Service, slices: &[&EndpointSlice], place: &Place) -> Option<Ipv4Addr> {
+    let status = service.status.as_ref()?;
+    // Only controllers write the status: nobody else has addresses answered for.
+    let mut conditions = status.conditions.iter().flatten();
+    let is_from_pool = conditions.any(|known| known.type_ == FROM_POOL && known.status == "True");
+    let spec = service.spec.as_ref()?;
+    let is_local = spec.external_traffic_policy.as_deref() == Some("Local");
+    let is_fit = !place.is_excluded && (!is_local || local_endpoints(slices, place) > 0);
+    let ingress = status.load_balancer.as_ref()?.ingress.as_ref()?.first()?;
+    (is_from_pool && is_fit).then(|| ingress.ip.as_ref()?.parse().ok())?
+}
+
 /// Whether it has ports of a protocol that nobody serves (SCTP).
 pub(super) fn has_unserved_ports(service: &Service) -> bool {
     let spec = service.spec.iter();
@@ -247,7 +265,8 @@ fn backends(port: &ServicePort, slices: &[&EndpointSlice], reach: Reach<'_>) -> 
             let addresses = endpoint
                 .addresses
                 .iter()
-                .filter_map(|address| address.parse::<IpAddr>().ok());
+                .filter_map(|address| address.parse::<IpAddr>().ok())
+                .filter(|ip| !is_own_host(*ip));
             found.extend(addresses.map(|ip| Candidate {
                 backend: Backend {
                     address: SocketAddr::new(ip, number),
@@ -302,6 +321,13 @@ fn prefer_hinted(candidates: &mut Vec<Candidate<'_>>, place: &Place) {
             return;
         }
     }
+}
+
+/// Whether an address leads to whoever uses it. Connections to what is no pod are made from the host: a slice that anybody may write
+/// must not open its loopback to pods.
+fn is_own_host(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    ip.is_loopback() || ip.is_unspecified()
 }
 
 fn is_on(endpoint: &Endpoint, place: &Place) -> bool {
@@ -444,6 +470,7 @@ mod tests {
             node: "here".into(),
             zone: Some("east".into()),
             node_port_addresses: Vec::new(),
+            is_excluded: false,
         }
     }
 
@@ -485,6 +512,37 @@ mod tests {
             [None, Some(30053)],
             "TCP is listened for by the first"
         );
+    }
+
+    #[test]
+    fn an_address_of_the_pool_is_announced_where_clients_from_outside_find_endpoints() {
+        let object = |policy: &str, from_pool: &str| -> Service {
+            parse(json!({
+                "spec": {"type": "LoadBalancer", "externalTrafficPolicy": policy},
+                "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]},
+                    "conditions": [{"type": FROM_POOL, "status": from_pool, "reason": "R", "message": "",
+                        "lastTransitionTime": "2026-01-01T00:00:00Z"}]}
+            }))
+        };
+        let slice: EndpointSlice = parse(json!({"addressType": "IPv4", "endpoints": [
+            {"addresses": ["10.1.0.1"], "nodeName": "here"}
+        ]}));
+        let there = Place {
+            node: "there".into(),
+            ..here()
+        };
+        let excluded = Place {
+            is_excluded: true,
+            ..here()
+        };
+        let address = Some(Ipv4Addr::new(192, 0, 2, 1));
+        let cluster = object("Cluster", "True");
+        assert_eq!(announced(&cluster, &[&slice], &there), address);
+        assert_eq!(announced(&cluster, &[&slice], &excluded), None);
+        let local = object("Local", "True");
+        assert_eq!(announced(&local, &[&slice], &here()), address);
+        assert_eq!(announced(&local, &[&slice], &there), None);
+        assert_eq!(announced(&object("Cluster", "False"), &[&slice], &here()), None);
     }
 
     #[test]
@@ -563,6 +621,21 @@ mod tests {
             of(json!([node(1, "there"), node(2, "there")])),
             [1, 2],
             "the zone then"
+        );
+    }
+
+    #[test]
+    fn the_hosts_loopback_is_no_backend_however_it_is_written() {
+        let object: Service = parse(json!({"spec": {"clusterIP": "10.96.0.5", "ports": [{"port": 80}]}}));
+        let slice: EndpointSlice = parse(
+            json!({"addressType": "IPv4", "ports": [{"port": 8080}], "endpoints": [
+                {"addresses": ["127.0.0.1"]}, {"addresses": ["127.8.8.8"]}, {"addresses": ["0.0.0.0"]}, {"addresses": ["::1"]},
+                {"addresses": ["::ffff:127.0.0.1"]}, {"addresses": ["10.1.0.9"]}
+            ]}),
+        );
+        assert_eq!(
+            backends_of(&only(service("n/s", &object, &[&slice], &here()))),
+            [9]
         );
     }
 

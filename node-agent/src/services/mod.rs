@@ -1,5 +1,6 @@
 //! Services: watches Services and EndpointSlices of all namespaces and hands them to the proxy and to DNS as plain values.
 
+mod announce;
 mod convert;
 mod health;
 mod retry;
@@ -22,10 +23,11 @@ use kube::{
 use parking_lot::RwLock;
 use serde_json::json;
 use skiff_netns_proxy::{PortReport, Proxy, dns::Dns};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use self::{convert::Place, health::Healths, retry::Retries};
+use self::{announce::Announcer, convert::Place, health::Healths, retry::Retries};
 use crate::{agent::Agent, env::links, pod::model};
 
 /// Label of a slice with the name of its service.
@@ -33,6 +35,9 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// Label of a node with its zone.
 const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// Label of a node that load balancers leave out.
+const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
 /// The services as last seen, for service links.
 #[derive(Debug)]
@@ -72,9 +77,16 @@ pub(crate) struct Outputs {
     pub dns: Arc<Dns>,
 }
 
-/// Watches until the agent ends. Services are carried over once `outputs` is there.
-pub(crate) fn start(agent: Arc<Agent>, outputs: watch::Receiver<Option<Outputs>>) {
-    tokio::spawn(run(agent, outputs));
+/// Watches until the agent ends. Services are carried over once `outputs` is there. What is returned ends after `stop`, when this
+/// node no longer answers for addresses that another one may have.
+pub(crate) fn start(
+    agent: Arc<Agent>,
+    outputs: watch::Receiver<Option<Outputs>>,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    let (announcer, announcing) = Announcer::start(Arc::clone(&agent), stop);
+    tokio::spawn(run(agent, outputs, announcer));
+    announcing
 }
 
 /// Both kinds, as the watches have them.
@@ -90,16 +102,16 @@ struct Known {
 }
 
 /// What has been made of services.
-#[derive(Default)]
 struct Made {
     /// Names the proxy knows.
     proxied: BTreeSet<String>,
     healths: Healths,
     /// Services with ports nobody serves, which have been told so.
     warned: BTreeSet<String>,
+    announcer: Announcer,
 }
 
-async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
+async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>, announcer: Announcer) {
     let services: Api<Service> = Api::all(agent.client.clone());
     let slices: Api<EndpointSlice> = Api::all(agent.client.clone());
     let config = || watcher::Config::default();
@@ -119,7 +131,12 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
     let mut listing_services: BTreeMap<String, Arc<Service>> = BTreeMap::new();
     let mut listing_slices: Vec<EndpointSlice> = Vec::new();
     let mut dirty: BTreeSet<String> = BTreeSet::new();
-    let mut made = Made::default();
+    let mut made = Made {
+        proxied: BTreeSet::new(),
+        healths: Healths::default(),
+        warned: BTreeSet::new(),
+        announcer,
+    };
     let mut retries = Retries::default();
     let mut waiting = true;
     loop {
@@ -186,8 +203,10 @@ async fn run(agent: Arc<Agent>, mut outputs: watch::Receiver<Option<Outputs>>) {
             Some(event) = own.next() => match event {
                 Ok(Event::Apply(node) | Event::InitApply(node)) => {
                     let zone = node.labels().get(ZONE).cloned();
-                    if known.place.zone != zone {
+                    let is_excluded = node.labels().contains_key(EXCLUDED);
+                    if (&known.place.zone, known.place.is_excluded) != (&zone, is_excluded) {
                         known.place.zone = zone;
+                        known.place.is_excluded = is_excluded;
                         dirty.extend(known.services.keys().cloned());
                     }
                     let is = !node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
@@ -225,6 +244,11 @@ async fn carry_over(agent: &Agent, known: &Known, name: &str, outputs: &Outputs,
     let slices: Vec<&EndpointSlice> = known.slices.get(name).unwrap_or(&empty).values().collect();
     let record = service.map(|service| convert::record(service, &slices));
     outputs.dns.set(name, record);
+    let announced = service.and_then(|service| {
+        let address = convert::announced(service, &slices, &known.place)?;
+        Some((address, Arc::clone(service)))
+    });
+    made.announcer.set(name, announced);
     let proxied = service
         .map(|service| convert::service(name, service, &slices, &known.place))
         .unwrap_or_default();
@@ -238,7 +262,7 @@ async fn carry_over(agent: &Agent, known: &Known, name: &str, outputs: &Outputs,
     for service in proxied.services {
         made.proxied.insert(service.name.clone());
         if let Err(error) = outputs.proxy.set(service).await {
-            failures.push(crate::container::image::chain(&error));
+            failures.push(crate::causes::chain(&error));
         }
     }
     if let Err((address, error)) = made.healths.set(name, proxied.health).await {
@@ -254,11 +278,15 @@ async fn carry_over(agent: &Agent, known: &Known, name: &str, outputs: &Outputs,
         made.warned.remove(name);
     } else if made.warned.insert(name.to_owned()) {
         let message = "SCTP ports are not served: the proxy carries TCP and UDP".to_owned();
-        agent.events.service(service, "UnsupportedProtocol", message);
+        agent
+            .events
+            .service(service, true, "UnsupportedProtocol", message);
     }
     for message in &failures {
         warn!(error = message, "a port of a service");
-        agent.events.service(service, "FailedToListen", message.clone());
+        agent
+            .events
+            .service(service, true, "FailedToListen", message.clone());
     }
     failures.is_empty()
 }

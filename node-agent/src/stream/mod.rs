@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use self::session::{Control, Fd};
 use crate::{
     agent::Agent,
-    container::{PROCESS, Places, image::chain},
+    causes::chain,
+    container::{PROCESS, Places},
     descriptors,
     pod::{
         handle::Handle,

@@ -22,7 +22,10 @@ use tracing::{debug, warn};
 
 use crate::{
     agent::Agent,
-    container::{Places, image, spec::Bind},
+    container::{
+        Places,
+        spec::{Access, Bind},
+    },
     env, quantity,
 };
 
@@ -289,7 +292,7 @@ pub(crate) fn binds(
                         "failed to prepare subPath for volumeMount {:?} of container {:?}: {}",
                         wanted.name,
                         container.name,
-                        image::chain(&error)
+                        crate::causes::chain(&error)
                     )
                 })?
             }
@@ -297,7 +300,10 @@ pub(crate) fn binds(
         binds.push(Bind {
             source,
             target: absolute(&wanted.mount_path),
-            read_only: volume.read_only || wanted.read_only.unwrap_or(false),
+            access: match Access::of(wanted) {
+                Access::Write if volume.read_only => Access::Read,
+                asked => asked,
+            },
             recursive: true,
             propagation: wanted.mount_propagation.clone(),
         });

@@ -14,7 +14,7 @@ use kube::{Api, api::PostParams};
 use super::atomic::Files;
 use crate::{
     agent::Agent,
-    container::image::chain,
+    causes::chain,
     env::field,
     pod::model::{name, namespace, uid},
 };

@@ -1,7 +1,11 @@
 //! Which devices the processes of a cgroup may use: the rules of a configuration written to the files of v1, or made a BPF
 //! program for v2.
 
-use std::{fs, io, os::fd::AsFd};
+use std::{
+    fs,
+    io::{self, Write},
+    os::fd::AsFd,
+};
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
 use skiff_sys::{
@@ -48,17 +52,25 @@ impl Cgroup {
         let Some(dir) = self.directory("devices") else {
             return Ok(None);
         };
+        let open = |name| {
+            let path = dir.join(name);
+            let opened = fs::OpenOptions::new().write(true).open(&path);
+            opened.context(|| format!("open {path:?}"))
+        };
+        let (allow, deny) = (open("devices.allow")?, open("devices.deny")?);
         for rule in rules.iter().cloned().chain(always()) {
             if rule.typ() == Some(LinuxDeviceType::P) {
                 continue;
             }
-            let file = dir.join(if rule.allow() {
-                "devices.allow"
+            let (mut file, name) = if rule.allow() {
+                (&allow, "allowed")
             } else {
-                "devices.deny"
-            });
+                (&deny, "denied")
+            };
             let text = v1_rule(&rule);
-            fs::write(&file, &text).context(|| format!("write {text:?} to {file:?}"))?;
+            // Each write is a rule, wherever in the file it lands.
+            file.write_all(text.as_bytes())
+                .context(|| format!("device rule {text:?} can't be {name} in {dir:?}"))?;
         }
         Ok(None)
     }

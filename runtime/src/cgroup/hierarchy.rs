@@ -8,6 +8,9 @@ use std::{
 
 use crate::error::Context;
 
+/// Where hierarchies are mounted: v2 itself, or the directories of v1.
+pub(crate) const TOP: &str = "/sys/fs/cgroup";
+
 /// One mounted hierarchy and the cgroup of this process in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hierarchy {
@@ -31,10 +34,22 @@ impl Hierarchy {
     }
 }
 
-/// All hierarchies that are mounted and that this process is in.
+/// All hierarchies that are mounted and that this process is in; where v2 is mounted at [`TOP`], that alone.
 pub(crate) fn own() -> io::Result<Vec<Hierarchy>> {
     /// Long to read where much is mounted; hierarchies stay where they are, also in the mount namespace of a child.
     static MOUNTINFO: OnceLock<String> = OnceLock::new();
+    let membership =
+        skiff_sys::file::read("/proc/self/cgroup").context(|| "read /proc/self/cgroup".into())?;
+    if MOUNTINFO.get().is_none()
+        && whole_v2_at_top()
+        && let Some(path) = membership.lines().find_map(|line| line.strip_prefix("0::/"))
+    {
+        return Ok(vec![Hierarchy {
+            mount: TOP.into(),
+            controllers: Vec::new(),
+            path: path.into(),
+        }]);
+    }
     let mountinfo = match MOUNTINFO.get() {
         Some(known) => known,
         None => {
@@ -43,9 +58,16 @@ pub(crate) fn own() -> io::Result<Vec<Hierarchy>> {
             MOUNTINFO.get_or_init(|| read)
         }
     };
-    let membership =
-        skiff_sys::file::read("/proc/self/cgroup").context(|| "read /proc/self/cgroup".into())?;
     Ok(parse(mountinfo, &membership))
+}
+
+/// The whole v2 hierarchy is mounted where it usually is, not a part of it as in a container: then mountinfo need not be
+/// read, which takes long where much is mounted.
+fn whole_v2_at_top() -> bool {
+    // The root of a hierarchy is its first inode. Source: Linux, fs/kernfs/dir.c, kernfs_create_root.
+    const ROOT: u64 = 1;
+    rustix::fs::statfs(TOP).is_ok_and(|found| found.f_type == libc::CGROUP2_SUPER_MAGIC)
+        && rustix::fs::stat(TOP).is_ok_and(|found| found.st_ino == ROOT)
 }
 
 /// Source: proc_pid_mountinfo(5), cgroups(7) on /proc/pid/cgroup.
@@ -97,9 +119,14 @@ fn parse(mountinfo: &str, membership: &str) -> Vec<Hierarchy> {
             controllers,
             path: relative.to_owned(),
         };
-        // Of several mounts of one hierarchy the last counts: it may hide the others.
-        found.retain(|h| h.controllers != hierarchy.controllers);
-        found.push(hierarchy);
+        // Of several mounts of one hierarchy that at the usual place counts, not one for somebody's other root; and of two there
+        // the last, which may hide the other.
+        let usual = |h: &Hierarchy| h.mount.starts_with(TOP);
+        match found.iter_mut().find(|h| h.controllers == hierarchy.controllers) {
+            None => found.push(hierarchy),
+            Some(known) if usual(&hierarchy) || known.mount == hierarchy.mount => *known = hierarchy,
+            Some(_) => (),
+        }
     }
     found
 }
@@ -134,6 +161,19 @@ mod tests {
         assert_eq!(found[1].directory(), Path::new("/sys/fs/cgroup/memory/user/x"));
         assert!(found[3].is_v2());
         assert_eq!(found[3].directory(), Path::new("/sys/fs/cgroup/unified/init"));
+    }
+
+    #[test]
+    fn the_hierarchy_at_the_usual_place_counts() {
+        let elsewhere = "40 25 0:28 / /srv/root/sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n";
+        let hidden = "31 30 0:28 / /sys/fs/cgroup/old rw - cgroup cgroup rw,memory\n";
+        let usual = "32 30 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
+        for mountinfo in [[elsewhere, hidden, usual], [hidden, usual, elsewhere]] {
+            let found = parse(&mountinfo.concat(), "3:memory:/x\n");
+            assert_eq!(found.len(), 1);
+            assert_eq!(found[0].mount, Path::new("/sys/fs/cgroup/memory"));
+        }
+        assert_eq!(parse(elsewhere, "3:memory:/x\n").len(), 1);
     }
 
     #[test]

@@ -110,8 +110,10 @@ pub fn cgroups_available() -> Available {
 
 fn find() -> io::Result<Base> {
     let own = hierarchy::own()?;
-    let top = Path::new("/sys/fs/cgroup");
-    if let Some(v2) = own.iter().find(|h| h.is_v2() && h.mount == top) {
+    if let Some(v2) = own
+        .iter()
+        .find(|h| h.is_v2() && h.mount == Path::new(hierarchy::TOP))
+    {
         return find_v2(v2);
     }
     find_v1(&own)
@@ -128,8 +130,14 @@ fn writable(dir: &Path) -> bool {
 fn find_v1(own: &[Hierarchy]) -> io::Result<Base> {
     let mut places = Vec::new();
     let mut controllers = Vec::new();
+    // Root may write to all of the many or to none.
+    let by_right = rustix::process::geteuid().is_root() && skiff_sys::idmap::in_first_namespace();
     for h in own.iter().filter(|h| !h.is_v2()) {
-        if !h.controllers.iter().any(|c| V1.contains(&c.as_str())) || !writable(&h.mount) {
+        let may_write = || match by_right {
+            true => rustix::fs::access(&h.mount, rustix::fs::Access::WRITE_OK).is_ok(),
+            false => writable(&h.mount),
+        };
+        if !h.controllers.iter().any(|c| V1.contains(&c.as_str())) || !may_write() {
             continue;
         }
         places.push(Place {
@@ -168,9 +176,9 @@ fn find_v2(v2: &Hierarchy) -> io::Result<Base> {
     };
     if writable(&v2.mount) {
         // The cgroup that holds ours is made with the first of them.
-        enable(&v2.mount);
+        let enabled = enable(&v2.mount)?;
         return Ok(Base {
-            available: v2_available(&v2.mount)?,
+            available: v2_available(&v2.mount, &enabled),
             places: vec![place(TOP.into())],
         });
     }
@@ -203,8 +211,7 @@ fn find_v2(v2: &Hierarchy) -> io::Result<Base> {
     let leaf = group.join(OWN);
     make(&leaf)?;
     fs::write(leaf.join("cgroup.procs"), "0").context(|| format!("move into {leaf:?}"))?;
-    enable(&group);
-    let available = v2_available(&group)?;
+    let available = v2_available(&group, &enable(&group)?);
     if available.controllers.is_empty() {
         return Err(io::Error::other(format!(
             "limits cannot be enforced: cgroup {} has no controllers delegated",
@@ -217,9 +224,7 @@ fn find_v2(v2: &Hierarchy) -> io::Result<Base> {
     })
 }
 
-fn v2_available(group: &Path) -> io::Result<Available> {
-    let path = group.join("cgroup.subtree_control");
-    let enabled = read(&path).context(|| format!("read {path:?}"))?;
+fn v2_available(group: &Path, enabled: &str) -> Available {
     let controllers: Vec<String> = enabled.split_whitespace().map(str::to_owned).collect();
     let missing: Vec<_> = ["cpu", "memory", "pids"]
         .into_iter()
@@ -232,25 +237,31 @@ fn v2_available(group: &Path) -> io::Result<Available> {
             group.display()
         )
     });
-    Ok(Available {
+    Available {
         version: Version::V2,
         controllers,
         reason,
-    })
+    }
 }
 
 /// Hands every controller of a v2 cgroup down to its children, each by itself: one that is refused must not keep the
-/// others back.
-fn enable(group: &Path) {
+/// others back. Returns those that are handed down.
+fn enable(group: &Path) -> io::Result<String> {
     let file = group.join("cgroup.subtree_control");
-    let (Ok(controllers), Ok(enabled)) = (read(group.join("cgroup.controllers")), read(&file)) else {
-        return;
-    };
-    for controller in controllers.split_whitespace() {
-        if !enabled.split_whitespace().any(|e| e == controller) {
-            let _ = fs::write(&file, format!("+{controller}"));
-        }
+    let enabled = || read(&file).context(|| format!("read {file:?}"));
+    let before = enabled()?;
+    let controllers = read(group.join("cgroup.controllers")).unwrap_or_default();
+    let mut missing = controllers
+        .split_whitespace()
+        .filter(|controller| !before.split_whitespace().any(|e| e == *controller))
+        .peekable();
+    if missing.peek().is_none() {
+        return Ok(before);
     }
+    for controller in missing {
+        let _ = fs::write(&file, format!("+{controller}"));
+    }
+    enabled()
 }
 
 fn make(dir: &Path) -> io::Result<()> {
@@ -576,12 +587,12 @@ fn collect_pids(dir: &Path, pids: &mut Vec<u32>) {
     }
 }
 
-/// Makes each component of `relative` below `dir`; inner ones of v2 hand controllers down.
+/// Makes each component of `relative` below `dir`, where controllers are handed down already; inner ones of v2 do the same.
 fn make_below(dir: &Path, relative: &Path, controller: &str) -> io::Result<()> {
     let mut at = dir.to_owned();
     for part in relative {
-        if controller.is_empty() {
-            enable(&at);
+        if controller.is_empty() && at != dir {
+            let _ = enable(&at);
         }
         at.push(part);
         make(&at)?;

@@ -493,6 +493,9 @@ mod tests {
             ("priority", |v| {
                 v["process"]["scheduler"] = json!({"policy": "SCHED_OTHER", "priority": 2});
             }),
+            ("runtime/deadline/period", |v| {
+                v["process"]["scheduler"] = json!({"policy": "SCHED_BATCH", "deadline": 2});
+            }),
             ("absolute path", |v| {
                 v["hooks"] = json!({"poststop": [{"path": "true"}]});
             }),
@@ -556,6 +559,9 @@ mod tests {
             refused(|v| {
                 v["somethingNew"] = json!({"a": 1});
                 v["linux"]["somethingNew"] = 1.into();
+                // Of Windows, and of our types only.
+                v["process"]["user"]["username"] = "somebody".into();
+                v["uidMappings"] = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
             }),
             None
         );

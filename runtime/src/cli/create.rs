@@ -14,7 +14,7 @@ use super::{
     args::{Args, Create, Run},
     config, console, foreground, lifecycle,
     readiness::Readiness,
-    shared_mounts::{Shared, take_down},
+    shared_mounts::Shared,
     store::{Entry, Saved, Store},
 };
 use crate::{
@@ -34,6 +34,9 @@ struct Made {
     child: Child,
     /// Where it waits, unless it does at a gate for others.
     gate: Option<OwnedFd>,
+    /// It has been let go already, and its signals are watched.
+    started: bool,
+    watch: Option<foreground::Watch>,
     console: Option<OwnedFd>,
 }
 
@@ -52,12 +55,12 @@ pub(super) fn run(store: &Store, args: &Run, all: &Args) -> io::Result<i32> {
     let way = if args.detach { Way::RunDetached } else { Way::Run };
     let mut made = make(store, &args.create, all, way)?;
     // Signals from here on are the container's.
-    let watch = if args.detach {
-        None
-    } else {
-        Some(foreground::Watch::new()?)
+    let watch = match made.watch.take() {
+        None if !args.detach => Some(foreground::Watch::new()?),
+        watch => watch,
     };
-    let relay = match lifecycle::begin(&made.entry, &made.saved, &made.spec, made.gate.take()) {
+    let gate = made.gate.take();
+    let relay = match lifecycle::begin(&made.entry, &made.saved, &made.spec, gate, made.started) {
         Ok(relay) => relay,
         Err(e) => {
             creation::put_down(&made.child);
@@ -131,8 +134,15 @@ fn make(store: &Store, args: &Create, all: &Args, way: Way) -> io::Result<Made> 
         args,
         preserve_fds: keep.count,
         started_later,
+        // Nothing is to be done before its start then.
+        at_once: way == Way::Run
+            && spec.hooks().is_none()
+            && args.pid_file.is_none()
+            && args.pidfd_socket.is_none()
+            && Readiness::wanted(entry.dir()).is_none(),
     };
-    let made = making.make(&spec, &mut told);
+    let mut watch = None;
+    let made = making.make(&spec, &mut told, &mut watch);
     super::notes(all, &told);
     match made {
         Ok((saved, created)) => Ok(Made {
@@ -141,6 +151,8 @@ fn make(store: &Store, args: &Create, all: &Args, way: Way) -> io::Result<Made> 
             spec,
             child: created.child,
             gate: Some(created.gate),
+            started: created.started,
+            watch,
             console: created.console,
         }),
         Err(e) => {
@@ -231,11 +243,19 @@ struct Making<'a> {
     preserve_fds: u32,
     /// Another command starts it, not this one.
     started_later: bool,
+    /// It starts by itself when it is ready, without waiting for a word.
+    at_once: bool,
 }
 
 impl Making<'_> {
     /// Makes it. Each step that leaves something is taken when it is written down where that will be found.
-    fn make(&self, spec: &Spec, told: &mut Vec<String>) -> io::Result<(Saved, creation::Created)> {
+    /// With one that starts by itself comes what watches its signals, which may be sent before it is found.
+    fn make(
+        &self,
+        spec: &Spec,
+        told: &mut Vec<String>,
+        watch: &mut Option<foreground::Watch>,
+    ) -> io::Result<(Saved, creation::Created)> {
         let linux = spec.linux().clone().unwrap_or_default();
         let rootfs = self.rootfs(spec)?;
         let (new, join) = namespaces(&linux)?;
@@ -270,6 +290,9 @@ impl Making<'_> {
             },
         };
         let shared = Shared::of(spec, &rootfs)?;
+        if let Some(shared) = &shared {
+            self.entry.save_shared(shared)?;
+        }
         let mut draft = None;
         let created = creation::create(plan, |child| {
             // Nobody may find it before it is ready, but what is known by now can be written down. If that fails it may be
@@ -277,12 +300,14 @@ impl Making<'_> {
             if shared.is_none() {
                 draft = self.draft(&rootfs, None, child).ok();
             }
-            false
+            if self.at_once && draft.is_some() {
+                *watch = foreground::Watch::new().ok();
+            }
+            watch.is_some()
         })
         .context(|| "unable to start container process".into())
         .inspect_err(|_| {
-            let made = shared.as_ref().and_then(|shared| shared.made().ok().flatten());
-            let _ = take_down(&rootfs, made);
+            let _ = shared.as_ref().map(Shared::undo);
         });
         let mut created = created?;
         told.append(&mut created.notes);
@@ -294,9 +319,7 @@ impl Making<'_> {
             Ok(saved) => Ok((saved, created)),
             Err(e) => {
                 creation::put_down(&created.child);
-                if let Some(shared) = &shared {
-                    let _ = take_down(&rootfs, shared.made().unwrap_or_default());
-                }
+                let _ = shared.as_ref().map(Shared::undo);
                 Err(e)
             }
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The lines that callers of runc read.
 pub(super) fn version(name: &str) -> io::Result<i32> {
@@ -25,6 +25,10 @@ fn libseccomp() -> Option<String> {
 }
 
 pub(super) fn features() -> io::Result<i32> {
+    super::say(&serde_json::to_string_pretty(&all())?)
+}
+
+pub(super) fn all() -> Value {
     let mut capabilities: Vec<_> = caps::all().into_iter().collect();
     capabilities.sort_unstable_by_key(|c| c.index());
     let capabilities: Vec<String> = capabilities.iter().map(ToString::to_string).collect();
@@ -34,7 +38,7 @@ pub(super) fn features() -> io::Result<i32> {
         "SECCOMP_FILTER_FLAG_TSYNC",
         "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
     ];
-    let value = json!({
+    json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": crate::OCI_VERSION,
         "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
@@ -74,6 +78,5 @@ pub(super) fn features() -> io::Result<i32> {
             "dev.skiff.version": env!("CARGO_PKG_VERSION"),
         },
         "potentiallyUnsafeConfigAnnotations": ["run.oci.keep_original_groups"],
-    });
-    super::say(&serde_json::to_string_pretty(&value)?)
+    })
 }

@@ -50,12 +50,15 @@ impl Watch {
 
     /// Waits for `child`, telling of its readiness by `relay`; returns its exit code, 128 and the signal when it was
     /// killed.
-    pub fn wait(&self, child: &Child, console: Option<OwnedFd>, relay: Option<Relay>) -> io::Result<i32> {
+    pub fn wait(&self, child: &Child, console: Option<OwnedFd>, mut relay: Option<Relay>) -> io::Result<i32> {
         let raw = console.as_ref().map(|_| Raw::new());
         if let Some(console) = &console {
             console::copy_size(console);
         }
-        let status = self.relay(child, console.as_ref(), relay)?;
+        let status = self.relay(child, console.as_ref(), &mut relay)?;
+        if let Some(relay) = &relay {
+            relay.pass_on_rest()?;
+        }
         // What the terminal still has.
         if let Some(console) = &console {
             rustix::io::ioctl_fionbio(console, true)?;
@@ -72,8 +75,12 @@ impl Watch {
         &self,
         child: &Child,
         console: Option<&OwnedFd>,
-        mut readiness: Option<Relay>,
+        readiness: &mut Option<Relay>,
     ) -> io::Result<WaitStatus> {
+        // It may have ended before anybody watched.
+        if let Some(status) = reap(child) {
+            return Ok(status);
+        }
         let stdin = io::stdin();
         let (mut input, mut output) = (console.is_some(), console.is_some());
         loop {
@@ -87,7 +94,7 @@ impl Watch {
                 polled.push(PollFd::new(&stdin, PollFlags::IN));
             }
             let readiness_at = polled.len();
-            if let Some(relay) = &readiness {
+            if let Some(relay) = &*readiness {
                 polled.push(PollFd::from_borrowed_fd(relay.as_fd(), PollFlags::IN));
             }
             match poll(&mut polled, None) {
@@ -104,10 +111,10 @@ impl Watch {
                 }
             }
             if ready.get(readiness_at) == Some(&true)
-                && let Some(relay) = &readiness
+                && let Some(relay) = &*readiness
                 && relay.pass_on()?
             {
-                readiness = None;
+                *readiness = None;
             }
             if ready[0]
                 && let Some(status) = self.signals(child, console)?
@@ -121,13 +128,7 @@ impl Watch {
         let mut ended = None;
         while let Ok(Some(info)) = self.signals.read_signal() {
             match info.ssi_signo as i32 {
-                libc::SIGCHLD => {
-                    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-                        if pid.as_raw_nonzero().get() as u32 == child.pid {
-                            ended = Some(status);
-                        }
-                    }
-                }
+                libc::SIGCHLD => ended = reap(child).or(ended),
                 libc::SIGWINCH if console.is_some() => console.iter().for_each(|c| console::copy_size(c)),
                 // Sent by the kernel for our own terminal's sake.
                 libc::SIGTTIN | libc::SIGTTOU | libc::SIGTSTP | libc::SIGURG => (),
@@ -138,6 +139,17 @@ impl Watch {
         }
         Ok(ended)
     }
+}
+
+/// Reaps all children that have ended; returns the end of `child` when it is among them.
+fn reap(child: &Child) -> Option<WaitStatus> {
+    let mut ended = None;
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+        if pid.as_raw_nonzero().get() as u32 == child.pid {
+            ended = Some(status);
+        }
+    }
+    ended
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -42,18 +42,20 @@ pub(super) fn start(store: &Store, id: &str) -> io::Result<i32> {
             return Err(invalid(format!("cannot start a container in the {status} state")));
         }
     }
-    if let Some(relay) = begin(&entry, &saved, &entry.spec()?, None)? {
+    if let Some(relay) = begin(&entry, &saved, &entry.spec()?, None, false)? {
         relay.wait(open(&saved)?)?;
     }
     Ok(0)
 }
 
-/// Lets a created container run, which waits at `gate` or, without one, at its own. With a service manager to tell of its readiness, who waits for that gets a relay.
+/// Lets a created container run, which waits at `gate` or, without one, at its own, unless it has been `let_go` already. With
+/// a service manager to tell of its readiness, who waits for that gets a relay.
 pub(super) fn begin(
     entry: &Entry,
     saved: &Saved,
     spec: &Spec,
     gate: Option<OwnedFd>,
+    let_go: bool,
 ) -> io::Result<Option<Relay>> {
     let relay = match Readiness::wanted(entry.dir()).map(|readiness| readiness.listen(saved.pid)) {
         // Created without one.
@@ -64,7 +66,12 @@ pub(super) fn begin(
     let annotations = spec.annotations();
     let state = |status| hooks::state(&saved.id, status, Some(saved.pid), &saved.bundle, annotations);
     let agent = Agent::of(spec, state("created"));
-    container::start(&gate, agent.as_ref().map(|agent| (agent, saved.pid)))?;
+    let agent = agent.as_ref().map(|agent| (agent, saved.pid));
+    if let_go {
+        container::started(&gate, agent)?;
+    } else {
+        container::start(&gate, agent)?;
+    }
     if let Some(all) = spec.hooks()
         && let Err(e) = hooks::run("poststart", all.poststart(), &state("running"))
     {
@@ -238,9 +245,16 @@ fn ended_within(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
 }
 
 /// Removes what a creation that was cut short, or one whose state file is damaged, has left: the configuration is
-/// written before anything else is made, and names the cgroup.
+/// written before anything else is made, and names the cgroup; `shared.json` tells of mounts that everybody sees. A state that
+/// was written and not published may be that of a process which runs.
 fn recover(store: &Store, id: &str, by_systemd: bool) -> io::Result<()> {
     let entry = store.entry(id)?;
+    if let Some(saved) = entry.unpublished() {
+        return delete_one(&entry, &saved, true);
+    }
+    if let Some(shared) = entry.shared() {
+        shared.undo()?;
+    }
     if let Ok(spec) = entry.spec() {
         match Cgroup::of(id, &spec, &store.cgroup_name(id), by_systemd) {
             Ok(cgroup) => cgroup.remove(|| ())?,

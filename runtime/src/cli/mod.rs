@@ -10,6 +10,8 @@ mod create;
 mod events;
 mod exec;
 mod features;
+#[cfg(test)]
+mod fields;
 mod foreground;
 mod lifecycle;
 mod options;

@@ -14,7 +14,7 @@ use std::{
 
 use oci_spec::runtime::{MountBuilder, Spec};
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::{Mode, OFlags},
     net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType},
 };
@@ -132,6 +132,17 @@ impl Relay {
                 .context(|| format!("tell {:?} that the service is ready", self.manager))?;
         }
         Ok(true)
+    }
+
+    /// Reads what has come until now, from a process that has ended.
+    pub fn pass_on_rest(&self) -> io::Result<()> {
+        let now = Timespec::default();
+        while poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&now))? > 0 {
+            if self.pass_on()? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Waits until the service is ready or its process has ended.

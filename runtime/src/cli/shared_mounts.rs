@@ -1,5 +1,6 @@
 //! The mounts of a container that has no mount namespace of its own: everybody in its creator's sees them, and they go with
-//! the container. All of them lie below one, the root file system bound on itself.
+//! the container. All of them lie below one, the root file system bound on itself. What was there before is written down
+//! before anything is mounted: so `delete --force` finds the mounts of a container whose creation was cut short.
 
 use std::{
     io,
@@ -12,12 +13,15 @@ use rustix::{
     mount::UnmountFlags,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Context;
 
 /// What there was before the container.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Shared {
     rootfs: PathBuf,
+    /// The id of the mount that the root file system lay on.
     before: u64,
 }
 
@@ -42,6 +46,11 @@ impl Shared {
     pub fn made(&self) -> io::Result<Option<u64>> {
         let now = mount_at(&self.rootfs)?;
         Ok((now != self.before).then_some(now))
+    }
+
+    /// Takes down what the container has mounted, if it came to that.
+    pub fn undo(&self) -> io::Result<()> {
+        take_down(&self.rootfs, self.made()?)
     }
 }
 

@@ -1,5 +1,5 @@
 //! State of containers in `--root`: a directory each, with `state.json`, `config.json` and, until it is started,
-//! `start.sock`.
+//! `start.sock`; `shared.json` for one without a mount namespace of its own.
 
 use std::{
     fs, io,
@@ -14,6 +14,7 @@ use oci_spec::runtime::Spec;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
+use super::shared_mounts::Shared;
 use crate::{
     cgroup::Cgroup,
     container::exec::alive,
@@ -176,6 +177,24 @@ impl Entry {
         Draft::write(&self.dir.join("state.json"), &serde_json::to_vec(saved)?)
     }
 
+    /// Writes what there was before a container that mounts where everybody sees it.
+    pub fn save_shared(&self, shared: &Shared) -> io::Result<()> {
+        crate::state::replace(&self.shared_path(), &serde_json::to_vec(shared)?)
+    }
+
+    /// What there was before such a container.
+    pub fn shared(&self) -> Option<Shared> {
+        serde_json::from_slice(&fs::read(self.shared_path()).ok()?).ok()
+    }
+
+    /// A state that was written and not published, whose writer was killed in between.
+    pub fn unpublished(&self) -> Option<Saved> {
+        let drafts = Draft::left_for(&self.dir.join("state.json"));
+        drafts
+            .into_iter()
+            .find_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok())
+    }
+
     /// The configuration at the time of creation.
     pub fn spec(&self) -> io::Result<Spec> {
         let path = self.dir.join("config.json");
@@ -185,6 +204,13 @@ impl Entry {
 
     /// Removes everything that is kept.
     pub fn remove(&self) -> io::Result<()> {
+        // Mostly these are all there are.
+        for name in ["state.json", "config.json"] {
+            let _ = fs::remove_file(self.dir.join(name));
+        }
+        if fs::remove_dir(&self.dir).is_ok() {
+            return Ok(());
+        }
         match fs::remove_dir_all(&self.dir) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             done => done.context(|| format!("remove {:?}", self.dir)),
@@ -199,6 +225,10 @@ impl Entry {
     /// Where everything is kept.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    fn shared_path(&self) -> PathBuf {
+        self.dir.join("shared.json")
     }
 
     fn gate_path(&self) -> PathBuf {

@@ -149,7 +149,7 @@ fn prepare(
         tell(socket, &ToChild::Mapped, &[])?;
     }
     if let Some(home) = home {
-        tell(socket, &ToChild::Network, &[home.make()?])?;
+        tell(socket, &ToChild::Network, &[home.make(born_in_cgroup)?])?;
     }
     if let Some(devices) = plan.spec.linux().as_ref().and_then(|l| l.net_devices().as_ref())
         && !devices.is_empty()

@@ -9,6 +9,7 @@ use std::{
 
 use nix::sched::CloneFlags;
 use oci_spec::runtime::{LinuxNamespaceType, Process, User};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::{FromChild, Plan, Stdio, ToChild, hooks, network, process, schedule};
 use crate::{
@@ -162,6 +163,8 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
                 .context(|| format!("set the domain name {name:?}"))?;
         }
     }
+    // The creator has done that unless it has many directories of v1 to make.
+    let by_creator = birth.without_network && birth.in_cgroup;
     let new_network = birth.without_network || plan.new & libc::CLONE_NEWNET as u64 != 0;
     let (creator, sysctl) = (socket.try_clone()?, linux.sysctl().clone());
     let enter_network = move || {
@@ -172,8 +175,8 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
             let namespace = fds.first().ok_or_else(|| invalid("no network namespace"))?;
             network::enter(namespace).context(|| "enter the network namespace".into())?;
         }
-        if new_network {
-            skiff_sys::device::loopback_up().context(|| "bring up the loopback device".into())?;
+        if new_network && !by_creator {
+            network::loopback_up()?;
         }
         for (key, value) in sysctl.iter().flatten() {
             set_sysctl(key, value)?;
@@ -183,7 +186,10 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
 
     let propagation = linux.rootfs_propagation().as_deref();
     let mut root = match &plan.rootfs {
-        RootFs::Dir(dir) if plan.shares_mounts() => Root::mount_shared(dir)?,
+        RootFs::Dir(dir) if plan.shares_mounts() => {
+            end_with_creator(socket)?;
+            Root::mount_shared(dir)?
+        }
         rootfs => Root::mount(rootfs, &plan.mountpoint, propagation)?,
     };
     if birth.without_network {
@@ -285,8 +291,23 @@ fn set_up(plan: &mut Plan, birth: Birth, socket: &OwnedFd) -> io::Result<process
         creator: socket.as_fd(),
     };
     let program = process::prepare(&process, &setting, &mut notes)?;
+    if plan.shares_mounts() && !plan.die_with_parent {
+        rustix::process::set_parent_process_death_signal(None)?;
+    }
     wire::send(socket, &FromChild::Ready(notes), &[])?;
     Ok(program)
+}
+
+/// Who mounts where everybody sees it may not go on once its creator has been killed: what it mounts then, nobody would find.
+fn end_with_creator(creator: &OwnedFd) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // It may be gone already.
+    let mut end = [PollFd::new(creator, PollFlags::empty())];
+    let now = Timespec::default();
+    if rustix::event::poll(&mut end, Some(&now))? > 0 && end[0].revents().contains(PollFlags::HUP) {
+        skiff_sys::process::exit(1);
+    }
+    Ok(())
 }
 
 impl Plan {

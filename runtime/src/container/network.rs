@@ -35,10 +35,11 @@ impl Home {
         Some(home)
     }
 
-    /// Makes a namespace and comes back.
-    pub fn make(&self) -> io::Result<OwnedFd> {
+    /// Makes a namespace, with its loopback device up if asked, and comes back.
+    pub fn make(&self, with_loopback: bool) -> io::Result<OwnedFd> {
         nix::sched::unshare(CloneFlags::CLONE_NEWNET).context(|| "make a network namespace".into())?;
-        let made = current();
+        let loopback = if with_loopback { loopback_up() } else { Ok(()) };
+        let made = loopback.and_then(|()| current());
         self.enter()
             .context(|| "come back into the own network namespace".into())?;
         made
@@ -47,6 +48,11 @@ impl Home {
     fn enter(&self) -> io::Result<()> {
         enter(&self.0)
     }
+}
+
+/// In the network namespace of the calling thread.
+pub(super) fn loopback_up() -> io::Result<()> {
+    skiff_sys::device::loopback_up().context(|| "bring up the loopback device".into())
 }
 
 /// Moves the calling thread into a network namespace.

@@ -300,7 +300,7 @@ fn refused(e: io::Error, fs_type: &str, word: &str) -> io::Error {
 }
 
 /// Applies attributes and propagation to a mount.
-fn change(mount: &OwnedFd, options: &Options) -> io::Result<()> {
+pub(super) fn change(mount: &OwnedFd, options: &Options) -> io::Result<()> {
     if options.set | options.clear != 0 {
         let both = MountAttr {
             set: options.set,

@@ -187,6 +187,11 @@ impl Pod {
         })
     }
 
+    /// Changes limits of the pod's own cgroup, an OCI `linux.resources` value.
+    pub fn update_pod(&self, resources: &serde_json::Value) -> io::Result<()> {
+        self.done(&Request::UpdatePod(resources.clone()))
+    }
+
     /// All containers.
     pub fn list(&self) -> io::Result<Vec<ContainerState>> {
         match self.ask(&Request::List)?.0 {

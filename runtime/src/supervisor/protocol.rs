@@ -30,6 +30,7 @@ pub(crate) enum Request {
         id: String,
         resources: serde_json::Value,
     },
+    UpdatePod(serde_json::Value),
     List,
     Exec(Box<Exec>),
     KillExec {

@@ -424,6 +424,10 @@ impl<'a> Server<'a> {
                 tasks.update(&id, resources)?;
                 Reply::Done
             }
+            Request::UpdatePod(resources) => {
+                tasks.update_pod(resources)?;
+                Reply::Done
+            }
             Request::List => Reply::List(tasks.list()),
             Request::Exec(exec) => {
                 let (exec, pid, streams, fds) = tasks.exec(*exec)?;

@@ -457,15 +457,13 @@ impl<'a> Tasks<'a> {
 
     /// Changes limits.
     pub fn update(&mut self, id: &str, resources: serde_json::Value) -> io::Result<()> {
-        let resources: LinuxResources =
-            serde_json::from_value(resources).context(|| "read the resources".into())?;
-        match &self.get(id)?.cgroup {
-            Some(cgroup) => cgroup.apply(&resources, false).map(drop),
-            None => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!("container {id:?} has no cgroup"),
-            )),
-        }
+        let cgroup = self.get(id)?.cgroup.clone();
+        change_limits(cgroup.as_ref(), &format!("container {id:?}"), resources)
+    }
+
+    /// Changes limits of the pod.
+    pub fn update_pod(&mut self, resources: serde_json::Value) -> io::Result<()> {
+        change_limits(self.cgroup.as_ref(), "the pod", resources)
     }
 
     /// Runs a process in a container.
@@ -687,6 +685,18 @@ fn exit(status: WaitStatus, oom_killed: bool) -> Exit {
 /// While a cgroup is emptied: children of ours that were orphans in it.
 fn reap_orphans() {
     while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+}
+
+fn change_limits(cgroup: Option<&Cgroup>, of: &str, resources: serde_json::Value) -> io::Result<()> {
+    let resources: LinuxResources =
+        serde_json::from_value(resources).context(|| "read the resources".into())?;
+    match cgroup {
+        Some(cgroup) => cgroup.apply(&resources, false).map(drop),
+        None => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("{of} has no cgroup"),
+        )),
+    }
 }
 
 /// The first process of a shared PID namespace: it does nothing but collect orphans.

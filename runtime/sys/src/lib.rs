@@ -5,6 +5,7 @@
 
 pub mod bpf;
 pub mod device;
+pub mod entry;
 pub mod file;
 pub mod idmap;
 pub mod keyring;

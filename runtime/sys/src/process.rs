@@ -2,7 +2,11 @@
 
 use std::{
     fs, io,
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::{
+        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+        unix::process::CommandExt as _,
+    },
+    process::Command,
 };
 
 /// A process made by [`clone3`] or [`fork`].
@@ -70,6 +74,18 @@ fn parse_life(stat: &str) -> Option<Life> {
         started: fields.nth(18)?.parse().ok()?,
         ended: matches!(state, "Z" | "X"),
     })
+}
+
+/// Has a command's process killed when the thread that starts it ends. Source: PR_SET_PDEATHSIG(2const); a program that changes its
+/// user undoes it.
+pub fn end_with_thread(command: &mut Command) {
+    // SAFETY: between fork and exec the closure makes one system call with integers, and neither allocates nor locks.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+                .map_err(io::Error::from)
+        });
+    }
 }
 
 /// Makes a process with the namespaces in `namespaces` (`CLONE_NEW*`), born in the cgroup v2 directory `cgroup`.

@@ -18,6 +18,7 @@ use crate::{
 pub const TESTS: &[Test] = &[
     ("oci_pause_stops_and_resume_goes_on", pause),
     ("oci_update_changes_limits_and_events_tell_them", update),
+    ("oci_each_limit_is_in_its_file", each_limit),
     ("oci_events_tell_an_oom_kill", oom),
     ("oci_exec_takes_the_options_of_runc", exec_options),
     ("oci_descriptors_are_passed_on", preserve_fds),
@@ -92,6 +93,112 @@ fn pause(world: &World) -> Outcome {
 }
 
 /// What a file of the container's memory or pids cgroup says; names of v1 and v2.
+/// What a limit of the configuration is in the files of v1, where this machine has them. `tests/oci/v2` does the same for v2.
+fn each_limit(world: &World) -> Outcome {
+    if skiff_runtime::cgroups_available().version != skiff_runtime::Version::V1 {
+        return Ok(Some(
+            without_cgroups().unwrap_or_else(|| "this machine has cgroup v2".into()),
+        ));
+    }
+    let disk = fs::read_dir("/sys/class/block")?.flatten().find_map(|entry| {
+        let path = entry.path();
+        // A whole disk, of which alone the kernel counts the bytes.
+        let whole = !path.join("partition").exists() && path.join("device").exists();
+        fs::read_to_string(path.join("dev")).ok().filter(|_| whole)
+    });
+    let cases = [
+        json!({"memory": {"limit": 64 << 20, "reservation": 32 << 20, "swap": 96 << 20, "swappiness": 13, "kernelTCP": 16 << 20,
+            "useHierarchy": true}}),
+        json!({"memory": {"limit": 64 << 20, "disableOOMKiller": true}}),
+        json!({"cpu": {"shares": 512, "quota": 50_000, "period": 100_000, "burst": 10_000, "cpus": "0", "mems": "0"}}),
+        json!({"cpu": {"idle": 1, "realtimePeriod": 500_000}}),
+        json!({"pids": {"limit": 7}}),
+    ];
+    let files = [
+        ("memory", "memory.limit_in_bytes", "67108864"),
+        ("memory", "memory.soft_limit_in_bytes", "33554432"),
+        ("memory", "memory.memsw.limit_in_bytes", "100663296"),
+        ("memory", "memory.swappiness", "13"),
+        ("memory", "memory.kmem.tcp.limit_in_bytes", "16777216"),
+        ("memory", "memory.oom_control", "oom_kill_disable 1"),
+        ("cpu", "cpu.shares", "512"),
+        ("cpu", "cpu.cfs_quota_us", "50000"),
+        ("cpu", "cpu.cfs_period_us", "100000"),
+        ("cpu", "cpu.cfs_burst_us", "10000"),
+        ("cpuset", "cpuset.cpus", "0"),
+        ("cpuset", "cpuset.mems", "0"),
+        ("cpu", "cpu.idle", "1"),
+        ("cpu", "cpu.rt_period_us", "500000"),
+        ("pids", "pids.max", "7"),
+    ];
+    let mut seen = Vec::new();
+    let throttle = disk.as_deref().map(|disk| {
+        let (major, minor) = disk.trim().split_once(':').expect("two numbers");
+        let number = |text: &str| text.parse::<u32>().expect("a number");
+        let device = json!([{"major": number(major), "minor": number(minor), "rate": 1 << 20}]);
+        json!({"blockIO": {"throttleReadBpsDevice": device, "throttleWriteBpsDevice": device,
+            "throttleReadIOPSDevice": device, "throttleWriteIOPSDevice": device}})
+    });
+    for resources in cases.into_iter().chain(throttle.clone()) {
+        let path = bundle(world, &["sleep", "1000"], |v| v["linux"]["resources"] = resources)?;
+        detached(&mut world.oci(&["run", "--detach", "--bundle", &path, "a"]))?;
+        let pid = state(world, "a")?["pid"].as_u64().context("a pid")?;
+        let held = |controller: &str, file: &str| limit(pid, controller, file, "");
+        for (at, (controller, file, value)) in files.iter().enumerate() {
+            // Not all kernels have every file; what they have not must be refused, below.
+            if held(controller, file).is_ok_and(|held| held.lines().any(|line| line == *value)) {
+                seen.push(at);
+            }
+        }
+        for way in ["read_bps", "write_bps", "read_iops", "write_iops"] {
+            let rate = held("blkio", &format!("blkio.throttle.{way}_device")).unwrap_or_default();
+            if rate == format!("{} 1048576", disk.as_deref().unwrap_or_default().trim()) {
+                seen.push(files.len());
+            }
+        }
+        detached(&mut world.oci(&["delete", "--force", "a"]))?;
+    }
+    for (at, (_, file, value)) in files.iter().enumerate() {
+        ensure!(seen.contains(&at), "{file} was never {value}");
+    }
+    let throttled = seen.iter().filter(|at| **at == files.len()).count();
+    ensure!(throttled == 4 || throttle.is_none(), "{throttled} of 4 rates");
+
+    let path = bundle(world, &["true"], |v| {
+        v["linux"]["resources"] = json!({"blockIO": {"leafWeight": 300}});
+    })?;
+    refused(
+        world,
+        &["run", "--bundle", &path, "a"],
+        "leaf weights of block devices are not available",
+    )?;
+    // Weights, where the kernel has them; else they are refused.
+    let path = bundle(world, &["sleep", "1000"], |v| {
+        v["linux"]["resources"] = json!({"blockIO": {"weight": 300}});
+    })?;
+    let log = world.dir.path().join("log");
+    let done = detached(
+        world
+            .oci(&["--log"])
+            .arg(&log)
+            .args(["run", "--detach", "--bundle", &path, "a"]),
+    );
+    if done.is_ok() {
+        let pid = state(world, "a")?["pid"].as_u64().context("a pid")?;
+        let weight = limit(pid, "blkio", "blkio.bfq.weight", "")
+            .or_else(|_| limit(pid, "blkio", "blkio.weight", ""))?;
+        ensure!(weight == "300", "{weight}");
+        detached(&mut world.oci(&["delete", "--force", "a"]))?;
+    } else {
+        let words = fs::read_to_string(&log)?;
+        ensure!(
+            words.contains("weights of block devices are not available"),
+            "{words}"
+        );
+    }
+    Ok(None)
+}
+
 fn limit(pid: u64, controller: &str, v1: &str, v2: &str) -> anyhow::Result<String> {
     let member = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
     for line in member.lines() {

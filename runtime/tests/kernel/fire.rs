@@ -123,9 +123,11 @@ fn killed_create(world: &World) -> Outcome {
     let nothing_left = || nothing_left(world, "fire", group.as_deref());
     detached(&mut world.oci(&["delete", "--force", "fire"]))?;
     nothing_left()?;
-    for round in 0..ROUNDS {
+    for round in 0..2 * ROUNDS {
+        // The process of `run` starts by itself, maybe when nobody can publish its state any more.
+        let command = if round % 2 == 0 { "create" } else { "run" };
         kill_within(
-            &mut world.oci(&["create", "--bundle", &path, "fire"]),
+            &mut world.oci(&[command, "--bundle", &path, "fire"]),
             whole,
             &mut random,
         )?;
@@ -221,6 +223,13 @@ fn damaged(world: &World) -> Outcome {
         detached(&mut world.oci(&["delete", "--force", "torn"]))?;
         nothing_left(world, "torn", group.as_deref())?;
     }
+    // It was written and not published.
+    detached(&mut world.oci(&["run", "--detach", "--bundle", &path, "torn"]))?;
+    let group = group_of(world, "torn")?;
+    fs::rename(dir.join("state.json"), dir.join("state.json.1.new"))?;
+    ensure!(!output(&mut world.oci(&["state", "torn"]))?.status.success());
+    detached(&mut world.oci(&["delete", "--force", "torn"]))?;
+    nothing_left(world, "torn", group.as_deref())?;
     // The configuration is damaged too.
     detached(&mut world.oci(&["run", "--detach", "--bundle", &path, "torn"]))?;
     let group = group_of(world, "torn")?;

@@ -309,22 +309,21 @@ fn shared(world: &World) -> Outcome {
     let private = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
     nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
     let before = fs::read_to_string("/proc/self/mountinfo")?;
-    let make = |args: &[&str], restricted: bool| {
-        bundle(world, args, |v| {
-            let namespaces = v["linux"]["namespaces"].as_array_mut().expect("namespaces");
-            namespaces.retain(|n| n["type"] != "mount");
-            if !restricted {
-                let linux = v["linux"].as_object_mut().expect("linux");
-                linux.retain(|key, _| !matches!(key.as_str(), "maskedPaths" | "readonlyPaths"));
-            }
-        })
+    let shares_mounts = |v: &mut Value| {
+        let linux = v["linux"].as_object_mut().expect("linux");
+        linux.retain(|key, _| !matches!(key.as_str(), "maskedPaths" | "readonlyPaths"));
+        let namespaces = linux["namespaces"].as_array_mut().expect("namespaces");
+        namespaces.retain(|n| n["type"] != "mount");
     };
-    let path = make(&["sleep", "1000"], true)?;
+    let path = bundle(world, &["sleep", "1000"], |v| {
+        shares_mounts(v);
+        v["linux"]["maskedPaths"] = json!(["/proc/keys"]);
+    })?;
     let done = output(&mut world.oci(&["run", "--bundle", &path, "a"]))?;
     let words = "unable to restrict sys entries without a private MNT namespace";
     ensure!(String::from_utf8_lossy(&done.stderr).contains(words), "{done:?}");
 
-    let path = make(&["sleep", "1000"], false)?;
+    let path = bundle(world, &["sleep", "1000"], shares_mounts)?;
     detached(&mut world.oci(&["run", "--detach", "--bundle", &path, "a"]))?;
     let pid = state(world, "a")?["pid"].to_string();
     let of = |pid: &str, what: &str| fs::read_link(format!("/proc/{pid}/{what}"));
@@ -336,19 +335,38 @@ fn shared(world: &World) -> Outcome {
         "{inside}"
     );
     ensure!(fs::read_to_string("/proc/self/mountinfo")? != before);
+    // Its cgroup mounts are not taken for the host's.
+    ok(&mut world.oci(&["run", "--bundle", &bundle(world, &["true"], |_| ())?, "b"]))?;
     ok(&mut world.oci(&["delete", "--force", "a"]))?;
     ensure!(fs::read_to_string("/proc/self/mountinfo")? == before);
 
     // And with one that can't be made, or that ends by itself.
-    let path = make(&["no-such-program"], false)?;
+    let path = bundle(world, &["no-such-program"], shares_mounts)?;
     ensure!(
         !output(&mut world.oci(&["run", "--bundle", &path, "a"]))?
             .status
             .success()
     );
     ensure!(fs::read_to_string("/proc/self/mountinfo")? == before);
-    let path = make(&["true"], false)?;
+    let path = bundle(world, &["true"], shares_mounts)?;
     ok(&mut world.oci(&["run", "--bundle", &path, "a"]))?;
     ensure!(fs::read_to_string("/proc/self/mountinfo")? == before);
+
+    // Or whose creation is cut short when all is mounted and no state is written: its hook kills who creates it.
+    let group = format!("/skiff-test-shared-{}", std::process::id());
+    let path = bundle(world, &["sleep", "1000"], |v| {
+        shares_mounts(v);
+        v["linux"]["cgroupsPath"] = group.clone().into();
+        let kill = json!({"path": "/bin/sh", "args": ["sh", "-c", "kill -KILL $PPID"]});
+        v["hooks"] = json!({"createRuntime": [kill]});
+    })?;
+    ensure!(detached(&mut world.oci(&["create", "--bundle", &path, "a"])).is_err());
+    ensure!(fs::read_to_string("/proc/self/mountinfo")? != before);
+    ok(&mut world.oci(&["delete", "--force", "a"]))?;
+    ensure!(fs::read_to_string("/proc/self/mountinfo")? == before);
+    for hierarchy in fs::read_dir("/sys/fs/cgroup")?.flatten() {
+        let left = hierarchy.path().join(&group[1..]);
+        ensure!(!left.exists(), "{left:?} is left");
+    }
     Ok(None)
 }

@@ -1,6 +1,7 @@
 //! A node changes itself and its own pods, nothing else (Kubernetes, `NodeRestriction`).
 
 use serde_json::Value;
+use skiff_auth::node::BALANCER_LEASES;
 use skiff_resources::{Part, Resource};
 
 use super::{is, name_or_prefix};
@@ -40,7 +41,8 @@ pub(super) fn check_create(ctx: &RequestContext, resource: &Resource, object: &V
             ));
         }
     }
-    if is(resource, "coordination.k8s.io", "leases") && name != node {
+    let is_balancer = meta::namespace(object) == "kube-system" && name.starts_with(BALANCER_LEASES);
+    if is(resource, "coordination.k8s.io", "leases") && name != node && !is_balancer {
         return refuse(format!(
             "can only access node lease with the same name as the requesting node: {node}"
         ));

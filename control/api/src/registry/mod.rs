@@ -43,7 +43,7 @@ pub use write::Preconditions;
 
 use crate::{
     DualRange, authz::Authorizer, metrics::Metrics, request::query::FieldValidation, status::Status,
-    watch::Frames,
+    watch::Shared,
 };
 
 /// Who writes, and how.
@@ -131,7 +131,7 @@ pub(crate) struct Parts {
     pub(crate) node_ports: std::ops::RangeInclusive<u16>,
     pub(crate) tokens: Tokens,
     pub(crate) metrics: Metrics,
-    pub(crate) frames: Frames,
+    pub(crate) watches: Shared,
 }
 
 pub(crate) struct Inner {

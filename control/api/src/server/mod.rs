@@ -29,7 +29,7 @@ use crate::{
     openapi::OpenApi,
     registry::{self, Codec, KeyError, Parts, Registry},
     stream::Tunnels,
-    watch::Frames,
+    watch::Shared,
 };
 
 /// How long a client may take for the TLS handshake.
@@ -40,6 +40,11 @@ const KEEPALIVE: socket2::TcpKeepalive = socket2::TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
+/// What a connection of HTTP/1 holds at most of what its client does not read; the head of a request must fit too. A thousand
+/// watchers of a thousand changes per second get what is in a round with one write.
+const HTTP1_BUFFER: usize = 128 << 10;
+/// The same of what is encrypted already.
+const TLS_BUFFER: usize = 192 << 10;
 /// How long open requests may take to end at a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed (no descriptors left).
@@ -101,7 +106,7 @@ impl Server {
             node_ports: config.node_ports,
             tokens,
             metrics: Metrics::default(),
-            frames: Frames::default(),
+            watches: Shared::default(),
         });
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -210,7 +215,8 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, app: Arc<App>, tas
 async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, app: Arc<App>) {
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
-    let tls = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+    let handshake = acceptor.accept_with(stream, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)));
+    let tls = match tokio::time::timeout(HANDSHAKE, handshake).await {
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "TLS handshake failed");
@@ -238,6 +244,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, 
     builder
         .http1()
         .timer(TokioTimer::new())
+        .max_buf_size(HTTP1_BUFFER)
         .header_read_timeout(Duration::from_secs(30));
     builder
         .http2()

@@ -1,26 +1,27 @@
 //! Watches over HTTP: one frame per change, bookmarks in between.
 //!
-//! A frame is made once, and its bytes are shared by all who watch in the same form (`frames.rs`). A watcher has no more of its own
-//! than a few references to what is shared, also when its client is slow.
+//! What is new is sent in one piece, whose bytes are shared by all who watch the same (`shared.rs`). A watcher has no more of its own
+//! than its position and the piece under way, also when its client is slow.
 
-mod frames;
+mod form;
+mod shared;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
-use serde_json::Value;
 use skiff_resources::Resource;
-use skiff_store::{Entry, Event, Range, Revision};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use skiff_store::{Entry, Range, Revision};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use frames::FrameKey;
-pub(crate) use frames::Frames;
+use form::Form;
+pub(crate) use shared::Shared;
+use shared::{Feed, Span};
 
 use crate::{
     registry::{Registry, narrowed},
-    request::{protobuf, query::ListOptions},
+    request::query::ListOptions,
     selector::Selector,
     status::Status,
     table::View,
@@ -30,8 +31,8 @@ use crate::{
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// A watch without a timeout ends after one to two of these, so that clients spread. Kubernetes: 30 minutes.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
-/// Initial events are sent in pieces of about this size.
-const PIECE: usize = 64 << 10;
+/// Events are sent in pieces of about this size: two records of TLS, so that a slow client holds on to little.
+const PIECE: usize = 32 << 10;
 
 /// What to watch.
 pub(crate) struct Request {
@@ -45,21 +46,19 @@ pub(crate) struct Request {
 
 struct Running {
     registry: Registry,
-    resource: &'static Resource,
-    selector: Selector,
-    view: View,
-    protobuf: bool,
+    form: Form,
+    /// Who sees the same.
+    feed: Option<Arc<Feed>>,
     bookmarks: bool,
-    headers_sent: bool,
     initial: std::vec::IntoIter<Entry>,
     /// Bookmark to send when `initial` is empty.
     initial_end: Option<Revision>,
-    watch: Option<skiff_store::Watch>,
-    /// Changes that were read and not sent yet.
-    pending: std::vec::IntoIter<Event>,
+    watch: Result<skiff_store::Watch, Status>,
     deadline: Instant,
     next_bookmark: Instant,
-    stop: CancellationToken,
+    /// Until the next of both.
+    alarm: Pin<Box<Sleep>>,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     ended: bool,
     _count: crate::metrics::Running,
 }
@@ -106,41 +105,32 @@ pub(crate) async fn start(
         Some(seconds) if seconds > 0 => Duration::from_secs(seconds),
         _ => DEFAULT_TIMEOUT.mul_f64(1.0 + rand::random::<f64>()),
     };
+    let form = Form::new(registry.clone(), resource, selector, view, protobuf);
+    let feed = form.feed(&prefix, &options);
     let now = Instant::now();
     let mut running = Running {
         registry: registry.clone(),
-        resource,
-        selector,
-        view,
-        protobuf,
+        feed: feed.map(|key| registry.inner.parts.watches.join(key)),
+        form,
         bookmarks: options.bookmarks,
-        headers_sent: false,
         initial: initial.into_iter(),
         initial_end: (options.send_initial_events == Some(true) && options.bookmarks).then_some(after),
-        watch: None,
-        pending: Vec::new().into_iter(),
+        watch: registry
+            .store()
+            .watch_in_rounds(&prefix, after)
+            .map_err(Status::from),
         deadline: now + timeout,
         next_bookmark: now + BOOKMARK_EVERY.mul_f64(0.9 + 0.2 * rand::random::<f64>()),
-        stop,
+        alarm: Box::pin(sleep_until(now)),
+        stopped: Box::pin(stop.cancelled_owned()),
         ended: false,
         _count: registry.metrics().watch_started(resource),
     };
-    let mut first = None;
-    match registry.store().watch(&prefix, after) {
-        Ok(watch) => running.watch = Some(watch),
-        Err(error) => first = Some(error_frame(protobuf, &error.into())),
-    }
-    Ok(futures::stream::unfold(
-        (running, first),
-        |(mut running, first)| async move {
-            if let Some(frame) = first {
-                running.ended = true;
-                return Some((frame, (running, None)));
-            }
-            let frame = running.next().await?;
-            Some((frame, (running, None)))
-        },
-    ))
+    running.set_alarm();
+    Ok(futures::stream::unfold(running, |mut running| async move {
+        let piece = running.next().await?;
+        Some((piece, running))
+    }))
 }
 
 impl Running {
@@ -152,157 +142,93 @@ impl Running {
             return Some(piece);
         }
         loop {
-            while let Some(event) = self.pending.next() {
-                match self.frame(&event) {
-                    Ok(Some(frame)) => return Some(frame),
-                    Ok(None) => {}
-                    Err(status) => {
-                        tracing::error!(%status, "a stored object can't be read");
-                        self.ended = true;
-                        return Some(error_frame(self.protobuf, &status));
-                    }
+            let watch = match &mut self.watch {
+                Ok(watch) => watch,
+                Err(status) => {
+                    self.ended = true;
+                    return Some(self.form.error(status));
                 }
-            }
-            let watch = self.watch.as_mut()?;
-            let wake = if self.bookmarks {
-                self.deadline.min(self.next_bookmark)
-            } else {
-                self.deadline
             };
-            tokio::select! {
+            let changed = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return None,
-                events = watch.next() => match events {
-                    Ok(events) => self.pending = events.into_iter(),
-                    Err(skiff_store::Error::Closed(_)) => return None,
-                    Err(error) => {
-                        self.ended = true;
-                        return Some(error_frame(self.protobuf, &error.into()));
-                    }
-                },
-                () = tokio::time::sleep_until(wake) => {
-                    let now = Instant::now();
-                    self.ended = now >= self.deadline;
-                    if !self.bookmarks {
-                        return None;
-                    }
-                    self.next_bookmark = now + BOOKMARK_EVERY;
-                    return Some(self.bookmark(watch_progress(self.watch.as_ref()), false));
-                }
+                () = &mut self.stopped => return None,
+                // First: changes may come without an end.
+                () = &mut self.alarm => return self.alarmed(),
+                changed = watch.changed() => changed,
+            };
+            match changed.and_then(|()| self.piece()) {
+                Ok(piece) if piece.is_empty() => {}
+                Ok(piece) => return Some(piece),
+                Err(skiff_store::Error::Closed(_)) => return None,
+                Err(error) => self.watch = Err(error.into()),
             }
         }
     }
 
     fn next_initial(&mut self) -> Option<Bytes> {
         let mut out = BytesMut::new();
-        while out.len() < PIECE {
-            let Some(entry) = self.initial.next() else { break };
-            let codec = &self.registry.inner.parts.codec;
-            let Ok(bytes) = codec.bytes(self.resource, &entry, entry.mod_revision) else {
-                continue;
-            };
-            let parsed = || self.registry.parse(&entry).unwrap_or_default();
-            if self.selector.matches(self.resource, &bytes, parsed) {
-                let value = || (*parsed()).clone();
-                let object = self.view.object(self.resource, &bytes, value, !self.headers_sent);
-                self.headers_sent = true;
-                push_frame(self.protobuf, &mut out, "ADDED", &object);
-            }
+        while out.len() < PIECE
+            && let Some(entry) = self.initial.next()
+        {
+            self.form.initial(&mut out, &entry);
         }
         if self.initial.len() == 0
             && let Some(revision) = self.initial_end.take()
         {
-            out.extend_from_slice(&self.bookmark(revision, true));
+            out.extend_from_slice(&self.form.bookmark(revision, true));
         }
         (!out.is_empty()).then(|| out.freeze())
     }
 
-    fn bookmark(&self, revision: Revision, initial_end: bool) -> Bytes {
-        let object = self.view.bookmark(self.resource, revision, initial_end);
-        make_frame(self.protobuf, "BOOKMARK", object.to_string().as_bytes())
-    }
-
-    /// What a client with this selector sees of a change, if anything.
-    fn frame(&mut self, event: &Event) -> Result<Option<Bytes>, Status> {
-        let codec = &self.registry.inner.parts.codec;
-        let now = codec.bytes(self.resource, &event.entry, event.revision)?;
-        let parse_now = || codec.value(&event.entry, event.revision).unwrap_or_default();
-        let before = event.previous.as_ref();
-        let (is, was) = if self.selector.is_empty() {
-            (!event.deleted, before.is_some())
-        } else {
-            let is = !event.deleted && self.selector.matches(self.resource, &now, parse_now);
-            let was = match before {
-                Some(entry) => {
-                    let bytes = codec.bytes(self.resource, entry, entry.mod_revision)?;
-                    let parsed = || codec.value(entry, entry.mod_revision).unwrap_or_default();
-                    self.selector.matches(self.resource, &bytes, parsed)
-                }
-                None => false,
-            };
-            (is, was)
+    /// The frames of what comes next, made here or by another watcher of the feed; none when nothing of it is to be seen.
+    fn piece(&mut self) -> Result<Bytes, skiff_store::Error> {
+        let Ok(watch) = &mut self.watch else {
+            return Ok(Bytes::new());
         };
-        let (kind, bytes, value): (_, Bytes, Option<Arc<Value>>) = match (is, was) {
-            (true, false) => ("ADDED", now, None),
-            (true, true) => ("MODIFIED", now, None),
-            (false, true) if event.deleted => ("DELETED", now, None),
-            (false, true) => {
-                // It left the selection: the last state that was in it, at the revision of the change.
-                let Some(entry) = before else { return Ok(None) };
-                let mut value = (*codec.value(entry, entry.mod_revision)?).clone();
-                value["metadata"]["resourceVersion"] = event.revision.to_string().into();
-                (
-                    "DELETED",
-                    crate::registry::wire(self.resource, value.clone()),
-                    Some(Arc::new(value)),
-                )
-            }
-            (false, false) => return Ok(None),
-        };
-        // Only what left the selection is an object of this watcher alone.
-        if self.view.is_plain() && value.is_none() {
-            let key = FrameKey::new(self.resource, self.protobuf, kind, event);
-            let frames = &self.registry.inner.parts.frames;
-            return Ok(Some(frames.get(key, || make_frame(self.protobuf, kind, &bytes))));
+        let from = watch.position();
+        let shared = &self.registry.inner.parts.watches;
+        if let Some(known) = self.feed.as_ref().and_then(|feed| shared.span(feed, from)) {
+            watch.skip_to(known.until);
+            return Ok(known.frames);
         }
-        let parsed = || (*value.unwrap_or_else(parse_now)).clone();
-        let object = self
-            .view
-            .object(self.resource, &bytes, parsed, !self.headers_sent);
-        self.headers_sent = true;
-        Ok(Some(make_frame(self.protobuf, kind, &object)))
+        let events = watch.read(PIECE)?;
+        let mut out = BytesMut::new();
+        for event in &events {
+            if let Err(status) = self.form.change(&mut out, event) {
+                tracing::error!(%status, "a stored object can't be read");
+                self.watch = Err(status);
+                return Ok(out.freeze());
+            }
+        }
+        let span = Span {
+            until: watch.position(),
+            frames: out.freeze(),
+        };
+        if let Some(feed) = &self.feed {
+            shared.keep(feed, from, &span);
+        }
+        Ok(span.frames)
     }
-}
 
-fn watch_progress(watch: Option<&skiff_store::Watch>) -> Revision {
-    watch.map_or(0, skiff_store::Watch::progress)
-}
-
-fn make_frame(protobuf: bool, kind: &str, object: &[u8]) -> Bytes {
-    let mut out = BytesMut::new();
-    push_frame(protobuf, &mut out, kind, object);
-    out.freeze()
-}
-
-/// Appends a frame with an object that is JSON here.
-fn push_frame(protobuf: bool, out: &mut BytesMut, kind: &str, object: &[u8]) {
-    if protobuf {
-        let value = serde_json::from_slice(object).unwrap_or_default();
-        let frame = protobuf::frame(kind, &value).or_else(|error| {
-            tracing::error!(%error, "a stored object has no protobuf form");
-            protobuf::frame("ERROR", &Status::internal(error).to_value())
-        });
-        out.extend_from_slice(&frame.unwrap_or_default());
-        return;
+    /// The deadline has come, or it is time for a bookmark.
+    fn alarmed(&mut self) -> Option<Bytes> {
+        let now = Instant::now();
+        self.ended = now >= self.deadline;
+        if !self.bookmarks {
+            return None;
+        }
+        self.next_bookmark = now + BOOKMARK_EVERY;
+        self.set_alarm();
+        let progress = self.watch.as_ref().map_or(0, skiff_store::Watch::progress);
+        Some(self.form.bookmark(progress, false))
     }
-    out.reserve(object.len() + 40);
-    out.extend_from_slice(b"{\"type\":\"");
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\",\"object\":");
-    out.extend_from_slice(object);
-    out.extend_from_slice(b"}\n");
-}
 
-fn error_frame(protobuf: bool, status: &Status) -> Bytes {
-    make_frame(protobuf, "ERROR", &status.to_bytes())
+    fn set_alarm(&mut self) {
+        let at = if self.bookmarks {
+            self.deadline.min(self.next_bookmark)
+        } else {
+            self.deadline
+        };
+        self.alarm.as_mut().reset(at);
+    }
 }

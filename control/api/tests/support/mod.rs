@@ -32,11 +32,23 @@ pub struct Cluster {
 
 impl Cluster {
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_with_services("10.96.0.0/24").await
+        Self::start_as("10.96.0.0/24", |_| ()).await
     }
 
     /// With these addresses of services.
     pub async fn start_with_services(service_cidr: &str) -> anyhow::Result<Self> {
+        Self::start_as(service_cidr, |_| ()).await
+    }
+
+    /// Starts with a store that is configured otherwise.
+    pub async fn start_with(configure: impl FnOnce(&mut skiff_store::Config)) -> anyhow::Result<Self> {
+        Self::start_as("10.96.0.0/24", configure).await
+    }
+
+    async fn start_as(
+        service_cidr: &str,
+        configure: impl FnOnce(&mut skiff_store::Config),
+    ) -> anyhow::Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir()?;
         let ca_key = KeyPair::generate()?;
@@ -64,7 +76,9 @@ impl Cluster {
             )?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let store = Store::open(skiff_store::Config::new(dir.path().join("store"))).await?;
+        let mut config = skiff_store::Config::new(dir.path().join("store"));
+        configure(&mut config);
+        let store = Store::open(config).await?;
         let server = Server::start(Config {
             store: store.clone(),
             listen: vec![listener],
@@ -269,7 +283,11 @@ pub struct Frames {
 
 impl Frames {
     pub async fn open(client: &Client, path: &str) -> anyhow::Result<Self> {
-        let response = client.open("GET", path, &[], "").await?;
+        Self::open_as(client, path, "application/json").await
+    }
+
+    pub async fn open_as(client: &Client, path: &str, accept: &str) -> anyhow::Result<Self> {
+        let response = client.open("GET", path, &[("accept", accept)], "").await?;
         anyhow::ensure!(response.status() == 200, "{}", response.status());
         Ok(Self {
             body: response.into_body(),

@@ -24,6 +24,8 @@ pub struct Cluster {
     pub clock: Clock,
     /// What is to be in `kube-root-ca.crt`.
     pub root_ca: tokio::sync::watch::Sender<String>,
+    /// Of load balancers.
+    pub pool: Option<crate::Pool>,
     running: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
@@ -39,6 +41,7 @@ impl Cluster {
             api,
             clock,
             root_ca: tokio::sync::watch::Sender::new("CA".into()),
+            pool: None,
             running: None,
         }
     }
@@ -49,6 +52,7 @@ impl Cluster {
             root_ca: self.root_ca.subscribe(),
             pod_cidr: "10.42.0.0/16".into(),
             node_grace_seconds: 40,
+            load_balancer_pool: self.pool.clone(),
             resources: kinds(),
         };
         let stop = CancellationToken::new();

@@ -63,6 +63,11 @@ impl Pace {
         }
     }
 
+    /// Ticks since the leader of a term was heard.
+    pub(super) fn unheard(&self, term: u64) -> usize {
+        if self.heard.0 == term { self.heard.1 } else { 0 }
+    }
+
     /// A write has got to the disk after so long.
     pub(super) fn wrote(&mut self, took: Duration) {
         self.write.add(took.min(self.longest_wait()));

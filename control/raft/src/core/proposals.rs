@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use raft::eraftpb::{ConfChangeV2, Message, MessageType};
 
-use super::{Core, LogDisk, Now, Proposed, STEP_BYTES};
+use super::{Core, LogDisk, Now, Proposed, STEP_BYTES, hearing::SILENT};
 use crate::{
     group::{Answer, Error},
     machine::StateMachine,
@@ -34,6 +34,10 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
         while !self.unproposed.is_empty() {
             let raft = &self.raw.raft;
             if raft.leader_id == raft::INVALID_ID || raft.lead_transferee.is_some() {
+                return;
+            }
+            // What is sent to a leader that is no more is lost: the next one may get it.
+            if raft.leader_id != self.member && self.pace.unheard(raft.term) >= SILENT {
                 return;
             }
             let mut message = Message {

@@ -12,7 +12,9 @@ use raft::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{
-    Core, LogDisk, Now, STEP_BYTES, is_alone,
+    Core, LogDisk, Now, STEP_BYTES,
+    hearing::Hearing,
+    is_alone,
     pace::{self, Pace},
 };
 use crate::{
@@ -80,6 +82,7 @@ impl<S: StateMachine, D: LogDisk> Core<S, D> {
             timeout_for: (raw.raft.term, raw.raft.state, raw.raft.leader_id),
             timeout_drawn: random.random(),
             pace: Pace::new(config.tick, config.election_ticks),
+            hearing: Hearing::new(config.election_ticks),
             orphan: None,
             incarnation: random.random(),
             random,

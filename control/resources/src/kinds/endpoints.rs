@@ -116,6 +116,8 @@ pub(super) fn usable_ip(errors: &mut Errors, path: &Path<'_>, text: &str) {
         );
         return;
     };
+    // However it is written: ::ffff:127.0.0.1 is the loopback too.
+    let address = address.to_canonical();
     if address.is_unspecified() {
         errors.invalid(path, text, &format!("may not be unspecified ({text})"));
     }

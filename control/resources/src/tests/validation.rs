@@ -527,3 +527,21 @@ fn scopes_of_quotas() {
         [r#"spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource"#]
     );
 }
+
+#[test]
+fn a_service_can_not_be_led_to_the_loopback_however_its_address_is_written() {
+    for (family, address) in [
+        ("IPv4", "127.0.0.1"),
+        ("IPv6", "::1"),
+        ("IPv6", "::ffff:127.0.0.1"),
+    ] {
+        let errors = changed("EndpointSlice", |o| {
+            o["addressType"] = family.into();
+            o["endpoints"][0]["addresses"] = json!([address]);
+        });
+        let is_told = errors
+            .iter()
+            .any(|error| error.contains("may not be in the loopback range"));
+        assert!(is_told, "{address}: {errors:?}");
+    }
+}

@@ -63,6 +63,11 @@ impl Client {
         self.pending.is_some()
     }
 
+    /// Since when it waits.
+    pub fn waits_since(&self) -> Option<u64> {
+        self.pending.as_ref().map(|pending| pending.since)
+    }
+
     /// Who it waits for.
     pub fn member(&self) -> Option<u64> {
         self.pending.as_ref().map(|pending| pending.member)
@@ -281,7 +286,7 @@ impl Watcher {
             return false;
         };
         loop {
-            match watch.read() {
+            match watch.read(1 << 20) {
                 Ok(events) if events.is_empty() => {
                     let progress = watch.progress();
                     assert!(
@@ -326,7 +331,7 @@ impl Watcher {
             self.listed = true;
             self.relists += 1;
         }
-        match Watch::begin(&run.watched, self.prefix, self.seen) {
+        match Watch::begin(&run.watched, self.prefix, self.seen, false) {
             Ok(watch) => self.watch = Some((member, life, watch)),
             Err(Error::Compacted { .. }) => self.listed = false,
             // It asks again, here or elsewhere.

@@ -128,7 +128,7 @@ impl Member {
             truth.check_state(self.id, &state);
             state.history.floor
         };
-        let audit = Watch::begin(&watched, b"", audited).expect("a watch from the oldest revision");
+        let audit = Watch::begin(&watched, b"", audited, false).expect("a watch from the oldest revision");
         self.run = Some(Run {
             core,
             watched,
@@ -311,7 +311,7 @@ impl Run {
     /// Compares what was applied since the last time with what others applied.
     fn audit(&mut self, member: u64, truth: &mut Truth) {
         loop {
-            match self.audit.read() {
+            match self.audit.read(1 << 20) {
                 Ok(events) if events.is_empty() => return,
                 Ok(events) => {
                     truth.applied(member, self.audited, &events);
@@ -323,7 +323,8 @@ impl Run {
                     truth.check_state(member, &state);
                     self.audited = state.history.floor;
                     drop(state);
-                    self.audit = Watch::begin(&self.watched, b"", self.audited).expect("it is the oldest");
+                    self.audit =
+                        Watch::begin(&self.watched, b"", self.audited, false).expect("it is the oldest");
                 }
                 Err(_) => return,
             }

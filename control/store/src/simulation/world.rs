@@ -202,6 +202,33 @@ impl World {
         self.now - begun
     }
 
+    /// Loses what the leader sends, or what is sent to it, on a good network. From two seconds later on: how long a client waited at
+    /// most until some member, whichever it asked, answered it or refused.
+    pub fn run_to_one_way_cut(mut self, is_heard: bool) -> u64 {
+        self.weather.loss = 0;
+        self.weather.delay = 2 * MILLISECOND;
+        self.run_without_faults(|world| world.now >= 10 * SECOND && world.leader().is_some());
+        let leader = self.leader().expect("somebody leads");
+        for other in [1, 2, 3].into_iter().filter(|other| *other != leader) {
+            let pair = if is_heard {
+                (other, leader)
+            } else {
+                (leader, other)
+            };
+            self.cut.insert(pair);
+        }
+        let late = self.now + 2 * SECOND;
+        let mut longest = 0;
+        for step in 0..100 {
+            let until = late + step * 30 * MILLISECOND;
+            self.run_without_faults(|world| world.now >= until);
+            let waiting = self.clients.iter().filter_map(Client::waits_since);
+            let begun_late = waiting.filter(|since| *since >= late);
+            longest = begun_late.map(|since| self.now - since).fold(longest, u64::max);
+        }
+        longest
+    }
+
     fn run_without_faults(&mut self, until: impl Fn(&Self) -> bool) {
         while !until(self) {
             let ((at, _), event) = self.events.pop_first().expect("something always happens");

@@ -248,7 +248,7 @@ proptest! {
     fn a_watch_from_any_revision_sees_every_change_once_in_order_or_is_told_that_it_can_not(
         txns in proptest::collection::vec((some_txn(), any::<u8>()), 1..80),
         revisions in 3u64..100,
-        starts in proptest::collection::vec((0u64..60, 0usize..4), 1..8),
+        starts in proptest::collection::vec((0u64..60, 0usize..4, any::<bool>()), 1..8),
     ) {
         let config = config(revisions, 1 << 20);
         let watched = Arc::new(Watched::default());
@@ -265,11 +265,11 @@ proptest! {
                 everything.extend(state.history.after(before).cloned());
             }
             wake(&mut topics);
-            if polls % 8 == 0 && let Some((after, prefix)) = starts.next() {
+            if polls % 8 == 0 && let Some((after, prefix, in_rounds)) = starts.next() {
                 let state = watched.state.read();
                 let (floor, now) = (state.history.floor, state.revision);
                 drop(state);
-                match Watch::begin(&watched, prefixes[prefix], after) {
+                match Watch::begin(&watched, prefixes[prefix], after, in_rounds) {
                     Ok(watch) => {
                         prop_assert!((floor..=now).contains(&after));
                         watches.push((watch, prefixes[prefix], after, vec![]));

@@ -253,6 +253,56 @@ async fn a_torn_tail_costs_only_the_record_that_was_being_written() {
     }
 }
 
+/// The note of what is on disk is not fsynced. A loss of power may leave any earlier one, or none, beside what was fsynced of the log and
+/// any part of what was not: everything acknowledged is there all the same.
+#[tokio::test]
+async fn after_a_loss_of_power_everything_acknowledged_is_there_whatever_became_of_the_note() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = soon(Store::open(Config::new(dir.path()))).await.unwrap();
+    let confirmed = dir.path().join("log/confirmed");
+    let rewrite = dir.path().join("log/0000000000000001.rewrite");
+    let header = std::fs::metadata(rewrite).unwrap().len();
+    let (mut ends, mut notes) = (Vec::new(), Vec::new());
+    for number in 0..20 {
+        soon(store.commit(put(&format!("/{number}"), "a value of some length")))
+            .await
+            .unwrap();
+        ends.push((store.log_stats().written - header) as usize);
+        notes.push(std::fs::read(&confirmed).unwrap());
+    }
+    drop(store);
+    drop(skiff_store_when_free(dir.path()).await);
+    let (path, whole) = last_log_file(dir.path());
+    for acknowledged in [1, 8, 19] {
+        let (end, next) = (ends[acknowledged - 1], ends[acknowledged]);
+        let kept: [&[u8]; 5] = [
+            &[],
+            b"0123456789ab",
+            &notes[0],
+            &notes[acknowledged / 2],
+            &notes[acknowledged - 1],
+        ];
+        let unsynced: [&[u8]; 4] = [&[], &[0; 4096], &whole[end..(end + next) / 2], &whole[end..next]];
+        for note in kept.into_iter().map(Some).chain([None]) {
+            for tail in unsynced {
+                // A store that was dropped may still be closing its files.
+                let left = tempfile::tempdir().unwrap();
+                std::fs::create_dir(left.path().join("log")).unwrap();
+                std::fs::copy(dir.path().join("FORMAT"), left.path().join("FORMAT")).unwrap();
+                let log = left.path().join("log").join(path.file_name().unwrap());
+                std::fs::write(log, [&whole[..end], tail].concat()).unwrap();
+                if let Some(note) = note {
+                    std::fs::write(left.path().join("log/confirmed"), note).unwrap();
+                }
+                let store = skiff_store_when_free(left.path()).await;
+                let more = usize::from(tail.len() == next - end);
+                let case = format!("{note:?} and {} bytes more", tail.len());
+                assert_eq!(store.count(b"/"), acknowledged + more, "{acknowledged}: {case}");
+            }
+        }
+    }
+}
+
 /// What a disk may do to what it had: bits turned at the end and in the middle of the newest file, the end cut off, nothing
 /// left. A store that opened would show less than was acknowledged.
 #[tokio::test]

@@ -30,6 +30,7 @@ async fn serve(dir: &Path, pods: &[&str]) -> Result<()> {
         pod_cidr: "10.42.3.0/24".parse()?,
         service_cidr: "10.96.0.0/16".parse()?,
         rootless: true,
+        egress: None,
     })
     .await?;
     let proxy = Proxy::start(ProxyConfig {

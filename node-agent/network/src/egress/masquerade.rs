@@ -33,16 +33,16 @@ const WAS_OFF: &str = "forwarding was off";
 
 /// Names and addresses of one node network on this host: several may run side by side.
 #[derive(Clone, Debug)]
-struct Names {
+pub(super) struct Names {
     /// The host's end of the pair, and the table in the host namespace.
     host: String,
-    host_address: Ipv4Addr,
-    node_address: Ipv4Addr,
+    pub host_address: Ipv4Addr,
+    pub node_address: Ipv4Addr,
 }
 
 impl Names {
     /// Made of the directory, which no two networks share.
-    fn of(dir: &Path) -> Self {
+    pub fn of(dir: &Path) -> Self {
         // FNV-1a: the same in every build, unlike the standard library's hasher.
         let hash = dir
             .as_os_str()
@@ -68,11 +68,16 @@ pub(crate) struct Masquerade {
 }
 
 impl Masquerade {
+    /// That of a network, whether it is set up or not.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            names: Names::of(&config.dir),
+        }
+    }
+
     /// Sets it up, or takes over what an earlier agent set up. A failure leaves nothing behind.
     pub async fn start(config: &Config, node: &Arc<Namespace>, host: &Arc<Namespace>) -> Result<Self, Error> {
-        let masquerade = Self {
-            names: Names::of(&config.dir),
-        };
+        let masquerade = Self::of(config);
         match masquerade.set_up(node, host).await {
             Ok(()) => Ok(masquerade),
             Err(error) => {
@@ -131,30 +136,9 @@ impl Masquerade {
         .map_err(at("enter the host namespace"))??;
 
         let names = self.names.clone();
-        node.run(move || -> Result<(), Error> {
-            let index = link::index_of(UPLINK)?;
-            let default = Route {
-                device: Some(index),
-                via: Some(names.host_address.into()),
-                source: Some(names.node_address.into()),
-                ..Route::new(Ipv4Net::default())
-            };
-            link::ensure(&[
-                link::set_up(index),
-                // Of universal scope: masquerading takes no other.
-                link::add_address(index, names.node_address.into(), 30, AddressScope::Universe),
-                default.request(),
-            ])?;
-            let ours = Rule::new().out_by(UPLINK).masquerade();
-            Ok(nftables::replace(&[Table {
-                name: TABLE,
-                family: Family::V4,
-                sets: Vec::new(),
-                chains: vec![Chain::at(Hook::SourceNat, "postrouting", vec![ours])],
-            }])?)
-        })
-        .await
-        .map_err(at("enter the node namespace"))??;
+        node.run(move || lead_out(UPLINK, &names))
+            .await
+            .map_err(at("enter the node namespace"))??;
         Ok(link::wait_until_running(host, &self.names.host).await?)
     }
 
@@ -179,6 +163,30 @@ impl Masquerade {
         let inside = inside.map_err(|source| Error::new("enter the node namespace", source))?;
         outside.and(inside.map_err(Error::from))
     }
+}
+
+/// Leads what is for the world out of the calling thread's namespace, the node's, by an interface there, masqueraded.
+pub(super) fn lead_out(interface: &str, names: &Names) -> Result<(), Error> {
+    let index = link::index_of(interface)?;
+    let default = Route {
+        device: Some(index),
+        via: Some(names.host_address.into()),
+        source: Some(names.node_address.into()),
+        ..Route::new(Ipv4Net::default())
+    };
+    link::ensure(&[
+        link::set_up(index),
+        // Of universal scope: masquerading takes no other.
+        link::add_address(index, names.node_address.into(), 30, AddressScope::Universe),
+        default.request(),
+    ])?;
+    let ours = Rule::new().out_by(interface).masquerade();
+    Ok(nftables::replace(&[Table {
+        name: TABLE,
+        family: Family::V4,
+        sets: Vec::new(),
+        chains: vec![Chain::at(Hook::SourceNat, "postrouting", vec![ours])],
+    }])?)
 }
 
 /// The host interfaces of all networks on this host.

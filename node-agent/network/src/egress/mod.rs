@@ -1,18 +1,21 @@
-//! What leaves the cluster: through sockets of the host (works for everyone), or masqueraded by the kernel (root).
+//! What leaves the cluster: through sockets of the host (works for everyone), masqueraded by the kernel (root), or by the program pasta
+//! where the kernel allows neither.
 //!
 //! ```text
-//! relay:      pod ─veth─► node namespace: nftables TPROXY ─► our socket ═ bytes ═ host socket ─► world
+//! sockets:    pod ─veth─► node namespace: nftables TPROXY ─► our socket ═ bytes ═ host socket ─► world
 //! masquerade: pod ─veth─► node namespace ─uplink─► host namespace: masquerade ─► world
+//! pasta:      pod ─veth─► node namespace: masquerade ─pasta─► process pasta ═ bytes ═ host socket ─► world
 //! ```
 
 mod icmp;
 mod masquerade;
+mod pasta;
 mod second;
 mod tcp;
 mod udp;
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
 };
@@ -38,18 +41,46 @@ const MARK: u32 = 0x5c1f;
 const ROUTES: u8 = 100;
 const RULE_PRIORITY: u32 = 100;
 
+/// A way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Through sockets of the host, by the agent.
+    Sockets,
+    /// Masqueraded by the kernel; needs root.
+    Masquerade,
+    /// By the program pasta.
+    Pasta,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sockets => "sockets of the agent",
+            Self::Masquerade => "masquerading in the kernel",
+            Self::Pasta => "pasta",
+        })
+    }
+}
+
 /// The running egress; stops carrying anything when dropped.
 pub(crate) struct Egress {
-    /// None: through sockets.
-    masquerade: Option<masquerade::Masquerade>,
-    /// What goes through sockets.
-    relayed: &'static [Family],
+    first: First,
+    /// Of the second family.
+    families: &'static [Family],
     _tasks: Vec<AbortOnDropHandle<()>>,
 }
 
+/// What carries IPv4.
+enum First {
+    Sockets { _tasks: Vec<AbortOnDropHandle<()>> },
+    Masquerade(masquerade::Masquerade),
+    Pasta(pasta::Pasta),
+}
+
 impl Egress {
-    /// Starts what `config` asks for; as root the relay is what remains when the kernel or the host's firewall is in the
-    /// way of masquerading. IPv6 is always relayed: to forward it would have the host take no more routes from its routers.
+    /// Starts what `config` asks for, else the first that can be: by the kernel as root, through sockets where the kernel or the
+    /// host's firewall is in the way of that, by pasta where the kernel can't hand us packets. IPv6 always goes through sockets: to
+    /// forward it would have the host take no more routes from its routers.
     pub async fn start(
         config: &Config,
         node: &Arc<Namespace>,
@@ -64,55 +95,99 @@ impl Egress {
             },
             rules: Arc::clone(rules),
         };
-        let mut egress = Self {
-            masquerade: None,
-            relayed: config.families(),
-            _tasks: Vec::new(),
+        let first = First::start(config, &relay).await?;
+        let families = config.families();
+        let relayed = match &first {
+            First::Sockets { .. } => families,
+            _ => &families[1..],
         };
-        if !config.rootless {
-            match masquerade::Masquerade::start(config, node, host).await {
-                Ok(masquerade) => {
-                    egress.masquerade = Some(masquerade);
-                    egress.relayed = &config.families()[1..];
-                }
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    warn!(%error, cause, "kernel masquerade not possible, relaying egress instead");
-                }
+        let mut tasks = Vec::new();
+        if !relayed.is_empty() {
+            let ping = relay.ping(relayed).await;
+            if ping.is_some() && relayed.contains(&Family::V4) {
+                relay.lead_to_ping(Family::V4, true).await?;
             }
+            if relayed.contains(&Family::V6) {
+                tasks.extend(second::start(&relay, ping.is_some()).await?);
+            }
+            tasks.extend(ping);
         }
-        if egress.relayed.is_empty() {
-            return Ok(egress);
-        }
-        let ping = relay.ping(egress.relayed).await;
-        for family in egress.relayed {
-            let tasks = match family {
-                Family::V4 => relay.start(ping.is_some()).await?,
-                Family::V6 => second::start(&relay, ping.is_some()).await?,
-            };
-            egress._tasks.extend(tasks);
-        }
-        egress._tasks.extend(ping);
-        Ok(egress)
+        Ok(Self {
+            first,
+            families,
+            _tasks: tasks,
+        })
     }
 
-    /// Whether packets of pods leave by an interface of the host, and not through sockets of this process.
-    pub fn is_by_kernel(&self) -> bool {
-        self.masquerade.is_some()
+    /// Which way IPv4 goes.
+    pub fn way(&self) -> Way {
+        match self.first {
+            First::Sockets { .. } => Way::Sockets,
+            First::Masquerade(_) => Way::Masquerade,
+            First::Pasta(_) => Way::Pasta,
+        }
     }
 
     /// Removes what it left in the two namespaces.
     pub async fn stop(self, node: &Namespace, host: &Namespace) -> Result<(), Error> {
-        let mut outcome = Ok(());
-        if let Some(masquerade) = self.masquerade {
-            outcome = masquerade.stop(node, host).await;
+        let mut outcome = match self.first {
+            First::Sockets { .. } => forget(node, Family::V4).await,
+            First::Masquerade(masquerade) => masquerade.stop(node, host).await,
+            First::Pasta(pasta) => pasta.stop(node).await,
+        };
+        if self.families.contains(&Family::V6) {
+            outcome = outcome.and(forget(node, Family::V6).await);
         }
-        let mut relayed = self.relayed.iter();
-        let removed = node.run(move || relayed.try_for_each(|family| nftables::remove(TABLE, *family)));
-        let removed = removed
-            .await
-            .map_err(|source| Error::new("enter the node namespace", source))?;
-        outcome.and(removed.map_err(Error::from))
+        outcome
+    }
+}
+
+/// Removes the rules of a family.
+async fn forget(node: &Namespace, family: Family) -> Result<(), Error> {
+    let removed = node.run(move || nftables::remove(TABLE, family)).await;
+    Ok(removed.map_err(|source| Error::new("enter the node namespace", source))??)
+}
+
+impl First {
+    async fn start(config: &Config, relay: &Relay) -> Result<Self, Error> {
+        let (node, host) = (&relay.node, &relay.host);
+        let ways: &[Way] = match (&config.egress, config.rootless) {
+            (Some(way), _) => &[*way],
+            (None, false) => &[Way::Masquerade, Way::Sockets, Way::Pasta],
+            (None, true) => &[Way::Sockets, Way::Pasta],
+        };
+        let mut first = None;
+        for way in ways {
+            let remains = Self::clear(config, *way, node, host).await;
+            let started = match remains.and(Ok(*way)) {
+                Ok(Way::Masquerade) => masquerade::Masquerade::start(config, node, host)
+                    .await
+                    .map(Self::Masquerade),
+                Ok(Way::Sockets) => relay.start().await.map(|_tasks| Self::Sockets { _tasks }),
+                Ok(Way::Pasta) => pasta::Pasta::start(config, node, host).await.map(Self::Pasta),
+                Err(error) => Err(error),
+            };
+            match started {
+                Ok(egress) => return Ok(egress),
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    warn!(%error, cause, "no egress by {way}");
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        Err(first.unwrap_or_else(|| Error::new("egress", io::ErrorKind::Unsupported.into())))
+    }
+
+    /// Removes what an earlier agent left that used another way.
+    async fn clear(config: &Config, way: Way, node: &Namespace, host: &Namespace) -> Result<(), Error> {
+        if way != Way::Pasta {
+            pasta::clear(node).await?;
+        }
+        if way != Way::Masquerade && !config.rootless {
+            masquerade::Masquerade::of(config).stop(node, host).await?;
+        }
+        Ok(())
     }
 }
 
@@ -178,12 +253,9 @@ impl Relay {
     }
 
     /// IPv4.
-    async fn start(&self, with_ping: bool) -> Result<Vec<AbortOnDropHandle<()>>, Error> {
+    async fn start(&self) -> Result<Vec<AbortOnDropHandle<()>>, Error> {
         let (ports, tasks) = self.listen(Family::V4).await?;
         self.hand_over(Family::V4, carried(self.inside, ports)).await?;
-        if with_ping {
-            self.lead_to_ping(Family::V4, true).await?;
-        }
         Ok(tasks.into())
     }
 }

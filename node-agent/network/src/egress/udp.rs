@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     io::{self, IoSliceMut},
-    net::{SocketAddr, SocketAddrV4, SocketAddrV6},
+    net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6},
     os::fd::AsRawFd,
     sync::Arc,
     time::Duration,
@@ -32,6 +32,8 @@ const IDLE_LOOKUP: Duration = Duration::from_secs(10);
 
 /// Flows at once; each costs two descriptors. Datagrams of further ones are lost.
 const MOST_FLOWS: usize = 4096;
+/// Of which one pod has at most these, so that a flood from it leaves room for others.
+const MOST_FLOWS_OF_A_POD: usize = 1024;
 
 const LARGEST: usize = 64 * 1024;
 
@@ -147,6 +149,12 @@ fn plain(address: &SockaddrStorage) -> Option<SocketAddr> {
     v4.or_else(|| Some(SocketAddrV6::from(*address.as_sockaddr_in6()?).into()))
 }
 
+/// Whether a pod may begin another flow. Counted anew each time: a flow costs two sockets, next to which this is nothing.
+fn has_room(flows: &HashMap<Key, Flow>, pod: IpAddr) -> bool {
+    let own = flows.keys().filter(|key| key.pod.ip() == pod).count();
+    flows.len() < MOST_FLOWS && own < MOST_FLOWS_OF_A_POD
+}
+
 async fn begin(
     node: &Arc<Namespace>,
     host: &Namespace,
@@ -154,7 +162,7 @@ async fn begin(
     key: Key,
     data: &[u8],
 ) -> io::Result<()> {
-    if flows.lock().len() >= MOST_FLOWS {
+    if !has_room(&flows.lock(), key.pod.ip()) {
         return Err(io::Error::other("too many flows"));
     }
     let world = host

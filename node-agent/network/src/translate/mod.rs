@@ -23,7 +23,7 @@ mod packet;
 use std::{
     collections::{BTreeMap, HashMap},
     io,
-    net::{IpAddr, SocketAddrV4},
+    net::{IpAddr, Ipv4Addr, SocketAddrV4},
     sync::Arc,
 };
 
@@ -37,7 +37,7 @@ use tracing::debug;
 use crate::{
     Pods, link,
     netlink::Refused,
-    nftables::{self, Chain, Changes, Direction, Hook, Key, Rule},
+    nftables::{self, Chain, Changes, Direction, Family, Hook, Key, Rule},
     policy::{self, Flow},
 };
 use log::{Log, Seen};
@@ -62,6 +62,9 @@ mod group {
 
     pub const ALL: [u16; 4] = [SWALLOWED, REFUSED, SILENT, RESETS];
 }
+
+/// An address for what is only tried.
+const NOWHERE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
 
 /// Bits of TCP's flags.
 const FIN: u8 = 0x01;
@@ -356,6 +359,56 @@ fn count_chain(number: u32) -> String {
 
 /// The table without any front, and what the kernel needs to be told besides.
 fn set_up(pods: Ipv4Net) -> Result<(), Refused> {
+    let made = make_table(pods)
+        .and_then(|()| try_out())
+        // The settings are there when connection tracking is.
+        .and_then(|()| tune_tracking());
+    if made.is_err() {
+        // Half of it would be worse than nothing.
+        let _ = nftables::remove(TABLE, Family::V4);
+    }
+    made
+}
+
+fn make_table(pods: Ipv4Net) -> Result<(), Refused> {
+    Changes::anew(TABLE)
+        .map(FRONTS, Key::Destination(0, NOWHERE))
+        .map(CONNECTIONS, Key::Mark(0))
+        .chain(&Chain::at(
+            Hook::DestinationNat,
+            "prerouting",
+            vec![
+                // In the middle of a connection that the proxy has.
+                Rule::new().other_tcp_flags(SYN | ACK | RST | FIN, SYN).accept(),
+                Rule::new().from(pods.trunc()).by_destination(FRONTS),
+            ],
+        ))
+        .chain(&Chain::at(
+            Hook::EarlyForward,
+            "forward",
+            vec![Rule::new().by_connection_mark(CONNECTIONS)],
+        ))
+        .commit()
+}
+
+/// Makes a front of nothing and removes it again: whether the kernel has all that fronts need.
+fn try_out() -> Result<(), Refused> {
+    let front = Front {
+        protocol: Protocol::Udp,
+        address: NOWHERE,
+    };
+    let turns = Turns {
+        backends: vec![NOWHERE],
+        others: 1,
+        is_alone: false,
+    };
+    let number = number(front);
+    let none = Turns::default();
+    changes(number, front, &none, &turns).commit()?;
+    changes(number, front, &turns, &none).commit()
+}
+
+fn tune_tracking() -> Result<(), Refused> {
     for (name, value) in [
         ("netfilter/nf_conntrack_acct", "1"),
         // A packet that looks odd to connection tracking would not be translated, and reset the connection.
@@ -365,25 +418,7 @@ fn set_up(pods: Ipv4Net) -> Result<(), Refused> {
     ] {
         link::sysctl(name, value).map_err(Refused::of("set up connection tracking"))?;
     }
-    let pods_ask = Rule::new().from(pods.trunc());
-    Changes::anew(TABLE)
-        .map(FRONTS, Key::Destination(0, SocketAddrV4::new([0; 4].into(), 0)))
-        .map(CONNECTIONS, Key::Mark(0))
-        .chain(&Chain::at(
-            Hook::DestinationNat,
-            "prerouting",
-            vec![
-                // In the middle of a connection that the proxy has.
-                Rule::new().other_tcp_flags(SYN | ACK | RST | FIN, SYN).accept(),
-                pods_ask.by_destination(FRONTS),
-            ],
-        ))
-        .chain(&Chain::at(
-            Hook::EarlyForward,
-            "forward",
-            vec![Rule::new().by_connection_mark(CONNECTIONS)],
-        ))
-        .commit()
+    Ok(())
 }
 
 /// What packets of connections that have not been answered tell. The only backend's refusal is for the client.

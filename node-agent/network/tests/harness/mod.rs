@@ -21,12 +21,23 @@ const CHOSEN: &str = "SKIFF_NETWORK_TEST";
 /// What a test does.
 pub type Body = fn() -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
 
+/// What a test needs beside namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing; it gets a user namespace of its own.
+    Nothing,
+    /// Root, without a user namespace of its own.
+    Root,
+    /// The program pasta, and a TUN device that it can open.
+    Pasta,
+}
+
 /// A test and its needs.
 pub struct Test {
     /// A sentence.
     pub name: &'static str,
-    /// Without a user namespace of its own: as root does it.
-    pub as_root: bool,
+    /// What the machine must have for it.
+    pub need: Need,
     /// Runs in a process and namespaces of its own.
     pub body: Body,
 }
@@ -87,11 +98,24 @@ pub fn run(tests: &[Test]) -> ExitCode {
 
 /// Why a test cannot run on this machine.
 fn unmet(test: &Test) -> Option<&'static str> {
-    if test.as_root && !getuid().is_root() {
-        return Some("needs root");
+    match test.need {
+        Need::Root if !getuid().is_root() => return Some("needs root"),
+        Need::Pasta if Command::new("pasta").arg("--version").output().is_err() => {
+            return Some("needs pasta (package passt)");
+        }
+        Need::Pasta
+            if fs::File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/net/tun")
+                .is_err() =>
+        {
+            return Some("needs a /dev/net/tun that it can open");
+        }
+        _ => {}
     }
     let allowed = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
-    if !test.as_root && allowed.trim() == "0" {
+    if test.need != Need::Root && allowed.trim() == "0" {
         return Some("needs user namespaces (user.max_user_namespaces is 0)");
     }
     None
@@ -99,7 +123,7 @@ fn unmet(test: &Test) -> Option<&'static str> {
 
 fn child(tests: &[Test], chosen: &str) -> ExitCode {
     let test = tests.iter().find(|test| test.name == chosen).expect("known test");
-    isolate(test.as_root);
+    isolate(test.need == Need::Root);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -1,18 +1,19 @@
 //! What a worker does with one container: image, start, hooks, probes, stop, end.
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ResourceRequirements;
 use skiff_runtime::supervisor::ContainerState;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{Msg, Worker, container_name, hold};
+use super::{Msg, RESIZE_PAUSE, Worker, container_name, hold};
 use crate::{
     container::{
         self,
         image::{Missing, Source},
     },
     pod::{
-        model::{self, Ended, Image, Sandbox, State, Unhealthy},
+        model::{self, Ended, Image, Sandbox, State, Step, Unhealthy},
         plan, restore, status, steps,
     },
     probe,
@@ -68,7 +69,7 @@ impl Worker {
     }
 
     pub(super) fn begin(&mut self, name: String) {
-        let (Some(container), Some(handle), Some(mounted)) =
+        let (Some(mut container), Some(handle), Some(mounted)) =
             (self.container(&name), self.handle.clone(), self.mounted.clone())
         else {
             return;
@@ -94,6 +95,12 @@ impl Worker {
             instance.attempt += 1;
         }
         instance.state = State::Creating;
+        if self.view.resize_pending.is_some() {
+            // What it asks for now has not been granted: it goes on with what it had.
+            container.resources = instance.given.take().or(container.resources);
+        }
+        instance.given = Some(container.resources.clone().unwrap_or_default());
+        instance.resize = Step::Absent;
         instance.hold = None;
         instance.unhealthy = None;
         instance.ready = false;
@@ -125,6 +132,49 @@ impl Worker {
             let result = container::start(&agent, plan).await;
             let _ = sender.send(Msg::Started(name, attempt, result));
         });
+    }
+
+    /// Gives a running container what it asks for.
+    pub(super) fn resize(&mut self, name: String) {
+        let (Some(container), Some(handle)) = (self.container(&name), self.handle.clone()) else {
+            return;
+        };
+        let Some(instance) = self.view.containers.get_mut(&name) else {
+            return;
+        };
+        instance.resize = Step::Doing;
+        let attempt = instance.attempt;
+        let (agent, pod, sender) = (self.agent.clone(), self.pod.clone(), self.sender.clone());
+        tokio::spawn(async move {
+            let id = model::instance_id(&name, attempt);
+            let result = steps::resize(&agent, &pod, &handle, &container, id).await;
+            let given = Some(container.resources.unwrap_or_default());
+            let _ = sender.send(Msg::Resized(name, attempt, given, result));
+        });
+    }
+
+    pub(super) fn resized(
+        &mut self,
+        name: &str,
+        attempt: u32,
+        given: Option<ResourceRequirements>,
+        result: Result<(), String>,
+    ) {
+        let instance = self.view.containers.get_mut(name);
+        let Some(instance) = instance.filter(|instance| instance.attempt == attempt) else {
+            return;
+        };
+        match result {
+            Ok(()) => {
+                info!(container = name, "resized");
+                instance.given = given;
+                instance.resize = Step::Absent;
+            }
+            Err(message) => {
+                warn!(container = name, message, "resize");
+                instance.resize = Step::Failed(hold("Error", message, RESIZE_PAUSE));
+            }
+        }
     }
 
     pub(super) fn stop(&mut self, name: String, why: String, grace_s: i64, now: Timestamp) {

@@ -7,7 +7,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, api::PostParams};
 use serde_json::json;
-use skiff_tests::{Cluster, Disk, Role, User, eventually, need_root};
+use skiff_tests::{Cluster, Disk, DiskKind, Role, User, eventually, need_root};
 use tempfile::TempDir;
 
 use crate::same;
@@ -32,7 +32,7 @@ impl<'a> SmallDisk<'a> {
         let dir = tempfile::Builder::new().prefix("disk-").tempdir_in("/tmp")?;
         let small = Self {
             cluster,
-            disk: Disk::mount(dir.path(), 96)?,
+            disk: Disk::mount(dir.path(), DiskKind::Memory, 96)?,
             _dir: dir,
         };
         user.own(small.disk.path())?;

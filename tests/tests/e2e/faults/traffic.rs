@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 use skiff_tests::{
-    Cluster, Namespace, Process, Role, User, container_status, eventually, is_ready, web_deployment,
-    web_service,
+    Cluster, Namespace, Process, Role, User, container_status, eventually, is_ready, shell_pod,
+    web_deployment, web_service,
 };
 
 use super::load::{self, Outcome};
@@ -19,7 +19,8 @@ skiff_tests::cases! {
         a_rolling_update_of_servers_that_end_at_once_fails_no_request,
         a_thousand_dropped_connections_leave_no_descriptor;
     own: only_requests_a_replica_had_when_it_was_killed_fail,
-        a_killed_container_runs_again_within_a_second;
+        a_killed_container_runs_again_within_a_second,
+        a_pods_connection_to_a_service_outlives_the_agent;
 }
 
 const THREADS: usize = 4;
@@ -244,5 +245,39 @@ fn a_killed_container_runs_again_within_a_second(user: User) -> Result<()> {
     println!("runs again after {took:?}");
     // A loaded machine takes longer; waiting for a back-off would be ten seconds.
     ensure!(took < Duration::from_secs(9), "{took:?}");
+    Ok(())
+}
+
+fn a_pods_connection_to_a_service_outlives_the_agent(user: User) -> Result<()> {
+    let cluster = Cluster::start(user)?;
+    let space = cluster.namespace()?;
+    let image = cluster.image("v1")?;
+    let mut server = shell_pod("echo", &image, "nc -l -p 7000 -e cat");
+    server["metadata"]["labels"] = json!({"app": "echo"});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "echo"},
+        "spec": {"selector": {"app": "echo"}, "ports": [{"port": 7, "targetPort": 7000}]}});
+    space.apply(&[server, service])?;
+    space.wait_ready("echo")?;
+    let script = "i=0; while true; do i=$((i+1)); echo $i; sleep 0.1; done | nc echo 7 >/tmp/answers; echo over >>/tmp/answers; sleep 1000";
+    space.apply(&[shell_pod("client", &image, script)])?;
+    let answers = || -> Result<Vec<String>> {
+        let text = space.kubectl("exec client -- cat /tmp/answers").ok()?;
+        Ok(text.lines().map(str::to_owned).collect())
+    };
+    let more_than = |count: usize| {
+        eventually("answers", || {
+            let answers = answers()?;
+            ensure!(answers.len() > count, "{answers:?}");
+            Ok(answers)
+        })
+    };
+    let before = more_than(3)?;
+    for agent in cluster.processes_with(Role::Agent) {
+        agent.kill();
+    }
+    // What is read now, a new agent has read.
+    let after = more_than(before.len() + 10)?;
+    let every: Vec<String> = (1..=after.len()).map(|number| number.to_string()).collect();
+    ensure!(after == every, "{after:?}");
     Ok(())
 }

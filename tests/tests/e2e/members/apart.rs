@@ -9,7 +9,7 @@ use skiff_tests::{Members, Way, eventually};
 
 use super::{
     failover::LONGEST_GAP,
-    writers::{Writers, map, maps, refused},
+    writers::{Writers, map, maps, refused, takes_writes},
 };
 use crate::has;
 
@@ -130,6 +130,7 @@ fn nothing_acknowledged_is_lost_whoever_is_killed_and_whatever_is_cut() -> Resul
         let begun = Instant::now();
         for number in 0..3 {
             members.serves(number)?;
+            takes_writes(&members, number)?;
         }
         println!("{cut:?}: all are there again after {:?}", begun.elapsed());
         if cut.leaves_the_leader() {

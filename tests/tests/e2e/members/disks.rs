@@ -3,23 +3,26 @@
 use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context, Result, ensure};
-use skiff_tests::{Members, eventually};
+use kube::api::ListParams;
+use skiff_tests::{DiskKind, Members, eventually};
 
 use super::{
     failover::LONGEST_GAP,
-    writers::{Writers, refused},
+    writers::{Writers, maps, refused, takes_writes},
 };
 use crate::has;
 
 skiff_tests::cases! {
-    plain: members_whose_disks_are_full_read_only_or_damaged_cost_nobody_a_write;
+    plain:
+        members_whose_disks_are_full_read_only_or_damaged_cost_nobody_a_write,
+        a_disk_that_fails_under_the_leader_costs_nobody_a_write;
 }
 
 /// Enough for the log's files of 8 MiB; little enough to be filled.
 const MEBIBYTES: u32 = 64;
 
 fn members_whose_disks_are_full_read_only_or_damaged_cost_nobody_a_write() -> Result<()> {
-    let members = Members::start_on_disks(3, MEBIBYTES)?;
+    let members = Members::start_on_disks(3, DiskKind::Memory, MEBIBYTES)?;
     let leader = members.leader(0)?;
     let (other, third) = ((leader + 1) % 3, (leader + 2) % 3);
     let writers = Writers::start(&members, &[0, 1, 2], "disks")?;
@@ -35,6 +38,9 @@ fn members_whose_disks_are_full_read_only_or_damaged_cost_nobody_a_write() -> Re
                 .block_on(refused(&members, full, "no space left"))
                 .map(drop)
         })?;
+        let (code, checks) = readiness(&members, full)?;
+        ensure!(code == 500, "{code}: {checks}");
+        has(&checks, &["[-]disk failed: no space left on the disk of the log"])?;
         let gap = writers.gap(begun)?;
         println!("a full disk (leads: {leads}): writes again after {gap:?}");
         ensure!(gap < LONGEST_GAP, "writes again after {gap:?}");
@@ -44,11 +50,9 @@ fn members_whose_disks_are_full_read_only_or_damaged_cost_nobody_a_write() -> Re
         })?;
         writers.more(20)?;
         members.with_disk(full, |disk| disk.clear())?;
-        eventually("the member to write again", || {
-            let refusal = members.block_on(refused(&members, full, ""));
-            ensure!(refusal.is_err(), "it still refuses");
-            Ok(())
-        })?;
+        takes_writes(&members, full)?;
+        let (code, checks) = readiness(&members, full)?;
+        ensure!(code == 200, "{code}: {checks}");
     }
 
     // Read-only: it says so and ends, and comes back when it is not.
@@ -94,6 +98,53 @@ fn members_whose_disks_are_full_read_only_or_damaged_cost_nobody_a_write() -> Re
     let count = writers.finish(&[leader, other, new])?;
     println!("{count} writes were acknowledged, and are there");
     Ok(())
+}
+
+/// The kernel makes it read-only while the server runs: that one serves reads and says why not more, the others go on.
+fn a_disk_that_fails_under_the_leader_costs_nobody_a_write() -> Result<()> {
+    let members = Members::start_on_disks(3, DiskKind::Device, MEBIBYTES)?;
+    let leader = members.leader(0)?;
+    let writers = Writers::start(&members, &[0, 1, 2], "fails")?;
+    writers.more(20)?;
+    members.with_disk(leader, |disk| disk.fail())?;
+    let begun = Instant::now();
+    let gap = writers.gap(begun)?;
+    println!("the leader's disk failed: writes again after {gap:?}");
+    ensure!(gap < LONGEST_GAP, "writes again after {gap:?}");
+    members.block_on(refused(&members, leader, "Read-only file system"))?;
+    let (code, checks) = readiness(&members, leader)?;
+    ensure!(code == 500, "{code}: {checks}");
+    has(&checks, &["[-]disk failed: closed: ", "Read-only file system"])?;
+    // As it was: whether anything came since only those know who can write.
+    let stale = ListParams {
+        resource_version: Some("0".into()),
+        ..ListParams::default()
+    };
+    let listed = members.block_on(async {
+        let list = maps(&members, leader).await?.list(&stale).await?;
+        anyhow::Ok(list.items.len())
+    })?;
+    ensure!(listed >= 20, "it shows {listed} objects");
+    members.kill(leader);
+    members.with_disk(leader, |disk| disk.mend())?;
+    members.launch(leader, "")?;
+    members.serves(leader)?;
+    writers.more(20)?;
+    let count = writers.finish(&[0, 1, 2])?;
+    println!("{count} writes were acknowledged, and are there");
+    Ok(())
+}
+
+/// Status and checks of `/readyz?verbose`.
+fn readiness(members: &Members, number: usize) -> Result<(u16, String)> {
+    members.block_on(async {
+        let request = http::Request::get("/readyz?verbose").body(Vec::new())?;
+        match members.connect(number).await?.request_text(request).await {
+            Ok(checks) => Ok((200, checks)),
+            Err(kube::Error::Api(answer)) => Ok((answer.code, answer.message)),
+            Err(error) => Err(error.into()),
+        }
+    })
 }
 
 /// The newest file of a member's log.

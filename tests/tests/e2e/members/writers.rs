@@ -71,6 +71,19 @@ pub async fn refused(members: &Members, number: usize, reason: &str) -> Result<D
     Ok(took)
 }
 
+/// Waits until a write through this member is taken. Who was cut off may lead, or follow, in its own opinion only for a while.
+pub fn takes_writes(members: &Members, number: usize) -> Result<()> {
+    eventually("a member that takes writes", || {
+        members.block_on(async {
+            let api = maps(members, number).await?;
+            match api.create(&PostParams::default(), &map("taken")?).await {
+                Err(kube::Error::Api(answer)) if answer.code == 409 => Ok(()),
+                other => Ok(other.map(drop)?),
+            }
+        })
+    })
+}
+
 impl<'a> Writers<'a> {
     /// Starts writing through these members, in turns: after an error or silence, through the next one.
     pub fn start(members: &'a Members, through: &[usize], prefix: &str) -> Result<Self> {

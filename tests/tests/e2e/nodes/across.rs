@@ -106,7 +106,7 @@ fn members_are_found(ns: &Namespace<'_>, near: &str, away: &str) -> Result<()> {
 fn ports_of_the_host_answer(pair: &Pair, ns: &Namespace<'_>) -> Result<()> {
     let (server, far) = (&pair.server, &pair.far);
     eventually("the host's port", || {
-        let answer = get(server, &format!("{}:8088", far.address()))?;
+        let answer = get(server.link().netns(), &format!("{}:8088", far.address()))?;
         has(&answer, &["Hello from ported"])
     })?;
     has(
@@ -114,7 +114,7 @@ fn ports_of_the_host_answer(pair: &Pair, ns: &Namespace<'_>) -> Result<()> {
         &["Hello from ported"],
     )?;
     ensure!(
-        get(far, "127.0.0.1:8088").is_err(),
+        get(far.link().netns(), "127.0.0.1:8088").is_err(),
         "the port is open on an address that was not asked for"
     );
     // On the host's network: its address is the node's, and the server is one of the host's own.
@@ -127,7 +127,7 @@ fn ports_of_the_host_answer(pair: &Pair, ns: &Namespace<'_>) -> Result<()> {
             &["Hello from"],
         )?;
     }
-    has(&get(far, "127.0.0.1:8080")?, &["Hello from"])
+    has(&get(far.link().netns(), "127.0.0.1:8080")?, &["Hello from"])
 }
 
 fn lost_packets_and_new_policies_on_the_way_between_nodes(user: User) -> Result<()> {

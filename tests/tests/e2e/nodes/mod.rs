@@ -2,11 +2,12 @@
 
 mod across;
 mod dual;
+mod pool;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use skiff_tests::{Host, Lan, Namespace, User, eventually, pod, web_service};
+use skiff_tests::{Host, Lan, Namespace, Netns, User, eventually, pod, web_service};
 
 use crate::{has, same};
 
@@ -27,6 +28,19 @@ fn agents_join_by_token_and_clashes_are_refused(user: User) -> Result<()> {
     one.join(&server, "")?;
     two.join(&server, "")?;
     server.wait_nodes_ready(&[&one, &two])?;
+    has(
+        &server.skiff("status").ok()?,
+        &[
+            "server   running",
+            "agent    not running",
+            "node     host-2, ready",
+            "node     host-3, ready",
+        ],
+    )?;
+    has(
+        &one.skiff("status").ok()?,
+        &["server   not running", "agent    running", "this is a node"],
+    )?;
     let mut ranges = Vec::new();
     for host in [&one, &two] {
         let node = server.wait_node(host.name(), "to be there", |_| true)?;
@@ -70,7 +84,7 @@ fn agents_join_by_token_and_clashes_are_refused(user: User) -> Result<()> {
 struct Pair {
     server: Host,
     far: Host,
-    _lan: Lan,
+    lan: Lan,
 }
 
 impl Pair {
@@ -88,25 +102,26 @@ impl Pair {
         server.up(words).ok()?;
         far.join(&server, "")?;
         server.wait_nodes_ready(&[&server, &far])?;
-        Ok(Self {
-            server,
-            far,
-            _lan: lan,
-        })
+        Ok(Self { server, far, lan })
     }
 
-    /// A pod of the web server on a node, which says "Hello from NAME" on port 8080.
+    /// See [`web`].
     fn web(&self, name: &str, host: &Host) -> Result<Value> {
-        Ok(pod(
-            name,
-            json!({
-                "nodeName": host.name(), "terminationGracePeriodSeconds": 0,
-                "containers": [{"name": "web", "image": self.server.image("v1")?,
-                    "ports": [{"name": "http", "containerPort": 8080}],
-                    "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}}],
-            }),
-        ))
+        web(&self.server, name, host)
     }
+}
+
+/// A pod of the web server on a node, which says "Hello from NAME" on port 8080.
+fn web(server: &Host, name: &str, host: &Host) -> Result<Value> {
+    Ok(pod(
+        name,
+        json!({
+            "nodeName": host.name(), "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "web", "image": server.image("v1")?,
+                "ports": [{"name": "http", "containerPort": 8080}],
+                "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}}],
+        }),
+    ))
 }
 
 fn address_of(ns: &Namespace<'_>, name: &str) -> Result<String> {
@@ -190,7 +205,7 @@ fn everybody_reaches(pair: &Pair, ns: &Namespace<'_>, here: &str, there: &str) -
     for host in [server, far] {
         eventually("the node port", || {
             has(
-                &get(host, &format!("{}:{port}", host.address()))?,
+                &get(host.link().netns(), &format!("{}:{port}", host.address()))?,
                 &["Hello from there"],
             )
         })?;
@@ -204,12 +219,14 @@ fn everybody_reaches(pair: &Pair, ns: &Namespace<'_>, here: &str, there: &str) -
     has(&status, &["NodeTunnel: WireGuard tunnel to 1 other node by"])
 }
 
-/// What a web server says to somebody on a host.
-fn get(host: &Host, address: &str) -> Result<String> {
+/// What a web server says to somebody in a network.
+fn get(from: &Netns, address: &str) -> Result<String> {
     use std::io::{Read as _, Write as _};
-    host.inside(|| {
-        let mut stream = std::net::TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
+    let address = address.parse()?;
+    from.inside(|| {
+        let patience = std::time::Duration::from_secs(5);
+        let mut stream = std::net::TcpStream::connect_timeout(&address, patience)?;
+        stream.set_read_timeout(Some(patience))?;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
@@ -276,11 +293,7 @@ fn packets_go_through_the_server_while_udp_is_blocked(user: User) -> Result<()> 
     far.link().block_udp()?;
     far.join(&server, "")?;
     server.wait_nodes_ready(&[&server, &far])?;
-    let pair = Pair {
-        server,
-        far,
-        _lan: lan,
-    };
+    let pair = Pair { server, far, lan };
     let (server, far) = (&pair.server, &pair.far);
     let ns = server.namespace()?;
     ns.apply(&[pair.web("here", server)?, pair.web("there", far)?])?;

@@ -10,6 +10,7 @@ mod limits;
 mod many;
 mod network;
 mod probes;
+mod resize;
 mod security;
 mod sidecars;
 mod storage;

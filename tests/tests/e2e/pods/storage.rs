@@ -11,6 +11,7 @@ skiff_tests::cases! {
     shared:
         sub_paths_are_made_and_can_not_lead_out,
         a_volume_in_memory_has_its_size,
+        what_is_mounted_below_a_volume_is_read_only_if_that_is_asked,
         a_volume_that_outgrows_its_limit_costs_the_pod,
         a_volume_belongs_to_the_group_of_the_pod,
         a_container_leaves_a_message_when_it_ends;
@@ -74,6 +75,57 @@ fn sub_paths_are_made_and_can_not_lead_out(cluster: &Cluster) -> Result<()> {
             &["failed to prepare subPath for volumeMount \"v\" of container \"main\""],
         )
     })
+}
+
+/// Below the agent's folder of pods are mounts, that of this pod's own volume in memory for one.
+fn what_is_mounted_below_a_volume_is_read_only_if_that_is_asked(cluster: &Cluster) -> Result<()> {
+    let ns = cluster.namespace()?;
+    let image = cluster.image("v1")?;
+    let mut object = shell_pod("p", &image, "");
+    let mounts = |mode: Option<&str>| {
+        let mut mount = json!({"name": "pods", "mountPath": "/pods", "readOnly": true});
+        if let Some(mode) = mode {
+            mount["recursiveReadOnly"] = json!(mode);
+        }
+        json!([mount, {"name": "below", "mountPath": "/below"}])
+    };
+    let container = |name: &str, mode: Option<&str>| {
+        let file = format!("/pods/$UID/volumes/below/{name}");
+        json!({
+            "name": name, "image": image, "command": ["sh", "-c", format!("touch {file} 2>&1 || true; touch /pods/top 2>&1 || true")],
+            "env": [{"name": "UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}],
+            "volumeMounts": mounts(mode),
+        })
+    };
+    object["spec"]["containers"] = json!([
+        container("plain", None),
+        container("disabled", Some("Disabled")),
+        container("possible", Some("IfPossible")),
+        container("enabled", Some("Enabled")),
+    ]);
+    object["spec"]["volumes"] = json!([
+        {"name": "below", "emptyDir": {"medium": "Memory"}},
+        {"name": "pods", "hostPath": {"path": cluster.data_dir().join("agent/pods")}},
+    ]);
+    ns.apply(&[object])?;
+    ns.wait_pod("p", "to end", |pod| {
+        pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Succeeded")
+    })?;
+    let pod: Pod = ns.get("p")?;
+    for (name, is_written, says) in [
+        ("plain", true, "Disabled"),
+        ("disabled", true, "Disabled"),
+        ("possible", false, "Enabled"),
+        ("enabled", false, "Enabled"),
+    ] {
+        let log = ns.kubectl(["logs", "p", "-c", name]).ok()?;
+        let refused = log.matches("Read-only file system").count();
+        same((name, refused), (name, if is_written { 1 } else { 2 }))?;
+        let status = container_status(&pod, name).context(name)?;
+        let mounts = status.volume_mounts.as_deref().unwrap_or_default();
+        same(mounts[0].recursive_read_only.as_deref(), Some(says))?;
+    }
+    Ok(())
 }
 
 fn a_volume_in_memory_has_its_size(cluster: &Cluster) -> Result<()> {
