@@ -3,8 +3,7 @@
 use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
-use ipnet::Ipv4Net;
-use skiff_control::Pool;
+use skiff_control::{DualRange, Pool};
 use skiff_node_agent::EgressWay;
 
 /// A Kubernetes cluster in one binary, for ordinary users: no root, no Docker, no etcd.
@@ -266,12 +265,13 @@ pub struct ServerArgs {
     /// Further names and addresses for the server's certificate
     #[arg(long, value_name = "NAME")]
     pub tls_san: Vec<String>,
-    /// Addresses of pods; each node gets a /24 of it [default: 10.244.0.0/16, or what the cluster has]
-    #[arg(long, value_name = "CIDR")]
-    pub cluster_cidr: Option<Ipv4Net>,
+    /// Addresses of pods; each node gets a /24 of it, and a /64 of the IPv6 range where one is given [default: 10.244.0.0/16, or
+    /// what the cluster has]
+    #[arg(long, value_name = "CIDR[,IPV6-CIDR]")]
+    pub cluster_cidr: Option<DualRange>,
     /// Addresses of services [default: 10.96.0.0/16, or what the cluster has]
-    #[arg(long, value_name = "CIDR")]
-    pub service_cidr: Option<Ipv4Net>,
+    #[arg(long, value_name = "CIDR[,IPV6-CIDR]")]
+    pub service_cidr: Option<DualRange>,
     /// Domain of the cluster's DNS names [default: cluster.local, or what the cluster has]
     #[arg(long, value_name = "DOMAIN")]
     pub cluster_domain: Option<String>,
@@ -358,10 +358,10 @@ pub struct AgentArgs {
     pub node: NodeArgs,
     /// Addresses of pods [default: what the server says; anything else is refused]
     #[arg(long, value_name = "CIDR")]
-    pub cluster_cidr: Option<Ipv4Net>,
+    pub cluster_cidr: Option<DualRange>,
     /// Addresses of services [default: what the server says; anything else is refused]
     #[arg(long, value_name = "CIDR")]
-    pub service_cidr: Option<Ipv4Net>,
+    pub service_cidr: Option<DualRange>,
     /// Domain of the cluster's DNS names [default: what the server says; anything else is refused]
     #[arg(long, value_name = "DOMAIN")]
     pub cluster_domain: Option<String>,

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use skiff_control::Pool;
+use skiff_control::{DualRange, Pool};
 
 use crate::{
     cli::{AgentArgs, NodeArgs, ServerArgs},
@@ -19,9 +19,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fixed {
     /// Addresses of pods.
-    pub cluster_cidr: Ipv4Net,
+    pub cluster_cidr: DualRange,
     /// Addresses of services.
-    pub service_cidr: Ipv4Net,
+    pub service_cidr: DualRange,
     /// DNS domain.
     pub cluster_domain: String,
 }
@@ -39,25 +39,10 @@ impl Fixed {
             service_cidr: args.service_cidr.map_or(known.service_cidr, |cidr| cidr.trunc()),
             cluster_domain: args.cluster_domain.clone().unwrap_or(known.cluster_domain),
         };
-        ensure!(
-            now.cluster_cidr.prefix_len() <= 24,
-            "--cluster-cidr {} is smaller than one node's /24",
-            now.cluster_cidr
-        );
-        ensure!(
-            now.service_cidr.prefix_len() <= 28,
-            "--service-cidr {} has fewer than 16 addresses",
-            now.service_cidr
-        );
-        ensure!(
-            !now.cluster_cidr.contains(&now.service_cidr) && !now.service_cidr.contains(&now.cluster_cidr),
-            "--cluster-cidr {} and --service-cidr {} overlap",
-            now.cluster_cidr,
-            now.service_cidr
-        );
+        now.are_sound()?;
         for range in args.load_balancer_pool.iter().flat_map(Pool::ranges) {
             ensure!(
-                !meets(range, now.cluster_cidr) && !meets(range, now.service_cidr),
+                !meets(range, now.cluster_cidr.v4) && !meets(range, now.service_cidr.v4),
                 "--load-balancer-pool has {}-{}, which is inside the cluster (--cluster-cidr {}, --service-cidr {})",
                 range.0,
                 range.1,
@@ -78,6 +63,45 @@ impl Fixed {
         }
         now.record(data)?;
         Ok(now)
+    }
+
+    fn are_sound(&self) -> Result<()> {
+        let Self {
+            cluster_cidr,
+            service_cidr,
+            ..
+        } = self;
+        ensure!(
+            cluster_cidr.v4.prefix_len() <= 24,
+            "--cluster-cidr {cluster_cidr} is smaller than one node's /24"
+        );
+        ensure!(
+            service_cidr.v4.prefix_len() <= 28,
+            "--service-cidr {service_cidr} has fewer than 16 addresses"
+        );
+        ensure!(
+            !cluster_cidr.overlaps(*service_cidr),
+            "--cluster-cidr {cluster_cidr} and --service-cidr {service_cidr} overlap"
+        );
+        ensure!(
+            cluster_cidr.v6.is_some() == service_cidr.v6.is_some(),
+            "--cluster-cidr {cluster_cidr} and --service-cidr {service_cidr}: give both an IPv6 range, or neither"
+        );
+        if let Some((pods, services)) = cluster_cidr.v6.zip(service_cidr.v6) {
+            let nodes = 24 - cluster_cidr.v4.prefix_len();
+            ensure!(
+                pods.prefix_len() + nodes <= 64,
+                "--cluster-cidr {cluster_cidr}: the IPv6 range has a /64 for fewer nodes than the IPv4 range has a /24 for; \
+                 make it a /{}",
+                64 - nodes
+            );
+            // As Kubernetes: up to 2^20 addresses.
+            ensure!(
+                (108..=124).contains(&services.prefix_len()),
+                "--service-cidr {service_cidr}: the IPv6 range must be between a /108 and a /124"
+            );
+        }
+        Ok(())
     }
 
     /// Writes the settings down, for later starts to be compared with.
@@ -137,8 +161,8 @@ fn meets((first, last): (Ipv4Addr, Ipv4Addr), network: Ipv4Net) -> bool {
 impl Default for Fixed {
     fn default() -> Self {
         Self {
-            cluster_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16),
-            service_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16),
+            cluster_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16).into(),
+            service_cidr: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16).into(),
             cluster_domain: "cluster.local".into(),
         }
     }
@@ -204,9 +228,9 @@ pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<ski
         node_ip: node.node_ip,
         labels: node.node_label.clone(),
         cluster_domain: fixed.cluster_domain.clone(),
-        cluster_dns: dns_address(fixed.service_cidr),
-        cluster_cidr: fixed.cluster_cidr,
-        service_cidr: fixed.service_cidr,
+        cluster_dns: dns_address(fixed.service_cidr.v4),
+        cluster_cidr: ranges(fixed.cluster_cidr),
+        service_cidr: ranges(fixed.service_cidr),
         node_port_addresses: node.node_port_address.clone(),
         max_pods: node.max_pods,
         forwarder_port: node.forwarder_port,
@@ -214,6 +238,14 @@ pub fn agent_config(paths: &Paths, node: &NodeArgs, fixed: &Fixed) -> Result<ski
         insecure_registries: node.insecure_registry.clone(),
         mirrors: node.registry_mirror.clone(),
     })
+}
+
+/// The same range for the agent, which shares no code with the control plane.
+fn ranges(range: DualRange) -> skiff_node_agent::DualRange {
+    skiff_node_agent::DualRange {
+        v4: range.v4,
+        v6: range.v6,
+    }
 }
 
 #[cfg(test)]
@@ -226,6 +258,26 @@ mod tests {
         assert!(node_name(Some("N1")).is_err());
         assert!(node_name(Some("-n")).is_err());
         assert!(node_name(None).is_ok());
+    }
+
+    #[test]
+    fn the_second_family_has_room_for_every_node_and_comes_with_both_ranges() {
+        let check = |pods: &str, services: &str| {
+            let fixed = Fixed {
+                cluster_cidr: pods.parse().unwrap(),
+                service_cidr: services.parse().unwrap(),
+                ..Fixed::default()
+            };
+            fixed.are_sound().map_err(|error| error.to_string())
+        };
+        let (pods, services) = ("10.42.0.0/16,fd00:42::/56", "10.43.0.0/16,fd00:43::/112");
+        assert_eq!(check(pods, services), Ok(()));
+        assert!(check(pods, "10.43.0.0/16").is_err_and(|text| text.contains("or neither")));
+        assert!(
+            check("10.42.0.0/16,fd00:42::/57", services).is_err_and(|text| text.contains("make it a /56"))
+        );
+        assert!(check(pods, "10.43.0.0/16,fd00:43::/64").is_err_and(|text| text.contains("/108")));
+        assert!(check(pods, "10.43.0.0/16,fd00:42::/112").is_err_and(|text| text.contains("overlap")));
     }
 
     #[test]

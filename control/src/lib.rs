@@ -11,6 +11,6 @@ pub mod peers;
 pub mod pki;
 mod snapshots;
 
-pub use skiff_api::audit;
+pub use skiff_api::{DualRange, audit};
 pub use skiff_controllers::Pool;
 pub use skiff_store::{OpenError, snapshot};

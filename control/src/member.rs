@@ -9,8 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use ipnet::Ipv4Net;
-use skiff_api::{ClusterFacts, Server};
+use skiff_api::{ClusterFacts, DualRange, Server};
 use skiff_store::{FirstStart, Leadership, Store};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -39,9 +38,9 @@ pub struct Config {
     /// The oldest TLS that clients may speak.
     pub min_tls: MinTls,
     /// Addresses of pods.
-    pub cluster_cidr: Ipv4Net,
+    pub cluster_cidr: DualRange,
     /// Addresses of services.
-    pub service_cidr: Ipv4Net,
+    pub service_cidr: DualRange,
     /// DNS domain of the cluster.
     pub cluster_domain: String,
     /// Addresses of load balancers; without, they have those of the nodes.
@@ -115,7 +114,7 @@ pub async fn start(config: Config) -> Result<Member> {
         "cluster_cidr": cluster_cidr, "service_cidr": service_cidr, "cluster_domain": cluster_domain,
     });
     let membership = Membership::new(store.clone(), peers.clone(), pki.clone(), fixed);
-    let first_service = std::net::Ipv4Addr::from_bits(service_cidr.network().to_bits() + 1);
+    let first_service = std::net::Ipv4Addr::from_bits(service_cidr.v4.network().to_bits() + 1);
     let mut names = pki::server_names(&[advertise.ip(), first_service.into()], &names, &cluster_domain);
     names.push(pki::member_name(id));
     let (serving, tls) = Serving::start(&pki, names, min_tls, now)?;

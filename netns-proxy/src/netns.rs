@@ -341,7 +341,8 @@ impl Namespace {
                 set_free_bind(&socket, bind)?;
             }
             if bind.is_ipv6() {
-                socket.set_only_v6(false)?;
+                // IPv4 has sockets of its own.
+                socket.set_only_v6(true)?;
             }
             socket.bind(&SockAddr::from(bind))?;
             Ok(socket.into())

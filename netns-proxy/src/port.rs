@@ -358,9 +358,12 @@ fn wanted_listeners(service: &Service, port: &Port) -> Vec<(Place, SocketAddr)> 
         .collect();
     if let Some(node_port) = port.node_port {
         if service.host_addresses.is_empty() {
-            // IPv4 too. UDP stays with IPv4, whose packet information tells which address was asked.
+            let is_v6 = service.addresses.first().is_some_and(IpAddr::is_ipv6);
             let all = match port.protocol {
+                // IPv4 too.
                 Protocol::Tcp => SocketAddr::from(([0_u16; 8], node_port)),
+                // A family has sockets of its own: each tells in its way which address was asked.
+                Protocol::Udp if is_v6 => SocketAddr::from(([0_u16; 8], node_port)),
                 Protocol::Udp => SocketAddr::from(([0_u8; 4], node_port)),
             };
             wanted.push((Place::Host, all));

@@ -6,14 +6,15 @@
 use std::{
     collections::HashMap,
     io::{self, IoSlice, IoSliceMut},
-    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     os::fd::AsRawFd,
     sync::Arc,
     time::{Duration, Instant as Clock},
 };
 
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage,
+    recvmsg, sendmsg, setsockopt, sockopt,
 };
 use parking_lot::Mutex;
 use socket2::SockRef;
@@ -61,9 +62,11 @@ pub(crate) async fn listen(
     foreign: bool,
 ) -> io::Result<ServiceSocket> {
     let socket = UdpSocket::from_std(namespace.udp(address, foreign).await?)?;
-    let wildcard = address.is_ipv4() && address.ip().is_unspecified();
-    if wildcard {
-        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+    let wildcard = address.ip().is_unspecified();
+    match address {
+        SocketAddr::V4(_) if wildcard => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
+        SocketAddr::V6(_) if wildcard => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+        _ => {}
     }
     Ok(ServiceSocket {
         socket,
@@ -76,7 +79,7 @@ pub(crate) async fn listen(
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     client: SocketAddr,
-    asked: Option<Ipv4Addr>,
+    asked: Option<IpAddr>,
 }
 
 impl ServiceSocket {
@@ -87,28 +90,32 @@ impl ServiceSocket {
         }
         self.socket.try_io(Interest::READABLE, || {
             let mut slices = [IoSliceMut::new(buffer)];
-            let mut control = nix::cmsg_space!(libc::in_pktinfo);
-            let received = recvmsg::<SockaddrIn>(
+            let mut control = nix::cmsg_space!(libc::in6_pktinfo);
+            let received = recvmsg::<SockaddrStorage>(
                 self.socket.as_raw_fd(),
                 &mut slices,
                 Some(&mut control),
                 MsgFlags::MSG_DONTWAIT,
             )?;
-            let from = received.address.ok_or(io::ErrorKind::InvalidData)?;
+            let client = received.address.as_ref().and_then(plain);
+            let client = client.ok_or(io::ErrorKind::InvalidData)?;
             let asked = received.cmsgs()?.find_map(|message| match message {
                 ControlMessageOwned::Ipv4PacketInfo(info) => {
-                    Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)))
+                    Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into())
+                }
+                ControlMessageOwned::Ipv6PacketInfo(info) => {
+                    Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into())
                 }
                 _ => None,
             });
-            Ok((
-                received.bytes,
-                Key {
-                    client: SocketAddrV4::new(from.ip(), from.port()).into(),
-                    asked,
-                },
-            ))
+            Ok((received.bytes, Key { client, asked }))
         })
+    }
+
+    fn send_from(&self, from: ControlMessage<'_>, to: &impl SockaddrLike, data: &[u8]) -> io::Result<()> {
+        let (socket, data) = (self.socket.as_raw_fd(), [IoSlice::new(data)]);
+        sendmsg(socket, &data, &[from], MsgFlags::MSG_DONTWAIT, Some(to))?;
+        Ok(())
     }
 
     /// Sends `data` to the client. A datagram that does not fit into the socket's buffer is lost, as on any wire.
@@ -116,7 +123,7 @@ impl ServiceSocket {
     /// Straight to the kernel: tokio's own `try_send` also says "would block" before the socket's first event came.
     fn answer(&self, key: &Key, data: &[u8]) -> io::Result<()> {
         match (key.asked, key.client) {
-            (Some(asked), SocketAddr::V4(client)) => {
+            (Some(IpAddr::V4(asked)), SocketAddr::V4(client)) => {
                 let info = libc::in_pktinfo {
                     ipi_ifindex: 0,
                     ipi_spec_dst: libc::in_addr {
@@ -124,23 +131,31 @@ impl ServiceSocket {
                     },
                     ipi_addr: libc::in_addr { s_addr: 0 },
                 };
-                let control = [ControlMessage::Ipv4PacketInfo(&info)];
-                let to = SockaddrIn::from(client);
-                let data = [IoSlice::new(data)];
-                sendmsg(
-                    self.socket.as_raw_fd(),
-                    &data,
-                    &control,
-                    MsgFlags::MSG_DONTWAIT,
-                    Some(&to),
-                )?;
-                Ok(())
+                let from = ControlMessage::Ipv4PacketInfo(&info);
+                self.send_from(from, &SockaddrIn::from(client), data)
+            }
+            (Some(IpAddr::V6(asked)), SocketAddr::V6(client)) => {
+                let info = libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr {
+                        s6_addr: asked.octets(),
+                    },
+                    ipi6_ifindex: 0,
+                };
+                let from = ControlMessage::Ipv6PacketInfo(&info);
+                self.send_from(from, &SockaddrIn6::from(client), data)
             }
             _ => SockRef::from(&self.socket)
                 .send_to(data, &key.client.into())
                 .map(drop),
         }
     }
+}
+
+fn plain(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address
+        .as_sockaddr_in()
+        .map(|from| SocketAddrV4::from(*from).into());
+    v4.or_else(|| Some(SocketAddrV6::from(*address.as_sockaddr_in6()?).into()))
 }
 
 /// Waits until a connected socket has a datagram.

@@ -15,7 +15,7 @@ use kube::Client;
 use parking_lot::Mutex;
 use skiff_image::ImageStore;
 use skiff_netns_proxy::{Proxy, dns};
-use skiff_pod_network::PodNetwork;
+use skiff_pod_network::{PodAddress, PodNetwork};
 use skiff_runtime::spawner::Spawner;
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -54,8 +54,8 @@ pub(crate) struct Agent {
     pub events: Recorder,
     pub services: services::Table,
     pub cgroups: cgroup::Support,
-    /// Address of this node now.
-    host_ip: Mutex<IpAddr>,
+    /// Addresses of this node now, the one on the way to the server first.
+    host_ips: Mutex<Vec<IpAddr>>,
     /// The API server that this node joined.
     server: http::Uri,
     /// What pods may count on.
@@ -101,19 +101,24 @@ impl Agent {
 
     /// Address of this node now.
     pub fn host_ip(&self) -> IpAddr {
-        *self.host_ip.lock()
+        self.host_ips()[0]
     }
 
-    /// Looks whether the host's address has changed; true if so. One that was given stays.
+    /// The same, and with two families the one of the other family, if this node has one.
+    pub fn host_ips(&self) -> Vec<IpAddr> {
+        self.host_ips.lock().clone()
+    }
+
+    /// Looks whether the host's addresses have changed; true if so. One that was given stays.
     pub fn look_at_address(&self) -> bool {
-        if self.config.node_ip.is_some() {
-            return false;
-        }
         // No way to the server at all just now: that is no other address.
-        let Ok(now) = route_to(&self.server) else {
+        let Ok(now) = host_ips(&self.config, &self.server) else {
             return false;
         };
-        std::mem::replace(&mut *self.host_ip.lock(), now) != now
+        let mut known = self.host_ips.lock();
+        let changed = *known != now;
+        *known = now;
+        changed
     }
 
     /// Address of the API server, if its name can be resolved.
@@ -129,11 +134,11 @@ impl Agent {
     }
 
     /// What fields of the downward API see.
-    pub fn facts(&self, pod_ip: Option<IpAddr>) -> Facts {
+    pub fn facts(&self, pod_ips: Vec<IpAddr>) -> Facts {
         Facts {
             node_name: self.config.node_name.clone(),
-            host_ip: self.host_ip(),
-            pod_ip,
+            host_ips: self.host_ips(),
+            pod_ips,
             cpu_milli: self.capacity.cpu_milli,
             memory: self.capacity.memory,
             ephemeral_storage: self.capacity.storage,
@@ -141,7 +146,7 @@ impl Agent {
     }
 
     /// Writes `/etc/hosts` and its like of a pod.
-    pub fn write_etc(&self, places: &Places, pod: &Pod, ip: Option<IpAddr>) -> io::Result<()> {
+    pub fn write_etc(&self, places: &Places, pod: &Pod, ip: Option<PodAddress>) -> io::Result<()> {
         let cluster = etc::Cluster {
             domain: &self.config.cluster_domain,
             dns: self.config.cluster_dns,
@@ -166,10 +171,8 @@ pub(crate) async fn run(
     let stop = CancellationToken::new();
     let (identity, mut api) = Renewing::open(config.kubeconfig.clone(), config.node_name.clone()).await?;
     let server = api.cluster_url.clone();
-    let host_ip = match config.node_ip {
-        Some(ip) => ip,
-        None => route_to(&api.cluster_url)?,
-    };
+    let host_ips = host_ips(&config, &server)?;
+    let host_ip = host_ips[0];
     #[expect(
         deprecated,
         reason = "its successor is unsafe for types that may close early; OwnedFd does not"
@@ -212,7 +215,7 @@ pub(crate) async fn run(
         spawner,
         images,
         cgroups,
-        host_ip: Mutex::new(host_ip),
+        host_ips: Mutex::new(host_ips),
         server,
         renewals: identity.renewals(),
         config,
@@ -282,20 +285,11 @@ async fn try_bring_up(
     agent: &Arc<Agent>,
     state: &watch::Sender<node::State>,
 ) -> anyhow::Result<services::Outputs> {
-    let pod_cidr = node::pod_cidr(agent).await?;
+    let wanted = node::network(agent).await?;
     let network = match agent.network_now() {
         Some(network) => network,
         None => {
-            let network = PodNetwork::start(skiff_pod_network::Config {
-                dir: agent.config.run_dir.join("network"),
-                cluster_cidr: agent.config.cluster_cidr,
-                pod_cidr,
-                service_cidr: agent.config.service_cidr,
-                rootless: agent.entered.rootless,
-                egress: agent.config.egress,
-            })
-            .await
-            .context("pod network")?;
+            let network = PodNetwork::start(wanted).await.context("pod network")?;
             // Addresses of pods that left nothing else are free. Before the network is shown to anybody, so that no
             // new pod has one yet.
             let known: Vec<String> = crate::enter::supervisors(&agent.config.run_dir)
@@ -350,6 +344,23 @@ async fn try_bring_up(
 fn authority(url: &http::Uri) -> anyhow::Result<String> {
     let host = url.host().context("the API server's address has no host")?;
     Ok(format!("{host}:{}", url.port_u16().unwrap_or(443)))
+}
+
+/// Addresses of this host: the one given or on the route to the API server, and with two families the one it has towards the
+/// IPv6 world.
+fn host_ips(config: &Config, server: &http::Uri) -> anyhow::Result<Vec<IpAddr>> {
+    let first = match config.node_ip {
+        Some(ip) => ip,
+        None => route_to(server)?,
+    };
+    let mut all = vec![first];
+    if first.is_ipv4() && config.cluster_cidr.v6.is_some() {
+        // Set aside for documentation (RFC 3849), as 192.0.2.0/24 is.
+        let elsewhere = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9));
+        let second = source_address(elsewhere).ok();
+        all.extend(second.filter(|ip| !ip.is_loopback() && !ip.is_unspecified()));
+    }
+    Ok(all)
 }
 
 /// Our address on the route to the API server. For a server on this machine that is a loopback address, which means

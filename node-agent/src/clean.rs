@@ -8,7 +8,7 @@ use nix::mount::{MntFlags, umount2};
 use skiff_runtime::supervisor;
 use tracing::warn;
 
-use crate::{Config, enter};
+use crate::{Config, enter, node};
 
 /// See [`crate::clean`].
 pub(crate) fn clean(config: &Config) -> anyhow::Result<()> {
@@ -74,28 +74,19 @@ fn stop(dir: &Path, alive: Option<u32>) -> io::Result<()> {
 }
 
 fn destroy_network(config: &Config, entered: enter::Entered) -> anyhow::Result<()> {
-    let dir = config.run_dir.join("network");
-    if !dir.exists() {
+    if !config.run_dir.join("network").exists() {
         return Ok(());
     }
-    let cidr = fs::read_to_string(config.run_dir.join("pod-cidr")).ok();
-    let Some(pod_cidr) = cidr.and_then(|text| text.trim().parse().ok()) else {
+    let Some(network) = node::earlier_network(config, entered) else {
         return Ok(());
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let network = skiff_pod_network::PodNetwork::start(skiff_pod_network::Config {
-            dir,
-            cluster_cidr: config.cluster_cidr,
-            pod_cidr,
-            service_cidr: config.service_cidr,
-            rootless: entered.rootless,
-            egress: None,
-        })
-        .await
-        .context("find the pod network")?;
+        let network = skiff_pod_network::PodNetwork::start(network)
+            .await
+            .context("find the pod network")?;
         network.destroy().await.context("remove the pod network")
     })
 }

@@ -36,6 +36,8 @@ mod stream;
 pub mod tls;
 mod volume;
 
+pub use skiff_pod_network::DualRange;
+
 use std::path::PathBuf;
 
 pub use skiff_pod_network::EgressWay;
@@ -64,9 +66,9 @@ pub struct Config {
     /// Address of the cluster DNS service.
     pub cluster_dns: std::net::Ipv4Addr,
     /// All pods of the cluster.
-    pub cluster_cidr: ipnet::Ipv4Net,
+    pub cluster_cidr: DualRange,
     /// Service addresses.
-    pub service_cidr: ipnet::Ipv4Net,
+    pub service_cidr: DualRange,
     /// Addresses of the host that node ports listen on; empty: all.
     pub node_port_addresses: Vec<std::net::IpAddr>,
     /// Largest number of pods.

@@ -15,6 +15,7 @@ mod join;
 pub mod members;
 mod metrics;
 mod openapi;
+mod range;
 pub mod registry;
 mod request;
 mod review;
@@ -32,6 +33,7 @@ use async_trait::async_trait;
 use skiff_store::Store;
 
 pub use members::Members;
+pub use range::{DualRange, ParseRangeError};
 pub use registry::{FORMER_SECRETS_KEYS, Registry, RequestContext, Target};
 pub use request::query::{FieldValidation, ListOptions, VersionMatch};
 pub use server::{Server, StartError};
@@ -50,7 +52,7 @@ pub struct Config {
     /// `iss` of tokens and of the discovery document, e.g. `https://kubernetes.default.svc.cluster.local`.
     pub issuer: String,
     /// Service addresses are given out from here, e.g. `10.96.0.0/16`; the first is the service `kubernetes`.
-    pub service_cidr: ipnet::Ipv4Net,
+    pub service_cidr: DualRange,
     /// Node ports are given out from here. Kubernetes: 30000-32767.
     pub node_ports: std::ops::RangeInclusive<u16>,
     /// Where other machines and pods reach this server: endpoint of the service `kubernetes`.
@@ -94,9 +96,9 @@ pub const AUTHORITY: &str = "skiff.dev/authority";
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct ClusterFacts {
     /// Addresses of pods.
-    pub cluster_cidr: ipnet::Ipv4Net,
+    pub cluster_cidr: DualRange,
     /// Addresses of services.
-    pub service_cidr: ipnet::Ipv4Net,
+    pub service_cidr: DualRange,
     /// DNS domain.
     pub cluster_domain: String,
 }

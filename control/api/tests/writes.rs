@@ -183,6 +183,77 @@ async fn services_get_addresses_that_nobody_else_has() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn services_have_addresses_of_the_families_they_ask_for() -> anyhow::Result<()> {
+    let cluster = Cluster::start_with_services("10.96.0.0/24,fd00:96::/112").await?;
+    let client = cluster.admin()?;
+    let path = format!("{DEFAULT}/services");
+    let service = |name: &str, more: Value| {
+        let mut spec = json!({"selector": {"a": "b"}, "ports": [{"port": 80}]});
+        for (field, value) in more.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        json!({"metadata": {"name": name}, "spec": spec})
+    };
+    let single = client.post(&path, &service("single", json!({}))).await?.json();
+    assert_eq!(single["spec"]["ipFamilyPolicy"], "SingleStack");
+    assert_eq!(single["spec"]["ipFamilies"], json!(["IPv4"]));
+    let dual = service("dual", json!({"ipFamilyPolicy": "PreferDualStack"}));
+    let dual = client.post(&path, &dual).await?.json();
+    assert_eq!(dual["spec"]["ipFamilies"], json!(["IPv4", "IPv6"]));
+    let second = dual["spec"]["clusterIPs"][1].as_str().unwrap().to_owned();
+    assert!(second.starts_with("fd00:96::"), "{second}");
+    assert_eq!(dual["spec"]["clusterIP"], dual["spec"]["clusterIPs"][0]);
+
+    // The second address comes and goes by the policy, and is another's only then. It is the same however it is written.
+    let long = second.replace("::", ":0:0:0:0:0:");
+    let wanting = service("wanting", json!({"clusterIP": long}));
+    let refused = client.post(&path, &wanting).await?;
+    let message = refused.json()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("provided IP is already allocated"), "{message}");
+    let policy = async |name: &str, policy: &str| {
+        let patch = json!({"spec": {"ipFamilyPolicy": policy}});
+        client
+            .patch(&format!("{path}/{name}"), "merge-patch+json", &patch)
+            .await
+    };
+    let less = policy("dual", "SingleStack").await?.json();
+    assert_eq!(less["spec"]["clusterIPs"], json!([dual["spec"]["clusterIP"]]));
+    assert_eq!(less["spec"]["ipFamilies"], json!(["IPv4"]));
+    assert_eq!(client.post(&path, &wanting).await?.code, 201);
+    let more = policy("single", "RequireDualStack").await?.json();
+    assert_eq!(more["spec"]["clusterIPs"].as_array().map(Vec::len), Some(2));
+    assert_eq!(more["spec"]["clusterIP"], single["spec"]["clusterIP"]);
+
+    // A client that knows of one address only keeps both; one that changes the second is told.
+    let mut old = service("single", json!({"clusterIP": more["spec"]["clusterIP"]}));
+    old["spec"]["ports"][0]["name"] = json!("web");
+    let kept = client.put(&format!("{path}/single"), &old).await?;
+    assert_eq!(
+        kept.json()["spec"]["clusterIPs"],
+        more["spec"]["clusterIPs"],
+        "{:?}",
+        kept.body
+    );
+    let mut other = kept.json();
+    other["spec"]["clusterIPs"][1] = json!("fd00:96::fff");
+    let refused = client.put(&format!("{path}/single"), &other).await?;
+    let message = refused.json()["message"].as_str().unwrap().to_owned();
+    assert!(
+        message.contains("spec.clusterIPs[1]") && message.contains("may not change once set"),
+        "{message}"
+    );
+    let outside = service("outside", json!({"clusterIP": "fd00:97::1"}));
+    let refused = client.post(&path, &outside).await?;
+    let message = refused.json()["message"].as_str().unwrap().to_owned();
+    assert!(
+        message.contains("The range of valid IPs is fd00:96::/112"),
+        "{message}"
+    );
+    cluster.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pod_is_completed_bound_and_deleted_with_grace() -> anyhow::Result<()> {
     let cluster = Cluster::start().await?;
     let client = cluster.admin()?;

@@ -158,7 +158,8 @@ pub struct ResourceKind {
 pub struct Config {
     /// PEM of the cluster's CAs, for `kube-root-ca.crt` in every namespace.
     pub root_ca: tokio::sync::watch::Receiver<String>,
-    /// Pods of the cluster get addresses from here; every node gets a /24 (`spec.podCIDR`).
+    /// Pods of the cluster get addresses from here; every node gets a /24 (`spec.podCIDR`), and with a second range, of IPv6,
+    /// behind a comma a /64 beside it.
     pub pod_cidr: String,
     /// A node whose Lease is older than this is not ready. Kubernetes: 40 s.
     pub node_grace_seconds: u64,

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use hickory_proto::{
@@ -345,9 +345,11 @@ fn endpoint_label(host: Option<&str>, address: IpAddr) -> String {
     }
 }
 
-/// The address in the label of a pod record, `10-42-0-7`.
+/// The address in the label of a pod record, `10-42-0-7` or `fd00-42--7`.
 fn pod_address(label: &str) -> Option<IpAddr> {
-    label.replace('-', ".").parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+    let v4 = label.replace('-', ".").parse::<Ipv4Addr>().map(IpAddr::V4);
+    let v6 = || label.replace('-', ":").parse::<Ipv6Addr>().map(IpAddr::V6);
+    v4.or_else(|_| v6()).ok()
 }
 
 /// The address a PTR question is about; none for anything but a whole address.

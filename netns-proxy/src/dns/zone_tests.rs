@@ -76,6 +76,8 @@ fn questions_are_answered_as_the_specification_says() {
         ("out.default.svc.cluster.local.", A, "alias example.org."),
         ("1-2-3-4.default.pod.cluster.local.", A, "1.2.3.4"),
         ("1-2-3-400.default.pod.cluster.local.", A, "NoName"),
+        ("fd00-42--7.default.pod.cluster.local.", AAAA, "fd00:42::7"),
+        ("fd00-42--7.default.pod.cluster.local.", A, "NoData"),
         ("10.0.43.10.in-addr.arpa.", PTR, "web.default.svc.cluster.local."),
         ("10.0.43.10.in-addr.arpa.", A, "NoData"),
         ("nothing.default.svc.cluster.local.", A, "NoName"),

@@ -95,18 +95,20 @@ fn make_socket(to: SocketAddr) -> io::Result<Socket> {
 /// The address a pod's connection from `client` shall seem to come from: the client's own, unless it means something else
 /// in the pod.
 fn kept(client: SocketAddr, backend: SocketAddr) -> Option<SocketAddr> {
-    match client.ip().to_canonical() {
-        IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_unspecified() && backend.ip() != ip => {
-            backend.is_ipv4().then(|| (ip, 0).into())
-        }
-        _ => None,
-    }
+    let ip = client.ip().to_canonical();
+    let is_of_a_link = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let means_the_client = !ip.is_loopback() && !ip.is_unspecified() && !is_of_a_link && backend.ip() != ip;
+    (means_the_client && ip.is_ipv4() == backend.is_ipv4()).then(|| (ip, 0).into())
 }
 
 /// Gives a socket in a pod's namespace the client's address, with a port of its own. Answers find their way back by the
 /// mark, which the server's socket takes over from the connection (see [`KEPT_CLIENT`]).
 fn keep_client(socket: &Socket, from: SocketAddr) -> io::Result<()> {
-    socket.set_ip_transparent_v4(true)?;
+    if from.is_ipv4() {
+        socket.set_ip_transparent_v4(true)?;
+    } else {
+        socket.set_ip_transparent_v6(true)?;
+    }
     socket.set_mark(KEPT_CLIENT)?;
     // The port is chosen when it is known where to: one client may have 28 000 connections to each backend.
     setsockopt(socket, sockopt::IpBindAddressNoPort, &true)?;

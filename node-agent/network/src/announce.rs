@@ -163,7 +163,10 @@ fn tell_neighbours(interface: &Interface, address: Ipv4Addr) -> io::Result<()> {
     let Some(hardware) = interface.hardware_address else {
         return Ok(());
     };
-    let mut socket = File::from(skiff_sys::net::packet_socket(interface.index)?);
+    let mut socket = File::from(skiff_sys::net::packet_socket(
+        interface.index,
+        libc::ETH_P_IP as u16,
+    )?);
     for operation in [REQUEST, REPLY] {
         let mut frame = vec![0; OFFLOAD_BYTES];
         frame.extend(announcement(operation, hardware, address));

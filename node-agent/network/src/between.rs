@@ -26,6 +26,8 @@ use crate::{
 
 /// What IPv4 promises to carry, with room for what the tunnel adds: no way is taken for smaller.
 const SMALLEST_MTU: u32 = 576;
+/// The same of IPv6, which an interface that takes less has no part in.
+const SMALLEST_MTU_V6: u32 = 1280;
 
 /// The public half of a key.
 pub fn public_key(secret: [u8; 32]) -> [u8; 32] {
@@ -79,7 +81,7 @@ impl PodNetwork {
         towards: Ipv4Addr,
     ) -> Result<(), Error> {
         let mtu = self.mtu_to(&[towards]).await?;
-        let start = || Tunnel::start(&self.node, socket, secret, mtu);
+        let start = || Tunnel::start(&self.node, socket, secret, mtu, self.config.families());
         self.between.tunnel.get_or_try_init(start).await?;
         self.between.mtu.store(mtu, Ordering::Relaxed);
         self.rewire().await;
@@ -181,7 +183,11 @@ impl PodNetwork {
         let found = found.await.map_err(|source| Error::new("find the MTU", source))?;
         // No way at all now: Ethernet's until there is one.
         let way = found.unwrap_or(1500).min(65_000);
-        Ok(way.saturating_sub(OVERHEAD_BYTES).max(SMALLEST_MTU))
+        let smallest = match self.config.pod_cidr.v6 {
+            None => SMALLEST_MTU,
+            Some(_) => SMALLEST_MTU_V6,
+        };
+        Ok(way.saturating_sub(OVERHEAD_BYTES).max(smallest))
     }
 
     /// Lets the interfaces of all pods take what they shall take now.

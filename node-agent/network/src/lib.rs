@@ -1,6 +1,7 @@
 //! Pod network of one node: the node namespace, routed veth pairs, addresses, egress.
 //!
-//! Every pod has one veth pair into the node namespace, a /32 and the gateway 169.254.1.1. What leaves the cluster is
+//! Every pod has one veth pair into the node namespace, a /32 and the gateway 169.254.1.1; with a second family a /128 and the
+//! gateway fe80::1 beside them. What leaves the cluster is
 //! taken by a transparent-proxy rule and sent on from host sockets (rootless), or masqueraded by the kernel (root).
 
 //!
@@ -23,7 +24,7 @@ mod tunnel;
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::OwnedFd,
     path::PathBuf,
     sync::Arc,
@@ -31,8 +32,9 @@ use std::{
 
 use address::Addresses;
 use egress::Egress;
-use ipnet::Ipv4Net;
+use ipnet::Ipv6Net;
 use netlink::Refused;
+use nftables::Family;
 use parking_lot::RwLock;
 use skiff_netns_proxy::{
     Dialer,
@@ -40,6 +42,7 @@ use skiff_netns_proxy::{
 };
 use tracing::warn;
 
+pub use address::{DualRange, PodAddress};
 pub use between::public_key;
 pub use egress::Way as EgressWay;
 pub use translate::Translation;
@@ -47,6 +50,10 @@ pub use tunnel::{Kind as TunnelKind, Peer};
 
 /// Every pod's gateway.
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
+/// The same of the other family: on every link of its own.
+const GATEWAY_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+/// Addresses of a link, which are routed nowhere.
+const LINK_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
 
 /// How to build the network.
 #[derive(Clone, Debug)]
@@ -55,15 +62,33 @@ pub struct Config {
     /// kept here as a bind mount, so that a new agent finds it.
     pub dir: PathBuf,
     /// All pods of the cluster.
-    pub cluster_cidr: Ipv4Net,
-    /// This node's pods.
-    pub pod_cidr: Ipv4Net,
-    /// Service addresses: local in the node namespace.
-    pub service_cidr: Ipv4Net,
+    pub cluster_cidr: DualRange,
+    /// This node's pods. Of as many families as `cluster_cidr`.
+    pub pod_cidr: DualRange,
+    /// Service addresses, as well: local in the node namespace.
+    pub service_cidr: DualRange,
     /// Inside a user namespace, or root.
     pub rootless: bool,
     /// How pods reach the world; none: the best way there is.
     pub egress: Option<EgressWay>,
+}
+
+impl Config {
+    fn ranges(&self) -> [DualRange; 3] {
+        [self.cluster_cidr, self.pod_cidr, self.service_cidr]
+    }
+
+    /// An address of the cluster's pods or services.
+    fn is_inside(&self, address: IpAddr) -> bool {
+        self.ranges().iter().any(|range| range.contains(address))
+    }
+
+    fn families(&self) -> &'static [Family] {
+        match self.pod_cidr.v6 {
+            None => &[Family::V4],
+            Some(_) => &[Family::V4, Family::V6],
+        }
+    }
 }
 
 /// What could not be done.
@@ -95,7 +120,7 @@ impl From<Refused> for Error {
     }
 }
 
-/// The namespaces of the node's pods, by address.
+/// The namespaces of the node's pods, by their IPv4 addresses.
 type Pods = Arc<RwLock<HashMap<Ipv4Addr, Arc<Namespace>>>>;
 
 /// The pod network of this node. Needs a running tokio runtime.
@@ -103,7 +128,7 @@ pub struct PodNetwork {
     config: Config,
     node: Arc<Namespace>,
     host: Arc<Namespace>,
-    node_address: Ipv4Addr,
+    node_address: PodAddress,
     /// Makes sockets in pods.
     dialers: Hopper,
     /// Connects pods; a thread of its own, so that no new connection waits for the kernel's routing lock.
@@ -126,7 +151,7 @@ impl PodNetwork {
     /// `InvalidInput` for a pod range without room for a pod; `PermissionDenied` when the calling process is not root in
     /// its user namespace; what the kernel refused, by name.
     pub async fn start(config: Config) -> Result<Arc<Self>, Error> {
-        if config.pod_cidr.prefix_len() > 30 {
+        if config.pod_cidr.v4.prefix_len() > 30 {
             let text = format!("pod range {} has no room for pods", config.pod_cidr);
             return Err(Error::new(
                 "start",
@@ -135,9 +160,9 @@ impl PodNetwork {
         }
         let at = |operation: &'static str| move |source| Error::new(operation, source);
         std::fs::create_dir_all(&config.dir).map_err(at("make the network's directory"))?;
-        let addresses = Addresses::load(&config.dir.join(ADDRESSES), config.pod_cidr)
+        let addresses = Addresses::load(&config.dir.join(ADDRESSES), config.pod_cidr.v4)
             .map_err(at("read the addresses in use"))?;
-        let node_address = addresses.node();
+        let node_address = config.pod_cidr.pair(addresses.node());
         let host = Namespace::current("host").map_err(at("start a thread in the host namespace"))?;
         let node = node::find_or_create(&config.dir).map_err(at("make the node namespace"))?;
         let for_node = config.clone();
@@ -147,7 +172,7 @@ impl PodNetwork {
         let rules = policy::Shared::default();
         let egress = Egress::start(&config, &node, &host, &rules).await?;
         let pods = Pods::default();
-        let started = Translation::start(&node, config.pod_cidr, &rules, Arc::clone(&pods));
+        let started = Translation::start(&node, config.pod_cidr.v4, &rules, Arc::clone(&pods));
         let translation = match started.await {
             Ok(translation) => Some(Arc::new(translation)),
             Err(refused) => {
@@ -193,23 +218,23 @@ impl PodNetwork {
         self.translation.clone()
     }
 
-    /// How pods reach the world.
+    /// How pods reach the world; IPv6 always through sockets.
     pub fn egress(&self) -> EgressWay {
         self.egress_way
     }
 
-    /// The node's own address in the pod range: where connections of [`PodNetwork::connect`] come from.
-    pub fn node_address(&self) -> Ipv4Addr {
+    /// The node's own addresses in the pod ranges: where connections of [`PodNetwork::connect`] come from.
+    pub fn node_address(&self) -> PodAddress {
         self.node_address
     }
 
-    /// Connects a pod's network namespace; returns its address. Attaching an attached pod again returns the same
-    /// address (adoption).
+    /// Connects a pod's network namespace; returns its addresses. Attaching an attached pod again returns the
+    /// same ones (adoption).
     ///
     /// # Errors
     /// `AddrNotAvailable` when the pod range is used up; what the kernel refused. The address stays reserved then, for
     /// the next try or [`PodNetwork::detach`].
-    pub async fn attach(&self, pod_uid: &str, netns: OwnedFd) -> Result<Ipv4Addr, Error> {
+    pub async fn attach(&self, pod_uid: &str, netns: OwnedFd) -> Result<PodAddress, Error> {
         let address = {
             let mut addresses = self.addresses.lock().await;
             let known = addresses.get(pod_uid);
@@ -230,14 +255,15 @@ impl PodNetwork {
             .map_err(|source| Error::new("keep the pod's namespace", source))?;
         let builder = self.builders.namespace(pod_uid, again);
         let wire = self.between.wire();
-        pod::connect(&self.node, self.node_address, &builder, address, wire).await?;
+        let both = self.config.pod_cidr.pair(address);
+        pod::connect(&self.node, self.node_address, &builder, both, wire).await?;
         let pod = self.dialers.namespace(pod_uid, netns);
         self.pods.write().insert(address, Arc::clone(&pod));
         if self.between.wire() != wire {
             // Changed for all pods while this one was not among them.
             self.rewire_pod(address, &pod).await;
         }
-        Ok(address)
+        Ok(both)
     }
 
     /// Disconnects a pod and frees its address. Idempotent; the namespace may be gone already.
@@ -274,10 +300,8 @@ impl PodNetwork {
 
     /// The namespace of an attached pod, by its address.
     pub fn pod(&self, address: IpAddr) -> Option<Arc<Namespace>> {
-        match address.to_canonical() {
-            IpAddr::V4(address) => self.pods.read().get(&address).cloned(),
-            IpAddr::V6(_) => None,
-        }
+        let address = self.config.pod_cidr.v4_of(address)?;
+        self.pods.read().get(&address).cloned()
     }
 
     /// Puts these rules in place of those before, for packets and for whoever asks [`PodNetwork::allows`]. Connections that
@@ -287,8 +311,8 @@ impl PodNetwork {
     /// What the kernel refused; the rules before are in force then.
     pub async fn set_rules(&self, rules: policy::Rules) -> Result<(), Error> {
         let rules = Arc::new(rules);
-        let new = Arc::clone(&rules);
-        let applied = self.node.run(move || policy::apply(&new)).await;
+        let (new, families) = (Arc::clone(&rules), self.config.families());
+        let applied = self.node.run(move || policy::apply(&new, families)).await;
         applied.map_err(|source| Error::new("enter the node namespace", source))??;
         *self.rules.write() = rules;
         Ok(())
@@ -297,12 +321,12 @@ impl PodNetwork {
     /// Whether a connection is allowed by the rules of either end that is a pod of this node. This node itself may
     /// always reach its pods.
     pub fn allows(&self, flow: policy::Flow) -> bool {
-        flow.from == self.node_address || policy::allows(&self.rules.read(), flow)
+        self.node_address.all().any(|own| own == flow.from) || policy::allows(&self.rules.read(), flow)
     }
 
     /// Whether an address is one of this node's range, of a pod or not.
     pub fn has(&self, address: IpAddr) -> bool {
-        matches!(address.to_canonical(), IpAddr::V4(address) if self.config.pod_cidr.contains(&address))
+        self.config.pod_cidr.contains(address)
     }
 
     /// Connects to a pod or service address from the node (probes); to any other address from the host.
@@ -310,24 +334,12 @@ impl PodNetwork {
     /// # Errors
     /// As connect(2). Waits as long as the kernel does: bound it.
     pub async fn connect(&self, to: SocketAddr) -> io::Result<tokio::net::TcpStream> {
-        let namespace = if self.is_inside(to.ip()) {
+        let namespace = if self.config.is_inside(to.ip()) {
             &self.node
         } else {
             &self.host
         };
         namespace.tcp_connect(to, None).await
-    }
-
-    /// An address of the cluster's pods or services.
-    fn is_inside(&self, address: IpAddr) -> bool {
-        match address.to_canonical() {
-            IpAddr::V4(address) => {
-                self.config.cluster_cidr.contains(&address)
-                    || self.config.pod_cidr.contains(&address)
-                    || self.config.service_cidr.contains(&address)
-            }
-            IpAddr::V6(_) => false,
-        }
     }
 
     /// Removes everything, the node namespace too. Idempotent.
@@ -356,7 +368,7 @@ impl PodNetwork {
             .await
             .map_err(|source| Error::new("enter the node namespace", source));
         outcome = outcome.and(removed.and_then(|removed| removed));
-        *addresses = Addresses::new(self.config.pod_cidr);
+        *addresses = Addresses::new(self.config.pod_cidr.v4);
         let file = self.config.dir.join(ADDRESSES);
         let forgotten = match std::fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -383,7 +395,7 @@ impl Dialer for PodNetwork {
     fn namespace(&self, backend: IpAddr) -> Arc<Namespace> {
         match self.pod(backend) {
             Some(pod) => pod,
-            None if self.is_inside(backend) => self.node(),
+            None if self.config.is_inside(backend) => self.node(),
             None => self.host(),
         }
     }

@@ -5,25 +5,28 @@
 
 use std::{
     fs, io,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::{AsRawFd, BorrowedFd},
     time::{Duration, Instant},
 };
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
-    address::AddressScope,
+    address::{AddressHeaderFlags, AddressScope},
     link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage},
-    route::{RouteMessage, RouteScope, RouteType},
+    route::{RouteAttribute, RouteMessage, RouteScope, RouteType},
     rule::{RuleAction, RuleAttribute, RuleMessage},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
 use rtnetlink::{AddressMessageBuilder, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use skiff_netns_proxy::netns::Namespace;
 
-use crate::netlink::{Netlink, Refused, Request, attribute};
+use crate::{
+    netlink::{Netlink, Refused, Request, attribute},
+    nftables::Family,
+};
 
 /// Number of the loopback interface in every network namespace.
 pub(crate) const LOOPBACK: u32 = 1;
@@ -247,12 +250,22 @@ fn interfaces(request: &Request) -> io::Result<Vec<Interface>> {
     parsed.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "odd description of an interface"))
 }
 
-pub(crate) fn add_address(index: u32, address: Ipv4Addr, prefix: u8, scope: AddressScope) -> Request {
-    let mut message = AddressMessageBuilder::<Ipv4Addr>::new()
-        .index(index)
-        .address(address, prefix)
-        .build();
+pub(crate) fn add_address(index: u32, address: IpAddr, prefix: u8, scope: AddressScope) -> Request {
+    let mut message = match address {
+        IpAddr::V4(address) => AddressMessageBuilder::<Ipv4Addr>::new()
+            .index(index)
+            .address(address, prefix)
+            .build(),
+        IpAddr::V6(address) => AddressMessageBuilder::<Ipv6Addr>::new()
+            .index(index)
+            .address(address, prefix)
+            .build(),
+    };
     message.header.scope = scope;
+    if address.is_ipv6() {
+        // Nobody else can have it, and asking first (DAD) takes a second in which it can't be used.
+        message.header.flags = AddressHeaderFlags::Nodad;
+    }
     Request::route(
         format!("add address {address}/{prefix}"),
         NLM_F_CREATE | NLM_F_REPLACE,
@@ -263,11 +276,12 @@ pub(crate) fn add_address(index: u32, address: Ipv4Addr, prefix: u8, scope: Addr
 /// A route, built up by its fields.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
-    pub to: Ipv4Net,
+    pub to: IpNet,
     pub kind: RouteType,
     pub device: Option<u32>,
-    pub via: Option<Ipv4Addr>,
-    pub source: Option<Ipv4Addr>,
+    /// Of the family of `to`, as `source` is.
+    pub via: Option<IpAddr>,
+    pub source: Option<IpAddr>,
     pub metric: Option<u32>,
     pub table: u8,
 }
@@ -277,9 +291,10 @@ pub(crate) const MAIN: u8 = 254;
 pub(crate) const LOCAL: u8 = 255;
 
 impl Route {
-    pub fn new(to: Ipv4Net) -> Self {
+    /// To a range, or to a single address.
+    pub fn new(to: impl Into<IpNet>) -> Self {
         Self {
-            to,
+            to: to.into(),
             kind: RouteType::Unicast,
             device: None,
             via: None,
@@ -304,17 +319,20 @@ impl Route {
             (RouteType::Unicast, None) => RouteScope::Link,
             _ => RouteScope::Universe,
         };
-        let mut message = RouteMessageBuilder::<Ipv4Addr>::new()
-            .destination_prefix(self.to.network(), self.to.prefix_len())
+        let mut message = RouteMessageBuilder::<IpAddr>::new()
             .kind(self.kind)
             .scope(scope)
             .table_id(self.table.into());
-        if let Some(via) = self.via {
-            message = message.gateway(via);
+        let header = &mut message.get_mut().header;
+        header.address_family = number_of(Family::of(self.to.addr()));
+        header.destination_prefix_length = self.to.prefix_len();
+        let mut addresses = Vec::new();
+        if self.to.prefix_len() > 0 {
+            addresses.push(RouteAttribute::Destination(self.to.network().into()));
         }
-        if let Some(source) = self.source {
-            message = message.pref_source(source);
-        }
+        addresses.extend(self.via.map(|via| RouteAttribute::Gateway(via.into())));
+        addresses.extend(self.source.map(|from| RouteAttribute::PrefSource(from.into())));
+        message.get_mut().attributes.extend(addresses);
         if let Some(device) = self.device {
             message = message.output_interface(device);
         }
@@ -336,10 +354,17 @@ pub(crate) fn remove_route(route: &Route) -> Result<(), Refused> {
     netlink.execute(&[request], |error| error.raw_os_error() == Some(libc::ESRCH))
 }
 
-/// Packets with this mark are routed by this table.
-pub(crate) fn add_mark_rule(mark: u32, table: u8, priority: u32) -> Request {
+fn number_of(family: Family) -> AddressFamily {
+    match family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
+    }
+}
+
+/// Packets of a family with this mark are routed by this table.
+pub(crate) fn add_mark_rule(family: Family, mark: u32, table: u8, priority: u32) -> Request {
     let mut message = RuleMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = number_of(family);
     message.header.table = table;
     message.header.action = RuleAction::ToTable;
     message.attributes = vec![
@@ -358,6 +383,25 @@ pub(crate) fn add_mark_rule(mark: u32, table: u8, priority: u32) -> Request {
 pub(crate) fn sysctl(name: &str, value: &str) -> io::Result<()> {
     fs::write(format!("/proc/sys/net/{name}"), value)
         .map_err(|error| io::Error::new(error.kind(), format!("net/{name}={value}: {error}")))
+}
+
+/// Lets interfaces that come into the calling thread's namespace have IPv6 addresses, those that we give them and no others:
+/// not what routers say, nor any made up of the hardware's.
+pub(crate) fn use_given_ipv6() -> Result<(), Refused> {
+    // Of link-local addresses: none (IN6_ADDR_GEN_MODE_NONE).
+    let settings = [
+        ("disable_ipv6", "0"),
+        ("accept_ra", "0"),
+        ("autoconf", "0"),
+        ("addr_gen_mode", "1"),
+        ("accept_dad", "0"),
+        ("accept_redirects", "0"),
+        ("router_solicitations", "0"),
+    ];
+    for (name, value) in settings {
+        sysctl(&format!("ipv6/conf/default/{name}"), value).map_err(Refused::of("set up IPv6"))?;
+    }
+    Ok(())
 }
 
 /// Gives the calling thread's namespace a congestion control made for short paths. A new namespace inherits the

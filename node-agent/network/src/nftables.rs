@@ -4,15 +4,21 @@
 
 mod translation;
 
-use std::{io, net::Ipv4Addr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
 pub(crate) use translation::{Changes, Counter, Direction, Key, counters};
 
-use crate::netlink::{Netlink, Refused, Request, attribute};
+use crate::{
+    address::after,
+    netlink::{Netlink, Refused, Request, attribute},
+};
 
 const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = 0x10;
@@ -27,7 +33,6 @@ const NEWSETELEM: u16 = 12;
 const NLM_F_APPEND: u16 = 0x800;
 const NLM_F_DUMP: u16 = 0x300;
 
-const IPV4: u8 = libc::AF_INET as u8;
 const NESTED: u16 = 0x8000;
 
 const VERDICT_REGISTER: u32 = 0;
@@ -49,18 +54,12 @@ const AT_LEAST: u32 = 5;
 /// Established and related: answers, and errors about connections that are known.
 const CT_STATE_OF_ANSWERS: u32 = 0b110;
 
-/// Of sets: made of ranges; type and length of an IPv4 address.
+/// Of sets: made of ranges.
 const SET_OF_RANGES: u32 = 4;
-const TYPE_IPV4: u32 = 7;
-const IPV4_BYTES: u32 = 4;
 /// An element that ends a range.
 const RANGE_END: u32 = 1;
 /// Elements in one message: the length of an attribute is 16 bits.
-const ELEMENTS: usize = 1000;
-
-/// Where addresses are in the IP header.
-const FROM: u32 = 12;
-const TO: u32 = 16;
+const ELEMENTS: usize = 800;
 
 /// Bases of payload expressions.
 const NETWORK_HEADER: u32 = 1;
@@ -69,6 +68,93 @@ const TRANSPORT_HEADER: u32 = 2;
 const META_MARK: u32 = 3;
 const META_OIFNAME: u32 = 7;
 const META_L4PROTO: u32 = 16;
+
+/// The route back to a packet's sender by the interface it came in on; compared with the number of its interface.
+const FIB_SOURCE_AND_INTERFACE: u32 = 1 | 8;
+const FIB_RESULT_INTERFACE: u32 = 1;
+
+/// What a table looks at. A chain sees packets of its own family only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+/// Which of the two addresses in the IP header.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    From,
+    To,
+}
+
+impl Family {
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
+    /// All addresses.
+    pub fn everything(self) -> IpNet {
+        match self {
+            Self::V4 => Ipv4Net::default().into(),
+            Self::V6 => Ipv6Net::default().into(),
+        }
+    }
+
+    /// The address of this machine for itself.
+    pub fn loopback(self) -> IpAddr {
+        match self {
+            Self::V4 => Ipv4Addr::LOCALHOST.into(),
+            Self::V6 => Ipv6Addr::LOCALHOST.into(),
+        }
+    }
+
+    /// The address that stands for any.
+    pub fn unspecified(self) -> IpAddr {
+        match self {
+            Self::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Self::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        }
+    }
+
+    fn number(self) -> u8 {
+        match self {
+            Self::V4 => libc::AF_INET as u8,
+            Self::V6 => libc::AF_INET6 as u8,
+        }
+    }
+
+    fn address_bytes(self) -> u32 {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 16,
+        }
+    }
+
+    /// The type of a set's elements, as the `nft` program names it.
+    fn set_type(self) -> u32 {
+        match self {
+            Self::V4 => 7,
+            Self::V6 => 8,
+        }
+    }
+
+    /// Where an address is in the IP header.
+    fn offset(self, end: End) -> u32 {
+        match (self, end) {
+            (Self::V4, End::From) => 12,
+            (Self::V4, End::To) => 16,
+            (Self::V6, End::From) => 8,
+            (Self::V6, End::To) => 24,
+        }
+    }
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().into(),
+        IpAddr::V6(address) => address.octets().into(),
+    }
+}
 
 /// Attributes under construction: type, length and padded value each, numbers in network order.
 #[derive(Default, Clone)]
@@ -101,6 +187,8 @@ impl Attributes {
 /// Where a chain sits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Hook {
+    /// First of all: priority of `raw`, type `filter`.
+    Raw,
     /// Before routing: priority of `mangle`, type `filter`.
     Prerouting,
     /// What is routed: priority and type of `filter`.
@@ -116,14 +204,14 @@ pub(crate) enum Hook {
 impl Hook {
     fn kind(self) -> &'static str {
         match self {
-            Self::Prerouting | Self::Forward | Self::EarlyForward => "filter",
+            Self::Raw | Self::Prerouting | Self::Forward | Self::EarlyForward => "filter",
             Self::SourceNat | Self::DestinationNat => "nat",
         }
     }
 
     fn number(self) -> u32 {
         match self {
-            Self::Prerouting | Self::DestinationNat => 0,
+            Self::Raw | Self::Prerouting | Self::DestinationNat => 0,
             Self::Forward | Self::EarlyForward => 2,
             Self::SourceNat => 4,
         }
@@ -131,6 +219,7 @@ impl Hook {
 
     fn priority(self) -> i32 {
         match self {
+            Self::Raw => -300,
             Self::Prerouting => -150,
             Self::DestinationNat => -100,
             Self::EarlyForward => -5,
@@ -179,9 +268,13 @@ impl Rule {
         self.with("payload", load)
     }
 
-    /// Loads the address at `offset` of the IP header.
-    fn load_address(self, offset: u32) -> Self {
-        self.load_payload(REGISTER, NETWORK_HEADER, offset, IPV4_BYTES)
+    fn load_address(self, family: Family, end: End) -> Self {
+        self.load_payload(
+            REGISTER,
+            NETWORK_HEADER,
+            family.offset(end),
+            family.address_bytes(),
+        )
     }
 
     /// Keeps the bits of `mask` of what was loaded.
@@ -198,36 +291,45 @@ impl Rule {
         )
     }
 
-    /// Matches packets with the address at `offset` of the IP header in `range`.
-    fn address(self, offset: u32, range: Ipv4Net) -> Self {
-        self.load_address(offset)
-            .masked(&range.netmask().octets())
-            .compare(&range.network().octets())
+    /// Matches packets with an address in `range`, which is of the table's family.
+    fn address(self, end: End, range: IpNet) -> Self {
+        self.load_address(Family::of(range.addr()), end)
+            .masked(&octets(range.netmask()))
+            .compare(&octets(range.network()))
     }
 
     /// Matches packets to `range`.
-    pub fn to(self, range: Ipv4Net) -> Self {
-        self.address(TO, range)
+    pub fn to(self, range: impl Into<IpNet>) -> Self {
+        self.address(End::To, range.into())
     }
 
     /// Matches packets from `range`.
-    pub fn from(self, range: Ipv4Net) -> Self {
-        self.address(FROM, range)
+    pub fn from(self, range: impl Into<IpNet>) -> Self {
+        self.address(End::From, range.into())
     }
 
-    fn in_set(self, offset: u32, set: &str) -> Self {
+    fn in_set(self, family: Family, end: End, set: &str) -> Self {
         let lookup = Attributes::default().text(1, set).number(2, REGISTER);
-        self.load_address(offset).with("lookup", lookup)
+        self.load_address(family, end).with("lookup", lookup)
     }
 
     /// Matches packets to an address of a set of the same table.
-    pub fn destination_in(self, set: &str) -> Self {
-        self.in_set(TO, set)
+    pub fn destination_in(self, family: Family, set: &str) -> Self {
+        self.in_set(family, End::To, set)
     }
 
     /// Matches packets from an address of a set of the same table.
-    pub fn source_in(self, set: &str) -> Self {
-        self.in_set(FROM, set)
+    pub fn source_in(self, family: Family, set: &str) -> Self {
+        self.in_set(family, End::From, set)
+    }
+
+    /// Matches packets whose sender is not reached by the interface they came in on.
+    pub fn strayed(self) -> Self {
+        let lookup = Attributes::default()
+            .number(1, REGISTER)
+            .number(2, FIB_RESULT_INTERFACE)
+            .number(3, FIB_SOURCE_AND_INTERFACE);
+        self.with("fib", lookup).compare(&0_u32.to_ne_bytes())
     }
 
     /// Matches packets to a port between these two, both included. Say which protocol before.
@@ -275,12 +377,12 @@ impl Rule {
     }
 
     /// Hands the packet to the socket at this address; the rule ends here if there is none.
-    pub fn tproxy(self, address: Ipv4Addr, port: u16) -> Self {
+    pub fn tproxy(self, address: IpAddr, port: u16) -> Self {
         let registers = Attributes::default()
-            .number(1, IPV4.into())
+            .number(1, Family::of(address).number().into())
             .number(2, REGISTER)
             .number(3, OTHER_REGISTER);
-        self.load(REGISTER, &address.octets())
+        self.load(REGISTER, &octets(address))
             .load(OTHER_REGISTER, &port.to_be_bytes())
             .with("tproxy", registers)
     }
@@ -367,18 +469,25 @@ impl Chain {
 /// A set of ranges of addresses, both ends included, ascending and apart from each other.
 pub(crate) struct Set {
     pub name: String,
-    pub ranges: Vec<(Ipv4Addr, Ipv4Addr)>,
+    pub ranges: Vec<(IpAddr, IpAddr)>,
 }
 
-/// An IPv4 table; chains come after those they jump to.
+/// A table; chains come after those they jump to.
 pub(crate) struct Table<'a> {
     pub name: &'a str,
+    pub family: Family,
     pub sets: Vec<Set>,
     pub chains: Vec<Chain>,
 }
 
-fn message(what: impl Into<String>, kind: u16, flags: u16, attributes: Attributes) -> Request {
-    let mut body = vec![IPV4, 0, 0, 0];
+fn message(
+    what: impl Into<String>,
+    family: Family,
+    kind: u16,
+    flags: u16,
+    attributes: Attributes,
+) -> Request {
+    let mut body = vec![family.number(), 0, 0, 0];
     body.extend(attributes.0);
     let flags = flags | NLM_F_REQUEST | NLM_F_ACK;
     Request {
@@ -407,33 +516,40 @@ fn transact(changes: Vec<Request>) -> Result<(), Refused> {
     netlink.execute(&requests, |_| false)
 }
 
-fn remove_requests(name: &str) -> [Request; 2] {
+fn remove_requests(name: &str, family: Family) -> [Request; 2] {
     let table = || Attributes::default().text(1, name);
     // Made first, so that removing it can't fail.
+    let make = format!("make nftables table {name}");
     [
+        message(make, family, NEWTABLE, NLM_F_CREATE, table()),
         message(
-            format!("make nftables table {name}"),
-            NEWTABLE,
-            NLM_F_CREATE,
+            format!("remove nftables table {name}"),
+            family,
+            DELTABLE,
+            0,
             table(),
         ),
-        message(format!("remove nftables table {name}"), DELTABLE, 0, table()),
     ]
 }
 
-/// Puts `table` in place of the one of its name in the calling thread's namespace, in one step.
-pub(crate) fn replace(table: &Table<'_>) -> Result<(), Refused> {
-    let mut changes = Changes::anew(table.name);
+/// Puts `tables` in place of those of their names and families in the calling thread's namespace, in one step.
+pub(crate) fn replace(tables: &[Table<'_>]) -> Result<(), Refused> {
+    transact(tables.iter().flat_map(table_requests).collect())
+}
+
+fn table_requests(table: &Table<'_>) -> Vec<Request> {
+    let mut changes = Changes::anew_in(table.family, table.name);
     for (number, set) in table.sets.iter().enumerate() {
-        changes.requests.extend(set_requests(table.name, number, set));
+        let made = set_requests(table.name, table.family, number, set);
+        changes.requests.extend(made);
     }
     for chain in &table.chains {
         changes = changes.chain(chain);
     }
-    changes.commit()
+    changes.requests
 }
 
-fn set_requests(table: &str, number: usize, set: &Set) -> Vec<Request> {
+fn set_requests(table: &str, family: Family, number: usize, set: &Set) -> Vec<Request> {
     let what = format!("make nftables set {table} {}", set.name);
     // The id only has to be there.
     let id = u32::try_from(number).unwrap_or(u32::MAX);
@@ -441,12 +557,12 @@ fn set_requests(table: &str, number: usize, set: &Set) -> Vec<Request> {
         .text(1, table)
         .text(2, &set.name)
         .number(3, SET_OF_RANGES)
-        .number(4, TYPE_IPV4)
-        .number(5, IPV4_BYTES)
+        .number(4, family.set_type())
+        .number(5, family.address_bytes())
         .number(10, id);
-    let mut requests = vec![message(what.clone(), NEWSET, NLM_F_CREATE, made)];
-    let element = |address: Ipv4Addr, flags: u32| {
-        let key = Attributes::default().bytes(1, &address.octets());
+    let mut requests = vec![message(what.clone(), family, NEWSET, NLM_F_CREATE, made)];
+    let element = |address: IpAddr, flags: u32| {
+        let key = Attributes::default().bytes(1, &octets(address));
         Attributes::default().nest(1, key).number(3, flags)
     };
     for ranges in set.ranges.chunks(ELEMENTS) {
@@ -454,28 +570,34 @@ fn set_requests(table: &str, number: usize, set: &Set) -> Vec<Request> {
         for (first, last) in ranges {
             elements = elements.nest(1, element(*first, 0));
             // The end is the first address beyond; there is none after the very last one.
-            if let Some(beyond) = u32::from(*last).checked_add(1) {
-                elements = elements.nest(1, element(Ipv4Addr::from(beyond), RANGE_END));
+            if let Some(beyond) = after(*last) {
+                elements = elements.nest(1, element(beyond, RANGE_END));
             }
         }
         let list = Attributes::default()
             .text(1, table)
             .text(2, &set.name)
             .nest(3, elements);
-        requests.push(message(what.clone(), NEWSETELEM, NLM_F_CREATE, list));
+        requests.push(message(what.clone(), family, NEWSETELEM, NLM_F_CREATE, list));
     }
     requests
 }
 
-/// Removes the table from the calling thread's namespace. Idempotent.
-pub(crate) fn remove(name: &str) -> Result<(), Refused> {
-    transact(Vec::from(remove_requests(name)))
+/// Removes the table of this name and family from the calling thread's namespace. Idempotent.
+pub(crate) fn remove(name: &str, family: Family) -> Result<(), Refused> {
+    transact(Vec::from(remove_requests(name, family)))
 }
 
 /// Whether a chain on the forward hook drops what no rule of it accepts, as firewalls and Docker have it: then no rule
 /// of ours, in a table of its own, can let a packet through.
 pub(crate) fn forwarding_is_dropped() -> io::Result<bool> {
-    let mut request = message("list nftables chains", GETCHAIN, 0, Attributes::default());
+    let mut request = message(
+        "list nftables chains",
+        Family::V4,
+        GETCHAIN,
+        0,
+        Attributes::default(),
+    );
     request.flags = NLM_F_REQUEST | NLM_F_DUMP;
     let chains = Netlink::open(NETLINK_NETFILTER)?.query(&request)?;
     Ok(chains.iter().any(|chain| {

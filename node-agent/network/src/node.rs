@@ -3,20 +3,23 @@
 use std::{
     fs::{self, File},
     io,
+    net::IpAddr,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use ipnet::IpNet;
 use netlink_packet_route::{address::AddressScope, route::RouteType};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use skiff_netns_proxy::netns::Namespace;
 use tracing::{info, warn};
 
 use crate::{
-    Config, GATEWAY,
+    Config, GATEWAY, LINK_LOCAL, PodAddress,
     link::{self, LOCAL, LOOPBACK, Route},
-    netlink::Refused,
+    netlink::{Refused, Request},
+    nftables::{self, Chain, Family, Hook, Rule, Table},
 };
 
 /// `f_type` of a namespace file (linux/magic.h).
@@ -79,7 +82,7 @@ pub(crate) fn forget(dir: &Path) -> io::Result<()> {
 }
 
 /// Sets the calling thread's namespace up as the node's. Idempotent.
-pub(crate) fn set_up(config: &Config, node: std::net::Ipv4Addr) -> Result<(), Refused> {
+pub(crate) fn set_up(config: &Config, node: PodAddress) -> Result<(), Refused> {
     let settings = [
         ("ipv4/ip_forward", "1"),
         // A packet whose source is not reached by the interface it came in on is dropped: with one /32 route per pod, no
@@ -105,28 +108,64 @@ pub(crate) fn set_up(config: &Config, node: std::net::Ipv4Addr) -> Result<(), Re
             source,
         })?;
     }
-    // Pods are IPv4; without IPv6 here there is one address family less to guard. Not there when booted without it.
-    let _ = link::sysctl("ipv6/conf/default/disable_ipv6", "1");
+    match config.pod_cidr.v6 {
+        Some(_) => set_up_ipv6()?,
+        // One address family less to guard. Not there when booted without it.
+        None => drop(link::sysctl("ipv6/conf/default/disable_ipv6", "1")),
+    }
     let _ = link::sysctl("ipv4/ip_unprivileged_port_start", "0");
     link::set_congestion_control();
-    let services = Route {
-        kind: RouteType::Local,
-        device: Some(LOOPBACK),
-        table: LOCAL,
-        ..Route::new(config.service_cidr.trunc())
-    };
+    let mut requests = vec![
+        link::set_up(LOOPBACK),
+        link::add_address(LOOPBACK, GATEWAY.into(), 32, AddressScope::Link),
+    ];
+    requests.extend(node.all().map(own_address));
     // Pods that are gone, or of nodes there is no way to: refused at once instead of going out to the world.
-    let nowhere = |range: ipnet::Ipv4Net| Route {
+    let nowhere = |range: IpNet| Route {
         kind: RouteType::Unreachable,
         metric: Some(LAST_RESORT),
         ..Route::new(range.trunc())
     };
-    link::ensure(&[
-        link::set_up(LOOPBACK),
-        link::add_address(LOOPBACK, node, 32, AddressScope::Universe),
-        link::add_address(LOOPBACK, GATEWAY, 32, AddressScope::Link),
-        services.request(),
-        nowhere(config.pod_cidr).request(),
-        nowhere(config.cluster_cidr).request(),
-    ])
+    let services = |range: IpNet| Route {
+        kind: RouteType::Local,
+        device: Some(LOOPBACK),
+        table: LOCAL,
+        ..Route::new(range.trunc())
+    };
+    requests.extend(config.service_cidr.all().map(|range| services(range).request()));
+    let pods = config.pod_cidr.all().chain(config.cluster_cidr.all());
+    requests.extend(pods.map(|range| nowhere(range).request()));
+    link::ensure(&requests)
+}
+
+fn own_address(address: IpAddr) -> Request {
+    let length = if address.is_ipv4() { 32 } else { 128 };
+    link::add_address(LOOPBACK, address, length, AddressScope::Universe)
+}
+
+/// Name of the nftables table that sees to it that pods send from their own addresses.
+const GUARD: &str = "skiff-guard";
+
+/// What the second family needs. It has no `rp_filter`; a rule does the same.
+fn set_up_ipv6() -> Result<(), Refused> {
+    link::use_given_ipv6()?;
+    let settings = [
+        ("ipv6/conf/all/disable_ipv6", "0"),
+        ("ipv6/conf/all/forwarding", "1"),
+        // Service addresses are local as a range, which bind(2) does not know of in this family.
+        ("ipv6/ip_nonlocal_bind", "1"),
+    ];
+    for (name, value) in settings {
+        link::sysctl(name, value).map_err(Refused::of("set up IPv6 in the node namespace"))?;
+    }
+    let guard = vec![
+        Rule::new().from(LINK_LOCAL).accept(),
+        Rule::new().strayed().drop(),
+    ];
+    nftables::replace(&[Table {
+        name: GUARD,
+        family: Family::V6,
+        sets: Vec::new(),
+        chains: vec![Chain::at(Hook::Raw, "prerouting", guard)],
+    }])
 }

@@ -1,19 +1,19 @@
 //! One pod's end of the network: its veth pair, address and routes.
 
 use std::{
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
 };
 
-use ipnet::Ipv4Net;
 use netlink_packet_route::{address::AddressScope, route::RouteType};
 use skiff_netns_proxy::netns::{KEPT_CLIENT, Namespace};
 
 use crate::{
-    GATEWAY,
+    GATEWAY, GATEWAY_V6, PodAddress,
     link::{self, LOOPBACK, Route, Segments},
-    netlink::Refused,
+    netlink::{Refused, Request},
+    nftables::Family,
 };
 
 /// The pod's interface, as pods know it.
@@ -41,14 +41,15 @@ pub(crate) fn veth_name(address: Ipv4Addr) -> String {
 /// pod or half a connection left in the way is removed.
 pub(crate) async fn connect(
     node: &Namespace,
-    node_address: Ipv4Addr,
+    node_address: PodAddress,
     pod: &Arc<Namespace>,
-    address: Ipv4Addr,
+    address: PodAddress,
     wire: Wire,
 ) -> Result<(), Refused> {
-    let name = veth_name(address);
+    let name = veth_name(address.v4);
     let run = Refused::of("enter a namespace");
-    let inside = pod.run(prepare).await.map_err(&run)??;
+    let has_v6 = address.v6.is_some();
+    let inside = pod.run(move || prepare(has_v6)).await.map_err(&run)??;
     let occupied = inside.is_some();
     // The pod's namespace by descriptor; the pod's thread may be elsewhere by then.
     let target: OwnedFd = pod
@@ -81,12 +82,7 @@ pub(crate) async fn connect(
             link::ensure(&[link::add_veth(&outside, INTERFACE, target.as_fd())])?;
         }
         let index = link::index_of(&outside)?;
-        let route = Route {
-            device: Some(index),
-            source: Some(node_address),
-            ..Route::new(host(address))
-        };
-        let mut requests = vec![route.request()];
+        let mut requests = routes_to_pod(index, node_address, address);
         requests.extend(wire.mtu.map(|mtu| link::set_mtu(index, mtu)));
         link::ensure(&requests)?;
         link::set_segments(index, Segments::Large);
@@ -96,30 +92,8 @@ pub(crate) async fn connect(
     .map_err(&run)??;
     pod.run(move || {
         let index = link::index_of(INTERFACE)?;
-        let gateway = Route {
-            device: Some(index),
-            ..Route::new(host(GATEWAY))
-        };
-        let default = Route {
-            device: Some(index),
-            via: Some(GATEWAY),
-            ..Route::new(Ipv4Net::default())
-        };
-        let kept = Route {
-            kind: RouteType::Local,
-            device: Some(LOOPBACK),
-            table: KEPT_ROUTES,
-            ..Route::new(Ipv4Net::default())
-        };
-        let mut requests = vec![
-            link::set_up(index),
-            link::add_address(index, address, 32, AddressScope::Universe),
-            gateway.request(),
-            default.request(),
-            // Answers to clients whose address the proxy kept go back to the proxy's socket here, not out.
-            kept.request(),
-            link::add_mark_rule(KEPT_CLIENT, KEPT_ROUTES, KEPT_PRIORITY),
-        ];
+        let mut requests = vec![link::set_up(index)];
+        requests.extend(address.all().flat_map(|address| routes_of_pod(index, address)));
         requests.extend(wire.mtu.map(|mtu| link::set_mtu(index, mtu)));
         link::ensure(&requests)?;
         link::set_segments(index, wire.segments);
@@ -128,6 +102,60 @@ pub(crate) async fn connect(
     .await
     .map_err(&run)??;
     link::wait_until_running(node, &name).await
+}
+
+/// The node's end of a pod's link.
+fn routes_to_pod(index: u32, node: PodAddress, pod: PodAddress) -> Vec<Request> {
+    let mut requests: Vec<Request> = pod
+        .all()
+        .zip(node.all())
+        .map(|(pod, node)| {
+            let route = Route {
+                device: Some(index),
+                source: Some(node),
+                ..Route::new(pod)
+            };
+            route.request()
+        })
+        .collect();
+    if pod.v6.is_some() {
+        // What the pod's gateway is; and neighbours are asked for from an address of the link.
+        let gateway = link::add_address(index, GATEWAY_V6.into(), 64, AddressScope::Link);
+        requests.insert(0, gateway);
+    }
+    requests
+}
+
+/// What belongs to one of a pod's addresses, at the pod's end.
+fn routes_of_pod(index: u32, address: IpAddr) -> Vec<Request> {
+    let family = Family::of(address);
+    let (gateway, length) = match family {
+        Family::V4 => (IpAddr::V4(GATEWAY), 32),
+        Family::V6 => (IpAddr::V6(GATEWAY_V6), 128),
+    };
+    let to_gateway = Route {
+        device: Some(index),
+        ..Route::new(gateway)
+    };
+    let default = Route {
+        device: Some(index),
+        via: Some(gateway),
+        ..Route::new(family.everything())
+    };
+    let kept = Route {
+        kind: RouteType::Local,
+        device: Some(LOOPBACK),
+        table: KEPT_ROUTES,
+        ..Route::new(family.everything())
+    };
+    vec![
+        link::add_address(index, address, length, AddressScope::Universe),
+        to_gateway.request(),
+        default.request(),
+        // Answers to clients whose address the proxy kept go back to the proxy's socket here, not out.
+        kept.request(),
+        link::add_mark_rule(family, KEPT_CLIENT, KEPT_ROUTES, KEPT_PRIORITY),
+    ]
 }
 
 /// Sets what the interface of a connected pod takes.
@@ -164,11 +192,15 @@ pub(crate) async fn disconnect(node: &Namespace, address: Ipv4Addr) -> Result<()
 }
 
 /// What a pod's namespace needs before it has an interface; returns the interface it may have.
-fn prepare() -> Result<Option<link::Interface>, Refused> {
+fn prepare(has_v6: bool) -> Result<Option<link::Interface>, Refused> {
     let inside = link::find(INTERFACE).map_err(Refused::of("look into the pod's namespace"))?;
     if inside.is_none() {
-        // Pods are IPv4: no link-local address and no search for routers on eth0; `::1` stays.
-        let _ = link::sysctl("ipv6/conf/default/disable_ipv6", "1");
+        if has_v6 {
+            link::use_given_ipv6()?;
+        } else {
+            // No link-local address and no search for routers on eth0; `::1` stays.
+            let _ = link::sysctl("ipv6/conf/default/disable_ipv6", "1");
+        }
         // As Kubernetes' container runtimes do: a container needs no capability for port 80 or ping.
         let _ = link::sysctl("ipv4/ip_unprivileged_port_start", "0");
         let _ = link::sysctl("ipv4/ping_group_range", "0 2147483647").or_else(|_| {
@@ -188,8 +220,4 @@ fn prepare() -> Result<Option<link::Interface>, Refused> {
     // The way of the proxy's connections to this pod's servers.
     link::set_segments(LOOPBACK, Segments::Large);
     Ok(inside)
-}
-
-fn host(address: Ipv4Addr) -> Ipv4Net {
-    Ipv4Net::from(address)
 }

@@ -3,29 +3,32 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use parking_lot::RwLock;
 
-use crate::nftables::{self, Chain, Hook, Rule, Set, Table};
+use crate::{
+    address::{after, before},
+    nftables::{self, Chain, Family, Hook, Rule, Set, Table},
+};
 
 /// Name of the nftables table in the node namespace.
 pub(crate) const TABLE: &str = "skiff-policy";
 
-/// Addresses from the first to the last, both included.
+/// Addresses from the first to the last, both included, of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AddressRange {
     /// First address.
-    pub first: Ipv4Addr,
+    pub first: IpAddr,
     /// Last address.
-    pub last: Ipv4Addr,
+    pub last: IpAddr,
 }
 
-impl From<Ipv4Net> for AddressRange {
-    fn from(net: Ipv4Net) -> Self {
+impl From<IpNet> for AddressRange {
+    fn from(net: IpNet) -> Self {
         Self {
             first: net.network(),
             last: net.broadcast(),
@@ -62,36 +65,30 @@ pub struct PodRules {
     pub egress: Option<Vec<Allow>>,
 }
 
-/// The rules of the pods of this node that have any, by address.
-pub type Rules = BTreeMap<Ipv4Addr, PodRules>;
+/// The rules of the pods of this node that have any, by address; by both where a pod has two.
+pub type Rules = BTreeMap<IpAddr, PodRules>;
 
 /// Rules that change while others look at them.
 pub(crate) type Shared = Arc<RwLock<Arc<Rules>>>;
 
 /// Whether the rules of the sender allow a connection to an address outside of the cluster.
 pub(crate) fn may_leave(rules: &Shared, from: SocketAddr, to: SocketAddr, protocol: libc::c_int) -> bool {
-    let rules = Arc::clone(&rules.read());
-    let (IpAddr::V4(from), IpAddr::V4(address)) = (from.ip().to_canonical(), to.ip().to_canonical()) else {
-        return true;
+    let flow = Flow {
+        from: from.ip().to_canonical(),
+        to: to.ip().to_canonical(),
+        protocol: protocol as u8,
+        port: to.port(),
     };
-    allows(
-        &rules,
-        Flow {
-            from,
-            to: address,
-            protocol: protocol as u8,
-            port: to.port(),
-        },
-    )
+    allows(&rules.read(), flow)
 }
 
 /// A connection, or the first packet of one.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
     /// Who begins.
-    pub from: Ipv4Addr,
+    pub from: IpAddr,
     /// Who is meant: a pod, not a service.
-    pub to: Ipv4Addr,
+    pub to: IpAddr,
     /// Protocol number.
     pub protocol: u8,
     /// Port of the receiver.
@@ -99,7 +96,7 @@ pub struct Flow {
 }
 
 impl Allow {
-    fn covers(&self, other: Ipv4Addr, protocol: u8, port: u16) -> bool {
+    fn covers(&self, other: IpAddr, protocol: u8, port: u16) -> bool {
         let is_other = self.others.as_ref().is_none_or(|ranges| {
             let after = ranges.partition_point(|range| range.first <= other);
             after > 0 && other <= ranges[after - 1].last
@@ -140,7 +137,8 @@ pub fn merged(mut ranges: Vec<AddressRange>) -> Vec<AddressRange> {
     let mut merged: Vec<AddressRange> = Vec::new();
     for range in ranges {
         match merged.last_mut() {
-            Some(last) if u32::from(range.first) <= u32::from(last.last).saturating_add(1) => {
+            // All of IPv4 come before all of IPv6.
+            Some(last) if range.first <= last.last || after(last.last) == Some(range.first) => {
                 last.last = last.last.max(range.last);
             }
             _ => merged.push(range),
@@ -150,7 +148,7 @@ pub fn merged(mut ranges: Vec<AddressRange>) -> Vec<AddressRange> {
 }
 
 /// `whole` without `parts`.
-pub fn without(whole: Ipv4Net, parts: &[Ipv4Net]) -> Vec<AddressRange> {
+pub fn without(whole: IpNet, parts: &[IpNet]) -> Vec<AddressRange> {
     let whole = AddressRange::from(whole);
     let parts = merged(parts.iter().copied().map(AddressRange::from).collect());
     let mut left = Vec::new();
@@ -160,13 +158,12 @@ pub fn without(whole: Ipv4Net, parts: &[Ipv4Net]) -> Vec<AddressRange> {
         if part.last < first || part.first > whole.last {
             continue;
         }
-        if part.first > first {
-            left.push(AddressRange {
-                first,
-                last: Ipv4Addr::from(u32::from(part.first) - 1),
-            });
+        if part.first > first
+            && let Some(last) = before(part.first)
+        {
+            left.push(AddressRange { first, last });
         }
-        next = u32::from(part.last).checked_add(1).map(Ipv4Addr::from);
+        next = after(part.last);
     }
     if let Some(first) = next.filter(|first| *first <= whole.last) {
         left.push(AddressRange {
@@ -177,61 +174,50 @@ pub fn without(whole: Ipv4Net, parts: &[Ipv4Net]) -> Vec<AddressRange> {
     left
 }
 
-/// Puts the rules in place of those before, in the calling thread's namespace. Without rules there is no table, and no
-/// connection tracking for it.
-pub(crate) fn apply(rules: &Rules) -> Result<(), crate::netlink::Refused> {
-    if rules.is_empty() {
-        return nftables::remove(TABLE);
+/// Puts the rules in place of those before, in the calling thread's namespace: a table for each of `families`. Without rules there
+/// is no table, and no connection tracking for it.
+pub(crate) fn apply(rules: &Rules, families: &[Family]) -> Result<(), crate::netlink::Refused> {
+    let (with, without): (Vec<Family>, Vec<Family>) = families
+        .iter()
+        .partition(|family| rules.keys().any(|address| Family::of(*address) == **family));
+    for family in without {
+        nftables::remove(TABLE, family)?;
     }
+    let tables: Vec<Table<'_>> = with.into_iter().map(|family| table(rules, family)).collect();
+    nftables::replace(&tables)
+}
+
+/// The rules about addresses of a family.
+fn table(rules: &Rules, family: Family) -> Table<'static> {
     let mut chains = Vec::new();
     let mut sets = Vec::new();
     // Answers belong to connections that were allowed.
     let mut forward = vec![Rule::new().answers().accept()];
     for (address, pod) in rules {
+        if Family::of(*address) != family {
+            continue;
+        }
         let directions = [("out", &pod.egress, true), ("in", &pod.ingress, false)];
         for (direction, allowed, is_egress) in directions {
             let Some(allowed) = allowed else { continue };
-            let name = format!("{direction}-{address}");
-            let own = Ipv4Net::from(*address);
+            let name = chain_name(direction, *address);
+            let own = IpNet::from(*address);
             let own_packets = if is_egress {
                 Rule::new().from(own)
             } else {
                 Rule::new().to(own)
             };
             forward.push(own_packets.jump(&name));
-            let mut rules = Vec::new();
-            for allow in allowed {
-                let mut rule = Rule::new();
-                if let Some(others) = &allow.others {
-                    let set = format!("s{}", sets.len());
-                    rule = if is_egress {
-                        rule.destination_in(&set)
-                    } else {
-                        rule.source_in(&set)
-                    };
-                    sets.push(Set {
-                        name: set,
-                        ranges: others.iter().map(|range| (range.first, range.last)).collect(),
-                    });
-                }
-                match &allow.ports {
-                    None => rules.push(rule.back()),
-                    Some(ports) => rules.extend(ports.iter().map(|ports| {
-                        rule.clone()
-                            .protocol(ports.protocol)
-                            .port_between(ports.first, ports.last)
-                            .back()
-                    })),
-                }
-            }
             // To a service the kernel carries: refused, as the proxy refuses what it must not carry.
-            rules.push(
-                Rule::new()
-                    .protocol(libc::IPPROTO_TCP as u8)
-                    .of_marked_connection()
-                    .reset(),
-            );
-            rules.push(Rule::new().drop());
+            let reset = Rule::new()
+                .protocol(libc::IPPROTO_TCP as u8)
+                .of_marked_connection()
+                .reset();
+            let rules = allowed
+                .iter()
+                .flat_map(|allow| allowing(allow, family, is_egress, &mut sets))
+                .chain([reset, Rule::new().drop()])
+                .collect();
             chains.push(Chain {
                 name,
                 hook: None,
@@ -240,30 +226,66 @@ pub(crate) fn apply(rules: &Rules) -> Result<(), crate::netlink::Refused> {
         }
     }
     // Last, since it refers to the others.
-    chains.push(Chain {
-        name: "forward".into(),
-        hook: Some(Hook::Forward),
-        rules: forward,
-    });
-    nftables::replace(&Table {
+    chains.push(Chain::at(Hook::Forward, "forward", forward));
+    Table {
         name: TABLE,
+        family,
         sets,
         chains,
-    })
+    }
+}
+
+/// The rules that let through what `allow` says; the addresses go into a set of their own.
+fn allowing(allow: &Allow, family: Family, is_egress: bool, sets: &mut Vec<Set>) -> Vec<Rule> {
+    let mut rule = Rule::new();
+    if let Some(others) = &allow.others {
+        let name = format!("s{}", sets.len());
+        rule = if is_egress {
+            rule.destination_in(family, &name)
+        } else {
+            rule.source_in(family, &name)
+        };
+        let ranges = others
+            .iter()
+            .filter(|range| Family::of(range.first) == family)
+            .map(|range| (range.first, range.last))
+            .collect();
+        sets.push(Set { name, ranges });
+    }
+    match &allow.ports {
+        None => vec![rule.back()],
+        Some(ports) => ports
+            .iter()
+            .map(|ports| {
+                rule.clone()
+                    .protocol(ports.protocol)
+                    .port_between(ports.first, ports.last)
+                    .back()
+            })
+            .collect(),
+    }
+}
+
+/// A colon can't be in the name of a chain that people want to list.
+fn chain_name(direction: &str, address: IpAddr) -> String {
+    format!("{direction}-{}", address.to_string().replace(':', "_"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn range(first: [u8; 4], last: [u8; 4]) -> AddressRange {
+    fn range<const N: usize>(first: [u8; N], last: [u8; N]) -> AddressRange
+    where
+        IpAddr: From<[u8; N]>,
+    {
         AddressRange {
             first: first.into(),
             last: last.into(),
         }
     }
 
-    fn net(text: &str) -> Ipv4Net {
+    fn net(text: &str) -> IpNet {
         text.parse().unwrap()
     }
 
@@ -288,6 +310,21 @@ mod tests {
             without(net("10.0.0.0/8"), &[net("11.0.0.0/8")]),
             [net("10.0.0.0/8").into()]
         );
+        let net_of_two = without(net("fd00::/126"), &[net("fd00::2/127")]);
+        assert_eq!(net_of_two, [net("fd00::/127").into()]);
+    }
+
+    #[test]
+    fn families_stay_apart() {
+        let all = [net("::/0"), net("255.255.255.255/32"), net("fd00::/8")];
+        assert_eq!(
+            merged(all.map(AddressRange::from).to_vec()),
+            [range([255; 4], [255; 4]), net("::/0").into()]
+        );
+        assert_eq!(
+            without(net("0.0.0.0/0"), &[net("::/0")]),
+            [net("0.0.0.0/0").into()]
+        );
     }
 
     #[test]
@@ -311,7 +348,7 @@ mod tests {
 
     #[test]
     fn both_ends_must_allow_and_nothing_is_asked_of_others() {
-        let [one, two, stranger] = [[10, 0, 0, 2], [10, 0, 0, 3], [10, 0, 1, 2]].map(Ipv4Addr::from);
+        let [one, two, stranger] = [[10, 0, 0, 2], [10, 0, 0, 3], [10, 0, 1, 2]].map(IpAddr::from);
         let tcp = |first, last| PortRange {
             protocol: 6,
             first,

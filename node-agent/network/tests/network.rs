@@ -1,5 +1,6 @@
 //! The pod network with real namespaces: pods are network namespaces without processes.
 
+mod dual;
 mod harness;
 
 use std::{
@@ -13,6 +14,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use dual::{
+    a_pod_has_no_other_ipv6_address_than_its_own, as_root_outbound_ipv6_is_carried_by_sockets_too,
+    outbound_ipv6_is_carried_by_sockets_as_soon_as_the_host_has_a_way,
+    pods_reach_each_other_and_a_service_in_both_families,
+};
 use harness::{Need, Test};
 use skiff_netns_proxy::{
     self as proxy, Backend, Port, Protocol, Proxy, Service,
@@ -64,6 +70,10 @@ fn main() -> ExitCode {
         cluster_names_resolve_from_a_pod,
         names_of_the_world_are_asked_of_the_hosts_name_servers,
         destroying_leaves_nothing_behind,
+        pods_reach_each_other_and_a_service_in_both_families,
+        a_pod_has_no_other_ipv6_address_than_its_own,
+        outbound_ipv6_is_carried_by_sockets_as_soon_as_the_host_has_a_way,
+        as_root_outbound_ipv6_is_carried_by_sockets_too needs Root,
         an_idle_node_uses_no_cpu_time,
         as_root_the_kernel_masquerades_and_leaves_the_host_as_it_was needs Root,
         pasta_carries_what_leaves_and_is_started_again needs Pasta,
@@ -90,7 +100,8 @@ async fn pod(network: &PodNetwork, uid: &str) -> Result<Pod> {
     let namespace = Namespace::create(uid)?;
     let address = network
         .attach(uid, namespace.as_fd().try_clone_to_owned()?)
-        .await?;
+        .await?
+        .v4;
     Ok(Pod { namespace, address })
 }
 
@@ -208,7 +219,7 @@ async fn pods_reach_each_other_and_a_service_of_theirs() -> Result<()> {
         "{direct}: a pod is seen with its own address"
     );
     let probe = greeting(&mut network.connect((two.address, 80).into()).await?).await?;
-    ensure!(probe == format!("two {}", network.node_address()), "{probe}");
+    ensure!(probe == format!("two {}", network.node_address().v4), "{probe}");
 
     let proxy = proxy_of(&network);
     let backends = [
@@ -469,7 +480,7 @@ async fn a_restarted_agent_finds_pods_and_node_namespace_again() -> Result<()> {
     let again = network
         .attach("one", one.namespace.as_fd().try_clone_to_owned()?)
         .await?;
-    ensure!(again == one.address);
+    ensure!(again.v4 == one.address);
     stream.write_all(b"x").await?;
     ensure!(timeout(Duration::from_secs(5), stream.read_u8()).await?? == b'x');
     let three = pod(&network, "three").await?;
@@ -569,7 +580,7 @@ async fn a_pod_behind_a_service_sees_its_clients_address() -> Result<()> {
     ensure!(seen == IpAddr::V4(server.address), "{seen}");
     let seen = exchange(timeout(SOON, network.connect(to)).await??).await?;
     ensure!(
-        seen == IpAddr::V4(network.node_address()) || to.ip() == seen,
+        seen == IpAddr::V4(network.node_address().v4) || to.ip() == seen,
         "{seen}"
     );
     let node_port = SocketAddr::new(host_address, 30080);
@@ -705,7 +716,7 @@ async fn pods_are_kept_from_the_hosts_loopback_and_that_of_others() -> Result<()
         Ipv4Addr::LOCALHOST,
         Ipv4Addr::UNSPECIFIED,
         skiff_pod_network::GATEWAY,
-        network.node_address(),
+        network.node_address().v4,
     ] {
         let outcome = one.connect((address, port).into()).await;
         ensure!(outcome.is_err(), "{address}");
@@ -1169,7 +1180,9 @@ async fn what_a_policy_forbids_is_refused_at_once_by_services_too() -> Result<()
         ingress: Some(Vec::new()),
         egress: None,
     };
-    network.set_rules([(server.address, closed)].into()).await?;
+    network
+        .set_rules([(server.address.into(), closed)].into())
+        .await?;
     let begun = Instant::now();
     let refused = client.connect(at).await.map(drop).map_err(|error| error.kind());
     ensure!(refused == Err(io::ErrorKind::ConnectionRefused), "{refused:?}");

@@ -67,8 +67,8 @@ pub(crate) struct Plan {
     pub source: Source,
     /// Supervisor.
     pub handle: Arc<Handle>,
-    /// The pod's address.
-    pub pod_ip: Option<std::net::IpAddr>,
+    /// The pod's addresses.
+    pub pod_ips: Vec<std::net::IpAddr>,
     /// Volumes and files of the pod.
     pub mounted: Arc<Mounted>,
 }
@@ -131,7 +131,7 @@ pub(crate) async fn start(agent: &Agent, plan: Plan) -> Result<ContainerState, F
     let config_maps = fetch_maps(agent, pod, maps).await.map_err(config)?;
     let secrets = fetch_secrets(agent, pod, secrets).await.map_err(config)?;
     let links = agent.services.links(pod).await;
-    let facts = agent.facts(plan.pod_ip);
+    let facts = agent.facts(plan.pod_ips.clone());
     let process = match &plan.source {
         Source::Image(image) => image.process.clone(),
         Source::Bundle { spec, .. } => bundle_process(spec),
@@ -394,7 +394,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn facts_memory(agent: &Agent) -> i64 {
-    agent.facts(None).memory
+    agent.facts(Vec::new()).memory
 }
 
 fn wanted_user(pod: &PodSecurityContext, container: &SecurityContext) -> user::Wanted {

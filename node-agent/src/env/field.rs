@@ -11,10 +11,10 @@ use crate::{pod::model, quantity};
 pub(crate) struct Facts {
     /// Node name.
     pub node_name: String,
-    /// Address of the node.
-    pub host_ip: IpAddr,
-    /// Address of the pod.
-    pub pod_ip: Option<IpAddr>,
+    /// Addresses of the node.
+    pub host_ips: Vec<IpAddr>,
+    /// Addresses of the pod; none known yet: empty.
+    pub pod_ips: Vec<IpAddr>,
     /// The node's CPUs in millicores: what a container without a limit may use.
     pub cpu_milli: i64,
     /// The node's memory in bytes.
@@ -45,8 +45,10 @@ pub(crate) fn pod(pod: &Pod, path: &str, facts: &Facts) -> Result<String, String
         "spec.serviceAccountName" => spec
             .and_then(|spec| spec.service_account_name.clone())
             .unwrap_or_default(),
-        "status.hostIP" | "status.hostIPs" => facts.host_ip.to_string(),
-        "status.podIP" | "status.podIPs" => facts.pod_ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        "status.hostIP" => first(&facts.host_ips),
+        "status.hostIPs" => joined(&facts.host_ips),
+        "status.podIP" => first(&facts.pod_ips),
+        "status.podIPs" => joined(&facts.pod_ips),
         _ => return Err(format!("unsupported fieldPath: {path}")),
     })
 }
@@ -57,6 +59,15 @@ fn subscript(path: &str) -> Option<(&str, &str)> {
     let key = rest.strip_suffix(']')?;
     let key = key.trim_matches(|c| c == '\'' || c == '"');
     Some((map, key))
+}
+
+fn first(addresses: &[IpAddr]) -> String {
+    addresses.first().map(IpAddr::to_string).unwrap_or_default()
+}
+
+fn joined(addresses: &[IpAddr]) -> String {
+    let words: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    words.join(",")
 }
 
 /// `key="value"` lines, sorted.

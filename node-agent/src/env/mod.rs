@@ -265,8 +265,11 @@ mod tests {
     fn facts() -> field::Facts {
         field::Facts {
             node_name: "node".into(),
-            host_ip: IpAddr::from([192, 0, 2, 1]),
-            pod_ip: Some(IpAddr::from([10, 1, 0, 7])),
+            host_ips: vec![IpAddr::from([192, 0, 2, 1])],
+            pod_ips: vec![
+                IpAddr::from([10, 1, 0, 7]),
+                IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 7]),
+            ],
             cpu_milli: 2000,
             memory: 1 << 30,
             ephemeral_storage: 1 << 40,

@@ -2,11 +2,10 @@
 
 mod status;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
-use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
@@ -21,12 +20,13 @@ use kube::{
     runtime::watcher,
 };
 use serde_json::json;
+use skiff_pod_network::DualRange;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub(crate) use self::status::{Capacity, State};
-use crate::agent::Agent;
+use crate::{Config, agent::Agent, enter::Entered};
 
 /// Pause between two renewals of the lease, and how long one holds. Source: Kubernetes, "Nodes", heartbeats.
 const RENEW: Duration = Duration::from_secs(10);
@@ -75,7 +75,7 @@ async fn keep_node(agent: Arc<Agent>, mut state: watch::Receiver<State>) {
         let due = reported.is_none_or(|at| at.elapsed() >= REPORT);
         let mut wait = MEASURE;
         if changed || due {
-            let body = json!({ "status": status });
+            let body = status::patch(&status);
             match api
                 .patch_status(
                     &agent.config.node_name,
@@ -204,13 +204,10 @@ async fn register(agent: &Agent, api: &Api<Node>) -> anyhow::Result<Node> {
     }
 }
 
-/// The node's range of pod addresses: given by the node controller, and kept for a start without the API.
-pub(crate) async fn pod_cidr(agent: &Agent) -> anyhow::Result<Ipv4Net> {
-    let note = agent.config.run_dir.join("pod-cidr");
-    if let Ok(text) = std::fs::read_to_string(&note)
-        && let Ok(cidr) = text.trim().parse()
-    {
-        return Ok(cidr);
+/// This node's ranges of pod addresses: given by the node controller, and kept for a start without the API.
+async fn pod_ranges(agent: &Agent) -> anyhow::Result<DualRange> {
+    if let Some(ranges) = noted_ranges(&agent.config) {
+        return Ok(ranges);
     }
     let api: Api<Node> = Api::all(agent.client.clone());
     let mut nodes = std::pin::pin!(
@@ -236,12 +233,51 @@ pub(crate) async fn pod_cidr(agent: &Agent) -> anyhow::Result<Ipv4Net> {
             .await
             .map_err(|never: std::convert::Infallible| match never {})?
             .context("the watch of the Node ended")?;
-        let Some(text) = node.spec.and_then(|spec| spec.pod_cidr) else {
+        let texts = node.spec.and_then(|spec| spec.pod_cidrs).unwrap_or_default();
+        if texts.is_empty() {
             continue;
-        };
-        let cidr: Ipv4Net = text.parse().with_context(|| format!("podCIDR {text:?}"))?;
-        let _ = std::fs::write(&note, cidr.to_string());
-        return Ok(cidr);
+        }
+        let text = texts.join(",");
+        let ranges = text.parse().with_context(|| format!("podCIDRs {text:?}"))?;
+        let _ = std::fs::write(note_of_ranges(&agent.config), text);
+        return Ok(ranges);
+    }
+}
+
+/// File that keeps them as long as the machine is up.
+fn note_of_ranges(config: &Config) -> PathBuf {
+    config.run_dir.join("pod-cidr")
+}
+
+fn noted_ranges(config: &Config) -> Option<DualRange> {
+    let text = std::fs::read_to_string(note_of_ranges(config)).ok()?;
+    text.trim().parse().ok()
+}
+
+/// How the pod network of this node is to be, as soon as the node has its ranges.
+pub(crate) async fn network(agent: &Agent) -> anyhow::Result<skiff_pod_network::Config> {
+    let ranges = pod_ranges(agent).await?;
+    anyhow::ensure!(
+        ranges.v6.is_some() == agent.config.cluster_cidr.v6.is_some(),
+        "the Node has podCIDRs {ranges} in a cluster with {}: delete the Node to have it get others",
+        agent.config.cluster_cidr
+    );
+    Ok(network_with(&agent.config, agent.entered, ranges))
+}
+
+/// How the pod network of this node was, if it ever came up.
+pub(crate) fn earlier_network(config: &Config, entered: Entered) -> Option<skiff_pod_network::Config> {
+    Some(network_with(config, entered, noted_ranges(config)?))
+}
+
+fn network_with(config: &Config, entered: Entered, pod_cidr: DualRange) -> skiff_pod_network::Config {
+    skiff_pod_network::Config {
+        dir: config.run_dir.join("network"),
+        cluster_cidr: config.cluster_cidr,
+        pod_cidr,
+        service_cidr: config.service_cidr,
+        rootless: entered.rootless,
+        egress: config.egress,
     }
 }
 

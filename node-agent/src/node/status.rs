@@ -10,6 +10,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::Time},
 };
+use serde_json::json;
 use skiff_image::Image;
 use skiff_pod_network::EgressWay;
 
@@ -232,7 +233,7 @@ pub(super) fn status(
         })
         .collect();
     NodeStatus {
-        addresses: Some(addresses(agent.host_ip(), &agent.config.node_name)),
+        addresses: Some(addresses(&agent.host_ips(), &agent.config.node_name)),
         capacity: Some(resources.clone()),
         allocatable: Some(resources),
         conditions: Some(conditions),
@@ -250,6 +251,16 @@ pub(super) fn status(
         images: Some(images.iter().take(50).map(container_image).collect()),
         ..NodeStatus::default()
     }
+}
+
+/// The patch that makes `status` a node's status. Addresses are replaced as a whole: a node may have several of a type, by which
+/// lists of them are merged.
+pub(super) fn patch(status: &NodeStatus) -> serde_json::Value {
+    let mut body = json!({ "status": status });
+    if let Some(addresses) = body["status"]["addresses"].as_array_mut() {
+        addresses.push(json!({"$patch": "replace"}));
+    }
+    body
 }
 
 struct Observed {
@@ -270,17 +281,15 @@ impl Observed {
     }
 }
 
-fn addresses(ip: IpAddr, name: &str) -> Vec<NodeAddress> {
-    vec![
-        NodeAddress {
-            type_: "InternalIP".into(),
-            address: ip.to_string(),
-        },
-        NodeAddress {
-            type_: "Hostname".into(),
-            address: name.to_owned(),
-        },
-    ]
+fn addresses(ips: &[IpAddr], name: &str) -> Vec<NodeAddress> {
+    let internal = ips.iter().map(|ip| ("InternalIP", ip.to_string()));
+    internal
+        .chain([("Hostname", name.to_owned())])
+        .map(|(kind, address)| NodeAddress {
+            type_: kind.into(),
+            address,
+        })
+        .collect()
 }
 
 fn container_image(image: &Image) -> ContainerImage {

@@ -2,10 +2,9 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::Node;
 use kube::{ResourceExt as _, runtime::watcher::Event};
-use skiff_pod_network::Peer;
+use skiff_pod_network::{DualRange, Peer};
 
 use super::{RELAY_ENDPOINT, TUNNEL_ENDPOINT, TUNNEL_KEY, key};
 use crate::relay::RelayPeer;
@@ -13,7 +12,7 @@ use crate::relay::RelayPeer;
 /// What one Node says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
-    range: Option<Ipv4Net>,
+    range: Option<DualRange>,
     key: Option<String>,
     tunnel: Option<String>,
     relay: Option<String>,
@@ -29,9 +28,9 @@ pub(super) struct Roster {
 
 fn entry(node: &Node) -> Entry {
     let annotation = |name: &str| node.annotations().get(name).cloned();
-    let range = node.spec.as_ref().and_then(|spec| spec.pod_cidr.as_ref());
+    let ranges = node.spec.as_ref().and_then(|spec| spec.pod_cidrs.as_ref());
     Entry {
-        range: range.and_then(|text| text.parse().ok()),
+        range: ranges.and_then(|texts| texts.join(",").parse().ok()),
         key: annotation(TUNNEL_KEY),
         tunnel: annotation(TUNNEL_ENDPOINT),
         relay: annotation(RELAY_ENDPOINT),
@@ -133,8 +132,7 @@ mod tests {
     fn node(name: &str, range: &str, endpoint: &str) -> Node {
         let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
         let annotations = json!({TUNNEL_KEY: key, TUNNEL_ENDPOINT: endpoint, RELAY_ENDPOINT: endpoint});
-        let object =
-            json!({"metadata": {"name": name, "annotations": annotations}, "spec": {"podCIDR": range}});
+        let object = json!({"metadata": {"name": name, "annotations": annotations}, "spec": {"podCIDRs": range.split(',').collect::<Vec<_>>()}});
         serde_json::from_value(object).unwrap()
     }
 

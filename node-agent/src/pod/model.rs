@@ -1,11 +1,12 @@
 //! What is known of a pod on this node: plain values that [`super::plan`] and [`super::status`] decide on, kept in
 //! `<run dir>/pods/<uid>/pod.json` so that an agent started after a crash goes on where the last one stopped.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 use serde::{Deserialize, Serialize};
+use skiff_pod_network::PodAddress;
 
 /// A pod as this node sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,9 +14,9 @@ pub(crate) struct View {
     /// Namespaces, supervisor and network.
     #[serde(skip)]
     pub sandbox: Sandbox,
-    /// Address of the pod, once it had one.
+    /// Addresses of the pod, once it had them.
     #[serde(default)]
-    pub ip: Option<Ipv4Addr>,
+    pub ip: Option<PodAddress>,
     /// Volumes and the files beside them.
     #[serde(skip)]
     pub volumes: Step,
@@ -47,7 +48,7 @@ pub(crate) enum Sandbox {
     /// Being made.
     Creating,
     /// There. `None`: the pod uses the host's network.
-    Ready(Option<Ipv4Addr>),
+    Ready(Option<PodAddress>),
     /// Could not be made; tried again later.
     Failed(Hold),
     /// Being taken down.

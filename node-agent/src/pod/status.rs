@@ -10,6 +10,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::Time,
 };
+use skiff_pod_network::PodAddress;
 
 use super::{
     model::{self, Ended, Image, Instance, Kind, Sandbox, State, Step, View},
@@ -32,7 +33,7 @@ pub(crate) fn status(
     sent: Option<&PodStatus>,
     view: &View,
     plan: &Plan,
-    host_ip: IpAddr,
+    host_ips: &[IpAddr],
     now: Timestamp,
 ) -> PodStatus {
     let containers = model::containers(pod);
@@ -49,14 +50,15 @@ pub(crate) fn status(
     let terminal = plan.finished;
     let phase = phase(pod, view, &containers, terminal);
     let conditions = conditions(pod, sent, view, &containers, &init, &main, phase, now);
-    let ip = match view.sandbox {
-        Sandbox::Ready(Some(ip)) => Some(IpAddr::V4(ip)),
-        Sandbox::Ready(None) => Some(host_ip),
+    let own = |address: Option<PodAddress>| address.into_iter().flat_map(PodAddress::all).collect();
+    let ips: Vec<IpAddr> = match view.sandbox {
+        Sandbox::Ready(Some(address)) => own(Some(address)),
+        Sandbox::Ready(None) => host_ips.into(),
         // It stays in the status of a pod that has ended: people ask which one it had. Who selects pods by address
         // leaves those out.
-        Sandbox::Removing | Sandbox::Removed if model::host_network(pod) => Some(host_ip),
-        Sandbox::Removing | Sandbox::Removed => view.ip.map(IpAddr::V4),
-        _ => None,
+        Sandbox::Removing | Sandbox::Removed if model::host_network(pod) => host_ips.into(),
+        Sandbox::Removing | Sandbox::Removed => own(view.ip),
+        _ => Vec::new(),
     };
     let some = |list: Vec<ContainerStatus>| (!list.is_empty()).then_some(list);
     // Init containers are listed as they run, all others by name.
@@ -70,12 +72,10 @@ pub(crate) fn status(
         reason,
         message,
         conditions: Some(conditions),
-        host_ip: Some(host_ip.to_string()),
-        host_ips: Some(vec![HostIP {
-            ip: host_ip.to_string(),
-        }]),
-        pod_ip: ip.map(|ip| ip.to_string()),
-        pod_ips: ip.map(|ip| vec![PodIP { ip: ip.to_string() }]),
+        host_ip: host_ips.first().map(IpAddr::to_string),
+        host_ips: Some(host_ips.iter().map(|ip| HostIP { ip: ip.to_string() }).collect()),
+        pod_ip: ips.first().map(IpAddr::to_string),
+        pod_ips: (!ips.is_empty()).then(|| ips.iter().map(|ip| PodIP { ip: ip.to_string() }).collect()),
         start_time: view.start_time.map(Time),
         qos_class: Some(crate::cgroup::qos(pod).into()),
         init_container_statuses: some(init),

@@ -33,7 +33,7 @@ fn view(state: State) -> View {
         ..Instance::default()
     };
     View {
-        sandbox: Sandbox::Ready(Some([10, 1, 0, 5].into())),
+        sandbox: Sandbox::Ready(Some("10.1.0.5".parse().unwrap())),
         volumes: Step::Ready,
         containers: [("a".to_owned(), instance)].into(),
         start_time: Some(at(0)),
@@ -59,7 +59,7 @@ fn run(pod: &Pod, view: &View, now: Timestamp) -> PodStatus {
         None,
         view,
         &plan(pod, view, now),
-        IpAddr::from([192, 0, 2, 1]),
+        &[IpAddr::from([192, 0, 2, 1])],
         now,
     )
 }
@@ -170,7 +170,7 @@ fn a_pod_that_has_ended_keeps_its_addresses() {
         pod(spec)
     };
     let mut view = view(exited(0));
-    view.ip = Some([10, 1, 0, 5].into());
+    view.ip = Some("10.1.0.5".parse().unwrap());
     for sandbox in [Sandbox::Removing, Sandbox::Removed] {
         view.sandbox = sandbox;
         let status = run(&pod_of(false), &view, at(3));
@@ -179,7 +179,7 @@ fn a_pod_that_has_ended_keeps_its_addresses() {
         view.ip = None;
         let status = run(&pod_of(true), &view, at(3));
         assert_eq!(status.pod_ip.as_deref(), Some("192.0.2.1"));
-        view.ip = Some([10, 1, 0, 5].into());
+        view.ip = Some("10.1.0.5".parse().unwrap());
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::{Container, LifecycleHandler, Pod};
+use skiff_pod_network::PodAddress;
 use skiff_runtime::supervisor;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +68,7 @@ async fn make(
     agent: &Arc<Agent>,
     pod: &Arc<Pod>,
     sender: &mpsc::UnboundedSender<Msg>,
-) -> Result<(Arc<Handle>, Option<std::net::Ipv4Addr>), String> {
+) -> Result<(Arc<Handle>, Option<PodAddress>), String> {
     let places = Places::of(&agent.config, pod);
     let spec = pod.spec.clone().unwrap_or_default();
     let unenforced = cgroup::unenforced(pod, &agent.cgroups);
@@ -129,11 +130,7 @@ async fn make(
     }
 }
 
-async fn connect(
-    agent: &Arc<Agent>,
-    pod: &Pod,
-    handle: &Arc<Handle>,
-) -> Result<Option<std::net::Ipv4Addr>, String> {
+async fn connect(agent: &Arc<Agent>, pod: &Pod, handle: &Arc<Handle>) -> Result<Option<PodAddress>, String> {
     let places = Places::of(&agent.config, pod);
     let ip = if model::host_network(pod) {
         None
@@ -146,11 +143,11 @@ async fn connect(
             .attach(uid(pod), netns)
             .await
             .map_err(|error| chain(&error))?;
-        open_host_ports(agent, pod, ip).await;
+        open_host_ports(agent, pod, ip.v4).await;
         Some(ip)
     };
     agent
-        .write_etc(&places, pod, ip.map(IpAddr::V4))
+        .write_etc(&places, pod, ip)
         .map_err(|error| format!("{:?}: {error}", places.data))?;
     Ok(ip)
 }

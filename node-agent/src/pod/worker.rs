@@ -9,6 +9,7 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 use parking_lot::RwLock;
+use skiff_pod_network::PodAddress;
 use skiff_runtime::supervisor::ContainerState;
 use tokio::{
     sync::{mpsc, watch},
@@ -46,7 +47,7 @@ pub(crate) enum Msg {
     /// The API has it no more.
     Gone,
     /// The sandbox is there, or not.
-    Sandbox(Result<(Arc<Handle>, Option<std::net::Ipv4Addr>), String>),
+    Sandbox(Result<(Arc<Handle>, Option<PodAddress>), String>),
     /// The volumes are there, or not.
     Volumes(Result<Arc<Mounted>, volume::Failed>),
     /// An image is there, or not.
@@ -390,7 +391,7 @@ impl Worker {
         let status = {
             let wanted = self.publisher.borrow();
             let sent = wanted.status.as_ref().map(|(_, status)| status);
-            status::status(&self.pod, sent, &self.view, plan, self.agent.host_ip(), now)
+            status::status(&self.pod, sent, &self.view, plan, &self.agent.host_ips(), now)
         };
         let finalize = plan.actions.contains(&Action::Finalize);
         let overruled = publish::is_overruled(&self.pod, &status)
@@ -439,7 +440,7 @@ impl Worker {
 
     fn ip(&self) -> IpAddr {
         match self.view.sandbox {
-            Sandbox::Ready(Some(ip)) => IpAddr::V4(ip),
+            Sandbox::Ready(Some(ip)) => IpAddr::V4(ip.v4),
             _ => self.agent.host_ip(),
         }
     }

@@ -5,10 +5,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::IpAddr,
 };
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use k8s_openapi::{
     api::{
         core::v1::{Namespace, Pod},
@@ -24,7 +24,8 @@ use skiff_pod_network::policy::{self, AddressRange, Allow, PodRules, PortRange, 
 pub(super) struct PodFacts {
     pub namespace: String,
     pub node: String,
-    pub address: Ipv4Addr,
+    /// One of each family it has.
+    pub addresses: Vec<IpAddr>,
     pub labels: BTreeMap<String, String>,
     /// Name, protocol and number of its named ports.
     ports: Vec<(String, u8, u16)>,
@@ -48,13 +49,25 @@ impl PodFacts {
                 let number = u16::try_from(port.container_port).ok()?;
                 Some((port.name.clone()?, protocol(port.protocol.as_deref())?, number))
             });
+        let listed = status.pod_ips.iter().flatten().map(|one| &one.ip);
+        let addresses: BTreeSet<IpAddr> = listed
+            .chain(&status.pod_ip)
+            .filter_map(|ip| ip.parse().ok())
+            .collect();
+        if addresses.is_empty() {
+            return None;
+        }
         Some(Self {
             namespace: pod.namespace().unwrap_or_default(),
             node: spec.node_name.clone()?,
-            address: status.pod_ip.as_ref()?.parse().ok()?,
+            addresses: addresses.into_iter().collect(),
             labels: pod.labels().clone(),
             ports: ports.collect(),
         })
+    }
+
+    fn ranges(&self) -> impl Iterator<Item = AddressRange> {
+        self.addresses.iter().map(|address| IpNet::from(*address).into())
     }
 
     fn named_port(&self, name: &str, protocol: u8) -> Option<u16> {
@@ -111,9 +124,10 @@ impl World<'_> {
     pub fn rules(&self, node: &str) -> Rules {
         let local = self.pods.values().filter(|pod| pod.node == node);
         local
-            .filter_map(|pod| {
-                let rules = self.rules_of(pod);
-                (rules != PodRules::default()).then_some((pod.address, rules))
+            .flat_map(|pod| {
+                let rules = Some(self.rules_of(pod)).filter(|rules| *rules != PodRules::default());
+                let each = pod.addresses.iter();
+                each.filter_map(move |address| Some((*address, rules.clone()?)))
             })
             .collect()
     }
@@ -174,10 +188,7 @@ impl World<'_> {
                 .iter()
                 .filter_map(|peer| peer.ip_block.as_ref())
                 .flat_map(block);
-            let pods = chosen
-                .iter()
-                .flatten()
-                .map(|pod| Ipv4Net::from(pod.address).into());
+            let pods = chosen.iter().flatten().flat_map(|pod| pod.ranges());
             policy::merged(blocks.chain(pods).collect())
         });
         let Some(ports) = ports else {
@@ -214,8 +225,7 @@ impl World<'_> {
                     let mut by_number: BTreeMap<u16, Vec<AddressRange>> = BTreeMap::new();
                     for receiver in receivers {
                         if let Some(number) = receiver.named_port(name, protocol) {
-                            let address = Ipv4Net::from(receiver.address).into();
-                            by_number.entry(number).or_default().push(address);
+                            by_number.entry(number).or_default().extend(receiver.ranges());
                         }
                     }
                     allowed.extend(by_number.into_iter().map(|(number, addresses)| Allow {
@@ -260,20 +270,12 @@ impl World<'_> {
     }
 }
 
-/// The addresses of a block; of IPv6 ones there are none here.
+/// The addresses of a block.
 fn block(block: &IPBlock) -> Vec<AddressRange> {
-    let v4 = |text: &str| match text.parse() {
-        Ok(IpNet::V4(net)) => Some(net),
-        _ => None,
-    };
-    let Some(whole) = v4(&block.cidr) else {
+    let Ok(whole) = block.cidr.parse() else {
         return Vec::new();
     };
-    let except: Vec<Ipv4Net> = block
-        .except
-        .iter()
-        .flatten()
-        .filter_map(|text| v4(text))
-        .collect();
+    let except = block.except.iter().flatten();
+    let except: Vec<IpNet> = except.filter_map(|text| text.parse().ok()).collect();
     policy::without(whole, &except)
 }

@@ -1,6 +1,9 @@
 //! What policies come to, on a small cluster.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use k8s_openapi::api::{
     core::v1::{Namespace, Pod},
@@ -47,7 +50,7 @@ fn rules(spec: Value) -> Rules {
     world.rules("n")
 }
 
-const WEB: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const WEB: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
 fn hosts(addresses: &[[u8; 4]]) -> Option<Vec<AddressRange>> {
     let range = |address: &[u8; 4]| AddressRange {
@@ -164,5 +167,46 @@ fn pods_that_have_ended_or_live_on_the_hosts_network_are_not_looked_at() {
             "Running"
         )
         .is_none()
+    );
+}
+
+#[test]
+fn a_pod_of_two_families_has_its_rules_in_both_and_is_meant_with_both() {
+    let both = |name: &str, first: &str, second: &str| {
+        let (key, mut facts) = pod("a", name, "n", first, 8080);
+        facts.addresses.push(second.parse().unwrap());
+        (key, facts)
+    };
+    let pods = [
+        both("web", "10.0.0.2", "fd00::2"),
+        both("client", "10.0.0.3", "fd00::3"),
+    ]
+    .into();
+    let policy: NetworkPolicy =
+        serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "a"}, "spec": {
+        "podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "client"}}},
+            {"ipBlock": {"cidr": "2001:db8::/126", "except": ["2001:db8::/127"]}}]}]}}))
+        .unwrap();
+    let rules = World {
+        policies: &[("a/p".to_owned(), policy)].into(),
+        pods: &pods,
+        namespaces: &BTreeMap::new(),
+    }
+    .rules("n");
+    let web: Vec<IpAddr> = ["10.0.0.2", "fd00::2"].map(|text| text.parse().unwrap()).into();
+    assert_eq!(rules.keys().copied().collect::<Vec<_>>(), web);
+    assert_eq!(rules[&web[0]], rules[&web[1]]);
+    let range = |first: &str, last: &str| AddressRange {
+        first: first.parse().unwrap(),
+        last: last.parse().unwrap(),
+    };
+    assert_eq!(
+        rules[&web[0]].ingress.clone().unwrap()[0].others,
+        Some(vec![
+            range("10.0.0.3", "10.0.0.3"),
+            range("2001:db8::2", "2001:db8::3"),
+            range("fd00::3", "fd00::3")
+        ])
     );
 }

@@ -18,7 +18,6 @@ use std::{
     time::Duration,
 };
 
-use ipnet::Ipv4Net;
 use parking_lot::RwLock;
 use skiff_netns_proxy::{
     Dialer, Protocol,
@@ -27,7 +26,7 @@ use skiff_netns_proxy::{
     relay::Moved,
     remote::{self, Opener},
 };
-use skiff_pod_network::{PodNetwork, policy::Flow};
+use skiff_pod_network::{DualRange, PodNetwork, policy::Flow};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
@@ -58,7 +57,7 @@ pub(crate) struct RelayPeer {
     /// Name of the node.
     pub name: String,
     /// Addresses of its pods.
-    pub range: Ipv4Net,
+    pub range: DualRange,
     /// Where its agent listens.
     pub address: SocketAddr,
 }
@@ -67,7 +66,31 @@ pub(crate) struct RelayPeer {
 pub(crate) struct Ways {
     network: Arc<PodNetwork>,
     identity: RwLock<Arc<Identity>>,
-    peers: RwLock<BTreeMap<Ipv4Addr, (RelayPeer, Arc<NodeDialer>)>>,
+    peers: RwLock<Peers>,
+}
+
+/// The other nodes, each with the way to it.
+#[derive(Default)]
+struct Peers {
+    all: Vec<(RelayPeer, Arc<NodeDialer>)>,
+    /// Places in `all` by the first addresses of ranges, which don't overlap.
+    by_first: BTreeMap<IpAddr, usize>,
+}
+
+impl Peers {
+    fn add(&mut self, peer: RelayPeer, dialer: Arc<NodeDialer>) {
+        let ranges = peer.range.all().map(|range| (range.network(), self.all.len()));
+        self.by_first.extend(ranges);
+        self.all.push((peer, dialer));
+    }
+
+    /// The node that has the pod with this address.
+    fn at(&self, address: IpAddr) -> Option<&(RelayPeer, Arc<NodeDialer>)> {
+        let (_, place) = self.by_first.range(..=address).next_back()?;
+        self.all
+            .get(*place)
+            .filter(|(peer, _)| peer.range.contains(address))
+    }
 }
 
 impl Ways {
@@ -83,7 +106,7 @@ impl Ways {
     /// Uses the certificate that `kubeconfig` holds now. Streams that are open stay.
     pub fn renew(&self, kubeconfig: &kube::config::Kubeconfig) -> anyhow::Result<()> {
         *self.identity.write() = Arc::new(Identity::of(kubeconfig)?);
-        for (peer, dialer) in self.peers.write().values_mut() {
+        for (peer, dialer) in &mut self.peers.write().all {
             *dialer = self.dialer(peer)?;
         }
         Ok(())
@@ -108,17 +131,17 @@ impl Ways {
     /// Sets who the other nodes are. Streams that are open stay.
     pub fn set_peers(&self, wanted: &[RelayPeer]) -> anyhow::Result<()> {
         let mut peers = self.peers.write();
-        let mut new = BTreeMap::new();
+        let mut new = Peers::default();
         for peer in wanted {
             let known = peers
-                .get(&peer.range.network())
+                .at(peer.range.v4.network().into())
                 .filter(|(known, _)| known == peer)
                 .map(|(_, dialer)| Arc::clone(dialer));
             let dialer = match known {
                 Some(dialer) => dialer,
                 None => self.dialer(peer)?,
             };
-            new.insert(peer.range.network(), (peer.clone(), dialer));
+            new.add(peer.clone(), dialer);
         }
         *peers = new;
         Ok(())
@@ -191,12 +214,9 @@ impl Ways {
 
     /// A node may name its own pods as clients, and anybody outside of the cluster.
     fn may_speak_for(&self, node: &str, client: IpAddr) -> bool {
-        let IpAddr::V4(client) = client.to_canonical() else {
-            return true;
-        };
         let peers = self.peers.read();
-        let owner = peers.values().find(|(peer, _)| peer.range.contains(&client));
-        owner.map_or(!self.network.has(client.into()), |(peer, _)| peer.name == node)
+        let owner = peers.at(client.to_canonical());
+        owner.map_or(!self.network.has(client), |(peer, _)| peer.name == node)
     }
 }
 
@@ -206,20 +226,13 @@ impl Dialer for Ways {
     }
 
     fn remote(&self, backend: IpAddr) -> Option<Arc<dyn Opener>> {
-        let IpAddr::V4(backend) = backend.to_canonical() else {
-            return None;
-        };
         let peers = self.peers.read();
-        let (_, (peer, dialer)) = peers.range(..=backend).next_back()?;
-        let dialer = Arc::clone(dialer);
-        peer.range.contains(&backend).then_some(dialer as Arc<dyn Opener>)
+        let (_, dialer) = peers.at(backend.to_canonical())?;
+        Some(Arc::clone(dialer) as Arc<dyn Opener>)
     }
 
     fn allows(&self, protocol: Protocol, client: SocketAddr, backend: SocketAddr) -> bool {
-        let (IpAddr::V4(from), IpAddr::V4(to)) = (client.ip().to_canonical(), backend.ip().to_canonical())
-        else {
-            return true;
-        };
+        let (from, to) = (client.ip().to_canonical(), backend.ip().to_canonical());
         // Whoever is on the node reaches its pods, as its probes do.
         if from.is_loopback() {
             return true;

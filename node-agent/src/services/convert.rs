@@ -1,7 +1,8 @@
 //! Service + EndpointSlices → what the proxy and DNS work with. Pure.
 //!
 //! A service whose clients inside and outside the cluster may use different endpoints (a traffic policy `Local` on one
-//! side) is two services to the proxy.
+//! side) is two services to the proxy. So is one with addresses of two families, each with the endpoints of its own; addresses
+//! from outside lead to those of the first, and so do node ports but those of UDP, which each family has of its own.
 
 use std::{
     collections::BTreeSet,
@@ -43,9 +44,16 @@ const FROM_POOL: &str = "skiff.dev/AddressFromPool";
 /// Added to the name of the service that clients from outside use, where that is another one.
 const OUTSIDE: &str = ":external";
 
+/// Added to the name of the service at addresses of the second family.
+const SECOND: &str = ":second-family";
+
 /// The names a service may have at the proxy.
-pub(super) fn names(name: &str) -> [String; 2] {
-    [name.to_owned(), format!("{name}{OUTSIDE}")]
+pub(super) fn names(name: &str) -> [String; 3] {
+    [
+        name.to_owned(),
+        format!("{name}{OUTSIDE}"),
+        format!("{name}{SECOND}"),
+    ]
 }
 
 /// The proxied service, seen from `place`.
@@ -54,9 +62,15 @@ pub(super) fn service(name: &str, service: &Service, slices: &[&EndpointSlice], 
         return Proxied::default();
     };
     let addresses = cluster_ips(service);
-    if spec.type_.as_deref() == Some("ExternalName") || addresses.is_empty() {
+    let Some(first) = addresses
+        .first()
+        .filter(|_| spec.type_.as_deref() != Some("ExternalName"))
+    else {
         return Proxied::default();
-    }
+    };
+    let (addresses, second): (Vec<IpAddr>, Vec<IpAddr>) = addresses
+        .iter()
+        .partition(|address| address.is_ipv4() == first.is_ipv4());
     let affinity = (spec.session_affinity.as_deref() == Some("ClientIP")).then(|| {
         let seconds = spec
             .session_affinity_config
@@ -74,7 +88,8 @@ pub(super) fn service(name: &str, service: &Service, slices: &[&EndpointSlice], 
             Reach::Cluster(place)
         }
     };
-    let ports = |reach: Reach<'_>, outside: bool| -> Vec<Port> {
+    let ports = |family: IpAddr, reach: Reach<'_>, outside: bool| -> Vec<Port> {
+        let slices = of_family(slices, family);
         let ports = spec.ports.iter().flatten();
         ports
             .filter_map(|port| {
@@ -86,7 +101,7 @@ pub(super) fn service(name: &str, service: &Service, slices: &[&EndpointSlice], 
                         .node_port
                         .and_then(|port| u16::try_from(port).ok())
                         .filter(|port| outside && *port != 0),
-                    backends: backends(port, slices, reach),
+                    backends: backends(port, &slices, reach),
                 })
             })
             .collect()
@@ -98,7 +113,7 @@ pub(super) fn service(name: &str, service: &Service, slices: &[&EndpointSlice], 
     let inside = proxy::Service {
         name: name.to_owned(),
         addresses,
-        ports: ports(reach(inside_local), together),
+        ports: ports(*first, reach(inside_local), together),
         affinity,
         host_addresses: place.node_port_addresses.clone(),
         external: if together { external.clone() } else { Vec::new() },
@@ -110,17 +125,34 @@ pub(super) fn service(name: &str, service: &Service, slices: &[&EndpointSlice], 
         services.push(proxy::Service {
             name: format!("{name}{OUTSIDE}"),
             addresses: Vec::new(),
-            ports: ports(reach(outside_local), true),
+            ports: ports(*first, reach(outside_local), true),
             affinity,
             host_addresses: place.node_port_addresses.clone(),
             external,
+        });
+    }
+    if let Some(one) = second.first() {
+        let mut ports = ports(*one, reach(inside_local), together);
+        // Listeners for TCP take clients of both families, and those at given addresses are there already.
+        let everywhere = place.node_port_addresses.is_empty();
+        let served = ports
+            .iter_mut()
+            .filter(|port| port.protocol == Protocol::Tcp || !everywhere);
+        served.for_each(|port| port.node_port = None);
+        services.push(proxy::Service {
+            name: format!("{name}{SECOND}"),
+            ports,
+            addresses: second,
+            affinity,
+            host_addresses: Vec::new(),
+            external: Vec::new(),
         });
     }
     let health = spec
         .health_check_node_port
         .and_then(|port| u16::try_from(port).ok())
         .filter(|port| *port != 0 && outside_local)
-        .map(|port| (port, local_endpoints(slices, place)));
+        .map(|port| (port, local_endpoints(&of_family(slices, *first), place)));
     Proxied { services, health }
 }
 
@@ -182,6 +214,18 @@ fn cluster_ips(service: &Service) -> Vec<IpAddr> {
         .filter_map(|ip| ip.parse().ok())
         .filter(|ip| seen.insert(*ip))
         .collect()
+}
+
+/// The slices of the family of `address`; all of them if there is none: the proxy speaks both, and servers of the cluster may
+/// have addresses of the other family only.
+fn of_family<'s>(slices: &[&'s EndpointSlice], address: IpAddr) -> Vec<&'s EndpointSlice> {
+    let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+    let own: Vec<_> = slices
+        .iter()
+        .copied()
+        .filter(|slice| slice.address_type == family)
+        .collect();
+    if own.is_empty() { slices.to_vec() } else { own }
 }
 
 /// Which endpoints count.
@@ -428,6 +472,46 @@ mod tests {
             node_port_addresses: Vec::new(),
             is_excluded: false,
         }
+    }
+
+    #[test]
+    fn addresses_of_two_families_lead_to_the_endpoints_of_their_own() {
+        let object: Service = parse(json!({"spec": {
+            "type": "NodePort", "clusterIP": "10.96.0.5", "clusterIPs": ["10.96.0.5", "fd00:96::5"],
+            "ports": [{"name": "web", "port": 80, "nodePort": 30080},
+                {"name": "dns", "port": 53, "nodePort": 30053, "protocol": "UDP"}]}}));
+        let second: EndpointSlice = parse(json!({
+            "addressType": "IPv6", "ports": [{"name": "web", "port": 8080}],
+            "endpoints": [{"addresses": ["fd00:1::1"]}]}));
+        let proxied = service("n/s", &object, &[&slice(), &second], &here());
+        let [first, second] = &proxied.services[..] else {
+            panic!("{proxied:?}")
+        };
+        assert_eq!(first.addresses, ["10.96.0.5".parse::<IpAddr>().expect("address")]);
+        assert!(
+            first.ports[0]
+                .backends
+                .iter()
+                .all(|backend| backend.address.is_ipv4())
+        );
+        assert_eq!(first.ports[0].node_port, Some(30080));
+        assert!(names("n/s").contains(&second.name));
+        assert_eq!(
+            second.addresses,
+            ["fd00:96::5".parse::<IpAddr>().expect("address")]
+        );
+        let backends: Vec<String> = second.ports[0]
+            .backends
+            .iter()
+            .map(|b| b.address.to_string())
+            .collect();
+        assert_eq!(backends, ["[fd00:1::1]:8080"]);
+        let node_ports: Vec<_> = second.ports.iter().map(|port| port.node_port).collect();
+        assert_eq!(
+            node_ports,
+            [None, Some(30053)],
+            "TCP is listened for by the first"
+        );
     }
 
     #[test]

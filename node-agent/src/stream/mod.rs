@@ -256,7 +256,7 @@ impl Node for Streams {
         };
         let network = self.agent.network().await;
         let namespace = network
-            .pod(ip.into())
+            .pod(ip.v4.into())
             .ok_or_else(|| failed(500, format!("pod \"{pod}\" has no network")))?;
         let stream = namespace.tcp_connect(loopback, None).await.map_err(refused)?;
         Ok(Box::new(stream))

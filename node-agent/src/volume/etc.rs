@@ -1,9 +1,10 @@
 //! `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` of a pod. Source: Kubernetes, "DNS for Services and Pods" and
 //! "Adding entries to Pod /etc/hosts".
 
-use std::{fs, io, net::IpAddr, path::Path};
+use std::{fs, io, path::Path};
 
 use k8s_openapi::api::core::v1::Pod;
+use skiff_pod_network::PodAddress;
 
 use crate::pod::model::{self, host_network, namespace};
 
@@ -56,7 +57,7 @@ fn fqdn(pod: &Pod, short: &str) -> Option<String> {
 }
 
 /// Writes the files. `ip` is `None` for pods on the host's network.
-pub(crate) fn write(dir: &Path, pod: &Pod, ip: Option<IpAddr>, cluster: &Cluster<'_>) -> io::Result<()> {
+pub(crate) fn write(dir: &Path, pod: &Pod, ip: Option<PodAddress>, cluster: &Cluster<'_>) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     fs::write(dir.join("etc-hosts"), hosts(pod, ip, cluster))?;
     fs::write(
@@ -66,7 +67,7 @@ pub(crate) fn write(dir: &Path, pod: &Pod, ip: Option<IpAddr>, cluster: &Cluster
     fs::write(dir.join("resolv.conf"), resolv_conf(pod, cluster))
 }
 
-fn hosts(pod: &Pod, ip: Option<IpAddr>, cluster: &Cluster<'_>) -> String {
+fn hosts(pod: &Pod, ip: Option<PodAddress>, cluster: &Cluster<'_>) -> String {
     let mut text = match ip {
         Some(ip) => {
             let short = hostname(pod, cluster.node_name);
@@ -74,6 +75,7 @@ fn hosts(pod: &Pod, ip: Option<IpAddr>, cluster: &Cluster<'_>) -> String {
                 Some(full) => format!("{full}.{}\t{short}", cluster.domain),
                 None => short,
             };
+            let own: String = ip.all().map(|ip| format!("{ip}\t{names}\n")).collect();
             format!(
                 "# Kubernetes-managed hosts file.\n\
                  127.0.0.1\tlocalhost\n\
@@ -82,7 +84,7 @@ fn hosts(pod: &Pod, ip: Option<IpAddr>, cluster: &Cluster<'_>) -> String {
                  fe00::0\tip6-mcastprefix\n\
                  fe00::1\tip6-allnodes\n\
                  fe00::2\tip6-allrouters\n\
-                 {ip}\t{names}\n"
+                 {own}"
             )
         }
         None => format!(
@@ -236,8 +238,11 @@ mod tests {
     fn a_subdomain_gives_a_full_name() {
         let pod = pod(json!({"containers": [], "subdomain": "web",
             "hostAliases": [{"ip": "192.0.2.9", "hostnames": ["a", "b"]}]}));
-        let text = hosts(&pod, Some(IpAddr::from([10, 1, 0, 5])), &cluster());
-        assert!(text.contains("10.1.0.5\tweb-0.web.n.svc.cluster.local\tweb-0\n"));
+        let text = hosts(&pod, Some("10.1.0.5,fd00::5".parse().unwrap()), &cluster());
+        for own in ["10.1.0.5", "fd00::5"] {
+            let line = format!("{own}\tweb-0.web.n.svc.cluster.local\tweb-0\n");
+            assert!(text.contains(&line), "{text}");
+        }
         assert!(text.ends_with("192.0.2.9\ta\tb\n"));
         assert_eq!(hostname(&pod, "node"), "web-0");
     }

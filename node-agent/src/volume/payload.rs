@@ -197,7 +197,7 @@ fn downward(
     items: Option<&[DownwardAPIVolumeFile]>,
     mode: u32,
 ) -> Result<Files, String> {
-    let facts = agent.facts(None);
+    let facts = agent.facts(Vec::new());
     let mut files = Files::new();
     for item in items.into_iter().flatten() {
         let text = if let Some(reference) = &item.field_ref {

@@ -10,9 +10,9 @@ use std::{
     },
 };
 
-/// `TUNSETOFFLOAD` with `TUN_F_CSUM | TUN_F_TSO4` (linux/if_tun.h).
+/// `TUNSETOFFLOAD` with `TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6` (linux/if_tun.h).
 const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
-const OFFLOAD_CHECKSUM_AND_TCP4: libc::c_ulong = 0x01 | 0x02;
+const OFFLOAD_CHECKSUM_AND_TCP: libc::c_ulong = 0x01 | 0x02 | 0x04;
 
 /// linux/sockios.h.
 const SIOCATMARK: libc::c_ulong = 0x8905;
@@ -43,7 +43,7 @@ pub fn open_tun(name: &str) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is open and the request lives through the call.
     check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;
     // SAFETY: as above; the argument is an integer.
-    check(unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD, OFFLOAD_CHECKSUM_AND_TCP4) })?;
+    check(unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD, OFFLOAD_CHECKSUM_AND_TCP) })?;
     Ok(file.into())
 }
 
@@ -58,13 +58,13 @@ pub fn is_at_urgent_mark(socket: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(at_mark != 0)
 }
 
-/// A packet socket on one interface of the calling thread's network namespace: IPv4 frames that arrive there, each behind an
-/// offload header. It does not block. Source: packet(7).
+/// A packet socket on one interface of the calling thread's network namespace: frames of a protocol (`ETH_P_IP`, `ETH_P_ALL`)
+/// that arrive there, each behind an offload header. It does not block. Source: packet(7).
 ///
 /// # Errors
 /// `EPERM` without CAP_NET_RAW; `ENODEV` without that interface.
-pub fn packet_socket(interface: u32) -> io::Result<OwnedFd> {
-    let protocol = (libc::ETH_P_IP as u16).to_be();
+pub fn packet_socket(interface: u32, protocol: u16) -> io::Result<OwnedFd> {
+    let protocol = protocol.to_be();
     let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // Protocol 0: nothing is received before the socket is bound to its interface.
     // SAFETY: the arguments are integers.

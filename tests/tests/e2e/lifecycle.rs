@@ -318,7 +318,7 @@ fn what_can_not_work_is_refused_with_the_reason(user: User) -> Result<()> {
     fails(
         "--cluster-cidr=x",
         2,
-        &["invalid value 'x' for '--cluster-cidr <CIDR>'"],
+        &["invalid value 'x' for '--cluster-cidr <CIDR[,IPV6-CIDR]>'"],
     )?;
     fails("--cluster-cidr=10.96.0.0/15", 1, &["overlap"])?;
     fails("--node-name=Not_A_Name", 1, &["can't be the name of a node"])?;

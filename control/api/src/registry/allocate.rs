@@ -1,9 +1,15 @@
 //! Service addresses and node ports: each is a key of its own, written and deleted in the transaction of the
 //! service, so that two writers can't get the same one.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+mod families;
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use bytes::Bytes;
+use ipnet::IpNet;
 use rand::RngExt;
 use serde_json::{Value, json};
 use skiff_resources::{FieldError, Resource};
@@ -43,8 +49,12 @@ pub(super) fn is_service(resource: &Resource) -> bool {
     resource.group.is_empty() && resource.plural == "services"
 }
 
+/// An address may be written in several ways.
 fn address_key(address: &str) -> Bytes {
-    format!("/allocations/clusterips/{address}").into()
+    match address.parse::<IpAddr>() {
+        Ok(ip) => format!("/allocations/clusterips/{ip}").into(),
+        Err(_) => format!("/allocations/clusterips/{address}").into(),
+    }
 }
 
 fn port_key(port: u16) -> Bytes {
@@ -77,10 +87,26 @@ fn health_port_of(service: &Value) -> Option<u16> {
     u16::try_from(port).ok().filter(|port| *port != 0)
 }
 
-fn address_of(service: &Value) -> Option<&str> {
-    service["spec"]["clusterIP"]
-        .as_str()
-        .filter(|ip| !ip.is_empty() && *ip != "None" && kind_of(service) != "ExternalName")
+/// Its addresses, one of each family it has. The first one alone is in a field of its own, too.
+fn addresses_of(service: &Value) -> Vec<String> {
+    if kind_of(service) == "ExternalName" {
+        return Vec::new();
+    }
+    let spec = &service["spec"];
+    let mut addresses: Vec<&str> = spec["clusterIPs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    if addresses.is_empty() {
+        addresses.extend(spec["clusterIP"].as_str());
+    }
+    addresses
+        .into_iter()
+        .filter(|ip| !ip.is_empty() && *ip != "None")
+        .map(str::to_owned)
+        .collect()
 }
 
 fn ports_of(service: &Value) -> BTreeSet<u16> {
@@ -107,45 +133,45 @@ impl Registry {
             return Ok(());
         }
         let owner = format!("{}/{}", meta::namespace(new), meta::name(new));
-        let held = old.and_then(address_of).map(str::to_owned);
+        families::settle(self.inner.parts.service_cidr.v6.is_some(), old, new)
+            .map_err(|errors| Status::invalid(resource, meta::name(new), &errors))?;
+        self.allocate_addresses(resource, old, new, &owner, allocation)?;
+        self.allocate_ports(resource, old, new, &owner, allocation)
+    }
+
+    /// An address of each family.
+    fn allocate_addresses(
+        &self,
+        resource: &Resource,
+        old: Option<&Value>,
+        new: &mut Value,
+        owner: &str,
+        allocation: &mut Allocation,
+    ) -> Result<(), Status> {
+        let held = old.map(addresses_of).unwrap_or_default();
         if wants_address(new) {
-            let address = match address_of(new).map(str::to_owned) {
-                Some(address) => {
-                    if held.as_deref() != Some(&address) {
-                        self.check_address(resource, new, &address)?;
-                        allocation.taken.push((address_key(&address), owner.clone()));
-                    }
-                    address
-                }
-                None => {
-                    let address = self.free_address()?.to_string();
-                    allocation.taken.push((address_key(&address), owner.clone()));
-                    address
-                }
-            };
-            new["spec"]["clusterIP"] = json!(address);
-            new["spec"]["clusterIPs"] = json!([address]);
-            if new["spec"]["ipFamilies"].as_array().is_none_or(Vec::is_empty) {
-                new["spec"]["ipFamilies"] = json!(["IPv4"]);
+            let mut addresses = addresses_of(new);
+            for address in addresses.iter().filter(|address| !held.contains(address)) {
+                self.check_address(resource, new, address)?;
+                allocation.taken.push((address_key(address), owner.to_owned()));
             }
-            if new["spec"]["ipFamilyPolicy"].is_null() {
-                new["spec"]["ipFamilyPolicy"] = json!("SingleStack");
+            let families = new["spec"]["ipFamilies"].as_array().into_iter().flatten();
+            for family in families.skip(addresses.len()) {
+                let address = self.free_address(family.as_str().unwrap_or_default())?;
+                allocation.taken.push((address_key(&address), owner.to_owned()));
+                addresses.push(address);
             }
+            new["spec"]["clusterIP"] = json!(addresses.first());
+            new["spec"]["clusterIPs"] = json!(addresses);
         } else if new["spec"]["clusterIP"] == "None" {
             new["spec"]["clusterIPs"] = json!(["None"]);
-            if new["spec"]["ipFamilies"].as_array().is_none_or(Vec::is_empty) {
-                new["spec"]["ipFamilies"] = json!(["IPv4"]);
-            }
-            if new["spec"]["ipFamilyPolicy"].is_null() {
-                new["spec"]["ipFamilyPolicy"] = json!("SingleStack");
-            }
         }
-        if let Some(held) = held
-            && address_of(new) != Some(&held)
-        {
-            allocation.released.push(address_key(&held));
-        }
-        self.allocate_ports(resource, old, new, &owner, allocation)
+        let kept = addresses_of(new);
+        let gone = held.iter().filter(|address| !kept.contains(address));
+        allocation
+            .released
+            .extend(gone.map(|address| address_key(address)));
+        Ok(())
     }
 
     fn allocate_ports(
@@ -213,53 +239,68 @@ impl Registry {
         }
         allocation.taken.clear();
         allocation.released.clear();
-        allocation.released.extend(address_of(object).map(address_key));
+        let addresses = addresses_of(object);
+        allocation
+            .released
+            .extend(addresses.iter().map(|address| address_key(address)));
         allocation
             .released
             .extend(ports_of(object).into_iter().map(port_key));
     }
 
+    /// The range of a family's service addresses.
+    fn service_range(&self, family: &str) -> Option<IpNet> {
+        let both = self.inner.parts.service_cidr;
+        if family == "IPv6" {
+            both.v6.map(IpNet::V6)
+        } else {
+            Some(IpNet::V4(both.v4))
+        }
+    }
+
     fn check_address(&self, resource: &Resource, service: &Value, address: &str) -> Result<(), Status> {
-        let cidr = self.inner.parts.service_cidr;
-        let why = match address.parse::<Ipv4Addr>() {
-            Err(_) => "must be a valid IPv4 address".to_owned(),
-            Ok(ip) if !cidr.contains(&ip) || ip == cidr.network() || ip == cidr.broadcast() => format!(
+        let range = self.service_range(families::family_of(address));
+        let why = match (address.parse::<IpAddr>(), range) {
+            (Err(_), _) | (_, None) => "must be a valid IP address".to_owned(),
+            (Ok(ip), Some(range)) if !usable(range).contains(&bits(ip)) => format!(
                 "failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range \
-                 of valid IPs is {cidr}"
+                 of valid IPs is {range}"
             ),
-            Ok(_) if self.store().get(&address_key(address)).is_some() => {
+            _ if self.store().get(&address_key(address)).is_some() => {
                 format!("failed to allocate IP {address}: provided IP is already allocated")
             }
-            Ok(_) => return Ok(()),
+            _ => return Ok(()),
         };
+        let given = &service["spec"]["clusterIPs"];
         let error = FieldError {
             reason: "FieldValueInvalid",
             field: "spec.clusterIPs".into(),
-            message: format!("Invalid value: [\"{address}\"]: {why}"),
+            message: format!("Invalid value: {given}: {why}"),
         };
         Err(Status::invalid(resource, meta::name(service), &[error]))
     }
 
     /// A free service address. The lower part of the range (up to 256 addresses) is left to services that name
     /// theirs, as Kubernetes does.
-    fn free_address(&self) -> Result<Ipv4Addr, Status> {
-        let cidr = self.inner.parts.service_cidr;
-        let first = u32::from(cidr.network()) + 1;
-        let last = u32::from(cidr.broadcast()).saturating_sub(1);
+    fn free_address(&self, family: &str) -> Result<String, Status> {
+        let full = || Status::internal("failed to allocate a serviceIP: range is full");
+        let range = self.service_range(family).ok_or_else(full)?;
+        let (first, last) = usable(range).into_inner();
         let reserved = ((last.saturating_sub(first) + 1) / 16).clamp(0, 256);
-        let free = |ip: &u32| {
-            self.store()
-                .get(&address_key(&Ipv4Addr::from(*ip).to_string()))
-                .is_none()
+        let text = |ip: u128| match range {
+            // It was made of one.
+            IpNet::V4(_) => Ipv4Addr::from(ip as u32).to_string(),
+            IpNet::V6(_) => Ipv6Addr::from(ip).to_string(),
         };
+        let free = |ip: &u128| self.store().get(&address_key(&text(*ip))).is_none();
         let upper = first + reserved;
         let mut rng = rand::rng();
         (0..RANDOM_TRIES)
             .map(|_| rng.random_range(upper..=last))
             .find(free)
             .or_else(|| (upper..=last).chain(first..upper).find(free))
-            .map(Ipv4Addr::from)
-            .ok_or_else(|| Status::internal("failed to allocate a serviceIP: range is full"))
+            .map(text)
+            .ok_or_else(full)
     }
 
     fn free_port(&self, used: &BTreeSet<u16>) -> Result<u16, Status> {
@@ -273,6 +314,23 @@ impl Registry {
             .or_else(|| given_away.clone().chain(range).find(free))
             .ok_or_else(|| Status::internal("failed to allocate a nodePort: range is full"))
     }
+}
+
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(ip) => ip.to_bits().into(),
+        IpAddr::V6(ip) => ip.to_bits(),
+    }
+}
+
+/// The addresses of a range that services may have: not the one of the network, and of IPv4 not the one of everybody.
+fn usable(range: IpNet) -> std::ops::RangeInclusive<u128> {
+    let last = bits(range.broadcast());
+    let last = match range {
+        IpNet::V4(_) => last.saturating_sub(1),
+        IpNet::V6(_) => last,
+    };
+    bits(range.network()) + 1..=last
 }
 
 /// The node ports that are given away first: those below are left to services that name theirs. Source: Kubernetes, "Avoiding

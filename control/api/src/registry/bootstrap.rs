@@ -118,7 +118,7 @@ async fn ensure(registry: &Registry, object: Value, update: bool) -> Result<(), 
 
 /// The service `kubernetes` at the first service address, and, on a member that is alone, its endpoint.
 async fn ensure_service(registry: &Registry, advertise: SocketAddr) -> Result<(), Status> {
-    let cidr = registry.inner.parts.service_cidr;
+    let cidr = registry.inner.parts.service_cidr.v4;
     let first = std::net::Ipv4Addr::from(u32::from(cidr.network()) + 1);
     let labels = json!({"component": "apiserver", "provider": "kubernetes"});
     let service = json!({"apiVersion": "v1", "kind": "Service",

@@ -22,7 +22,6 @@ mod write;
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use ipnet::Ipv4Net;
 use serde_json::Value;
 use skiff_auth::{
     User,
@@ -43,7 +42,8 @@ pub use read::{List, Object};
 pub use write::Preconditions;
 
 use crate::{
-    authz::Authorizer, metrics::Metrics, request::query::FieldValidation, status::Status, watch::Shared,
+    DualRange, authz::Authorizer, metrics::Metrics, request::query::FieldValidation, status::Status,
+    watch::Shared,
 };
 
 /// Who writes, and how.
@@ -127,7 +127,7 @@ pub struct Written {
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) codec: Codec,
-    pub(crate) service_cidr: Ipv4Net,
+    pub(crate) service_cidr: DualRange,
     pub(crate) node_ports: std::ops::RangeInclusive<u16>,
     pub(crate) tokens: Tokens,
     pub(crate) metrics: Metrics,

@@ -32,11 +32,23 @@ pub struct Cluster {
 
 impl Cluster {
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_with(|_| ()).await
+        Self::start_as("10.96.0.0/24", |_| ()).await
+    }
+
+    /// With these addresses of services.
+    pub async fn start_with_services(service_cidr: &str) -> anyhow::Result<Self> {
+        Self::start_as(service_cidr, |_| ()).await
     }
 
     /// Starts with a store that is configured otherwise.
     pub async fn start_with(configure: impl FnOnce(&mut skiff_store::Config)) -> anyhow::Result<Self> {
+        Self::start_as("10.96.0.0/24", configure).await
+    }
+
+    async fn start_as(
+        service_cidr: &str,
+        configure: impl FnOnce(&mut skiff_store::Config),
+    ) -> anyhow::Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir()?;
         let ca_key = KeyPair::generate()?;
@@ -73,7 +85,7 @@ impl Cluster {
             tls: Arc::new(tls),
             service_account_keys: vec![KeyPair::generate()?.serialize_pem()],
             issuer: "https://kubernetes.default.svc.cluster.local".into(),
-            service_cidr: "10.96.0.0/24".parse()?,
+            service_cidr: service_cidr.parse()?,
             node_ports: 30000..=32767,
             advertise: address,
             secrets_key: dir.path().join("secrets.key"),

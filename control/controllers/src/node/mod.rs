@@ -134,7 +134,7 @@ impl Controller {
         }
         let is_silent = silent_for >= self.grace;
         let any_ready = self.any_ready();
-        let range = match node
+        let ranges = match node
             .spec
             .as_ref()
             .and_then(|s| s.pod_cidr.as_deref())
@@ -154,7 +154,7 @@ impl Controller {
                 node: &node,
                 is_silent,
                 any_ready,
-                range,
+                ranges,
             },
             now,
         );

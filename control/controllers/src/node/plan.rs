@@ -24,8 +24,8 @@ pub struct Observed<'a> {
     pub is_silent: bool,
     /// Some node is ready. If none is, the fault is likelier ours, or the network's, and nobody is evicted.
     pub any_ready: bool,
-    /// The pod range to give it.
-    pub range: Option<String>,
+    /// The pod ranges to give it, IPv4 first.
+    pub ranges: Option<Vec<String>>,
 }
 
 /// What to write.
@@ -66,9 +66,9 @@ pub fn plan(observed: &Observed<'_>, now: Timestamp) -> Plan {
     let ready = condition(&status, "Ready").map(str::to_owned);
 
     let mut spec = node.spec.clone().unwrap_or_default();
-    if let Some(range) = &observed.range {
-        spec.pod_cidr = Some(range.clone());
-        spec.pod_cidrs = Some(vec![range.clone()]);
+    if let Some(ranges) = &observed.ranges {
+        spec.pod_cidr = ranges.first().cloned();
+        spec.pod_cidrs = Some(ranges.clone());
     }
     let mut wanted: Vec<(&str, &str)> = Vec::new();
     let away = match ready.as_deref() {

@@ -52,13 +52,19 @@ fn every_node_gets_a_range_of_its_own_and_keeps_it() {
         )
     };
     let known = [node("old", "10.42.0.0/24")];
-    assert_eq!(ranges.take("a", &known).unwrap(), "10.42.1.0/24");
-    assert_eq!(ranges.take("a", &known).unwrap(), "10.42.1.0/24");
-    assert_eq!(ranges.take("b", &known).unwrap(), "10.42.2.0/24");
-    assert_eq!(ranges.take("c", &known).unwrap(), "10.42.3.0/24");
+    assert_eq!(ranges.take("a", &known).unwrap(), ["10.42.1.0/24"]);
+    assert_eq!(ranges.take("a", &known).unwrap(), ["10.42.1.0/24"]);
+    assert_eq!(ranges.take("b", &known).unwrap(), ["10.42.2.0/24"]);
+    assert_eq!(ranges.take("c", &known).unwrap(), ["10.42.3.0/24"]);
     assert_eq!(ranges.take("d", &known), None);
     ranges.release("b");
-    assert_eq!(ranges.take("d", &known).unwrap(), "10.42.2.0/24");
+    assert_eq!(ranges.take("d", &known).unwrap(), ["10.42.2.0/24"]);
+
+    let mut both = Ranges::new("10.42.0.0/22,fd00:42:0:4000::/62");
+    assert_eq!(
+        both.take("a", &known).unwrap(),
+        ["10.42.1.0/24", "fd00:42:0:4001::/64"]
+    );
 }
 
 #[test]

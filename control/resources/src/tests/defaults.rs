@@ -77,8 +77,6 @@ fn services() {
         object["spec"],
         json!({
             "internalTrafficPolicy": "Cluster",
-            "ipFamilies": ["IPv4"],
-            "ipFamilyPolicy": "SingleStack",
             "ports": [
                 {"port": 80, "protocol": "TCP", "targetPort": 80},
                 {"port": 81, "protocol": "TCP", "targetPort": "web"},

@@ -256,7 +256,9 @@ fn merge_list(
         }
     }
     if replace {
-        old.clear();
+        // As they are: among new items alone there may be several with one key, as with the addresses of a Node.
+        let new = additions.into_iter().map(without_directives).collect();
+        return arrange(new, order.unwrap_or_default(), &[], meta.key);
     }
     let keys = additions.clone();
     let mut merged = old.clone();

@@ -43,7 +43,7 @@ async fn serve(dir: &Path, pods: &[&str]) -> Result<()> {
     })?;
     for pod in pods {
         let (name, netns) = pod.split_once('=').context("POD=NETNS")?;
-        let address = network.attach(name, File::open(netns)?.into()).await?;
+        let address = network.attach(name, File::open(netns)?.into()).await?.v4;
         println!("pod {name} {address}");
     }
     println!("ready");

@@ -5,7 +5,7 @@
 
 use std::{
     fs, io,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     os::fd::{AsFd, OwnedFd},
     path::Path,
     sync::Arc,
@@ -19,7 +19,7 @@ use super::TABLE;
 use crate::{
     Config, Error,
     link::{self, Route},
-    nftables::{self, Chain, Hook, Rule, Table},
+    nftables::{self, Chain, Family, Hook, Rule, Table},
 };
 
 /// The node namespace's end of the pair.
@@ -119,17 +119,18 @@ impl Masquerade {
             let index = link::index_of(&names.host)?;
             link::ensure(&[link::add_address(
                 index,
-                names.host_address,
+                names.host_address.into(),
                 30,
                 AddressScope::Link,
             )])?;
             forward(index)?;
-            let ours = Rule::new().from(names.node_address.into()).masquerade();
-            Ok(nftables::replace(&Table {
+            let ours = Rule::new().from(IpAddr::V4(names.node_address)).masquerade();
+            Ok(nftables::replace(&[Table {
                 name: &names.host,
+                family: Family::V4,
                 sets: Vec::new(),
                 chains: vec![Chain::at(Hook::SourceNat, "postrouting", vec![ours])],
-            })?)
+            }])?)
         })
         .await
         .map_err(at("enter the host namespace"))??;
@@ -149,7 +150,7 @@ impl Masquerade {
                 link::find(&name).map_err(|source| Error::new("find the host's interface", source))?;
             let was_off = noted.is_some_and(|interface| interface.alias.as_deref() == Some(WAS_OFF));
             let interface = link::delete(&name);
-            let table = nftables::remove(&name);
+            let table = nftables::remove(&name, Family::V4);
             if was_off && others()?.is_empty() {
                 switch_forwarding("0")?;
             }
@@ -158,7 +159,7 @@ impl Masquerade {
         let outside = outside
             .await
             .map_err(|source| Error::new("enter the host namespace", source))?;
-        let inside = node.run(|| nftables::remove(TABLE)).await;
+        let inside = node.run(|| nftables::remove(TABLE, Family::V4)).await;
         let inside = inside.map_err(|source| Error::new("enter the node namespace", source))?;
         outside.and(inside.map_err(Error::from))
     }
@@ -169,22 +170,23 @@ pub(super) fn lead_out(interface: &str, names: &Names) -> Result<(), Error> {
     let index = link::index_of(interface)?;
     let default = Route {
         device: Some(index),
-        via: Some(names.host_address),
-        source: Some(names.node_address),
+        via: Some(names.host_address.into()),
+        source: Some(names.node_address.into()),
         ..Route::new(Ipv4Net::default())
     };
     link::ensure(&[
         link::set_up(index),
         // Of universal scope: masquerading takes no other.
-        link::add_address(index, names.node_address, 30, AddressScope::Universe),
+        link::add_address(index, names.node_address.into(), 30, AddressScope::Universe),
         default.request(),
     ])?;
     let ours = Rule::new().out_by(interface).masquerade();
-    Ok(nftables::replace(&Table {
+    Ok(nftables::replace(&[Table {
         name: TABLE,
+        family: Family::V4,
         sets: Vec::new(),
         chains: vec![Chain::at(Hook::SourceNat, "postrouting", vec![ours])],
-    })?)
+    }])?)
 }
 
 /// The host interfaces of all networks on this host.

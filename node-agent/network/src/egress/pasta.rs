@@ -19,7 +19,11 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::masquerade::{self, Names};
-use crate::{Config, Error, link, nftables, node};
+use crate::{
+    Config, Error, link,
+    nftables::{self, Family},
+    node,
+};
 
 const PROGRAM: &str = "pasta";
 /// The interface it makes in the node namespace.
@@ -63,7 +67,7 @@ impl Pasta {
 
 /// Removes the interface, with which a pasta of an earlier agent ends if it is still there, and the rules.
 pub(super) async fn clear(node: &Namespace) -> Result<(), Error> {
-    let cleared = node.run(|| link::delete(INTERFACE).and(nftables::remove(super::TABLE)));
+    let cleared = node.run(|| link::delete(INTERFACE).and(nftables::remove(super::TABLE, Family::V4)));
     let cleared = cleared.await;
     Ok(cleared.map_err(|source| Error::new("enter the node namespace", source))??)
 }

@@ -1,11 +1,6 @@
 //! Outbound TCP: a transparent listener in the node namespace, a socket of the host per connection.
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use skiff_netns_proxy::{
     accept::{Reserve, accept_all},
@@ -20,30 +15,33 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use super::Inside;
-use crate::policy;
+use super::{Inside, set_transparent};
+use crate::{nftables::Family, policy};
 
 /// How long the world may take to accept. The pod sees its connection accepted before that and reset after.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
 const BACKLOG: i32 = 4096;
 
-/// Listens in `node` and carries every connection on from `host`; returns the port that packets have to be given to.
+/// Listens in `node` for connections of a family and carries every one on from `host`; returns the port that packets have to be given to.
 ///
 /// Bound to loopback, which pods can't reach: only what the rules hand over gets here.
 pub(crate) async fn start(
+    family: Family,
     node: &Namespace,
     host: &Arc<Namespace>,
     inside: Inside,
     rules: &policy::Shared,
 ) -> io::Result<(u16, AbortOnDropHandle<()>)> {
     let listener = node
-        .run(|| {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-            socket.set_ip_transparent_v4(true)?;
+        .run(move || {
+            let bind = SocketAddr::new(family.loopback(), 0);
+            let kind = Type::STREAM.nonblocking();
+            let socket = Socket::new(Domain::for_address(bind), kind, Some(Protocol::TCP))?;
+            set_transparent(&socket, bind)?;
             // Inherited by accepted sockets: a pod whose interface vanished is noticed.
             socket.set_tcp_nodelay(true)?;
             socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(Duration::from_secs(120)))?;
-            socket.bind(&SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))?;
+            socket.bind(&SockAddr::from(bind))?;
             socket.listen(BACKLOG)?;
             io::Result::Ok(std::net::TcpListener::from(socket))
         })

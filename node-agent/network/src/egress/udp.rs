@@ -4,13 +4,13 @@
 use std::{
     collections::HashMap,
     io::{self, IoSliceMut},
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6},
     os::fd::AsRawFd,
     sync::Arc,
     time::Duration,
 };
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use parking_lot::Mutex;
 use skiff_netns_proxy::{netns::Namespace, udp::readable};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
@@ -22,8 +22,8 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
-use super::Inside;
-use crate::policy;
+use super::{Inside, set_transparent};
+use crate::{nftables::Family, policy};
 
 /// Idle time after which a flow ends: as long as connection tracking keeps one that is answered (RFC 4787 wants two
 /// minutes), and shorter for name lookups, which make a flow each.
@@ -40,8 +40,8 @@ const LARGEST: usize = 64 * 1024;
 /// A pod's socket and the far address it speaks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    pod: SocketAddrV4,
-    far: SocketAddrV4,
+    pod: SocketAddr,
+    far: SocketAddr,
 }
 
 struct Flow {
@@ -51,17 +51,21 @@ struct Flow {
 
 type Flows = Arc<Mutex<HashMap<Key, Flow>>>;
 
-/// Listens in `node` and carries every flow on from `host`; returns the port that packets have to be given to.
+/// Listens in `node` for flows of a family and carries every one on from `host`; returns the port that packets have to be given to.
 pub(crate) async fn start(
+    family: Family,
     node: &Arc<Namespace>,
     host: &Arc<Namespace>,
     inside: Inside,
     rules: &policy::Shared,
 ) -> io::Result<(u16, AbortOnDropHandle<()>)> {
     let listener = node
-        .run(|| {
-            let socket = transparent(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
-            setsockopt(&socket, sockopt::Ipv4OrigDstAddr, &true)?;
+        .run(move || {
+            let socket = transparent(SocketAddr::new(family.loopback(), 0))?;
+            match family {
+                Family::V4 => setsockopt(&socket, sockopt::Ipv4OrigDstAddr, &true)?,
+                Family::V6 => setsockopt(&socket, sockopt::Ipv6OrigDstAddr, &true)?,
+            }
             io::Result::Ok(std::net::UdpSocket::from(socket))
         })
         .await??;
@@ -73,7 +77,7 @@ pub(crate) async fn start(
         let mut buffer = vec![0; LARGEST];
         loop {
             match receive(&listener, &mut buffer).await {
-                Ok((length, key)) if inside.may_leave((*key.far.ip()).into()) => {
+                Ok((length, key)) if inside.may_leave(key.far.ip()) => {
                     let data = &buffer[..length];
                     // Sent before the flow's own socket was there to take it.
                     let known = flows
@@ -81,7 +85,7 @@ pub(crate) async fn start(
                         .get(&key)
                         .map(|flow| SockRef::from(&*flow.to_world).send(data));
                     if known.is_none()
-                        && policy::may_leave(&rules, key.pod.into(), key.far.into(), libc::IPPROTO_UDP)
+                        && policy::may_leave(&rules, key.pod, key.far, libc::IPPROTO_UDP)
                         && let Err(error) = begin(&node, &host, &flows, key, data).await
                     {
                         debug!(?key, %error, "outbound UDP flow not begun");
@@ -98,9 +102,10 @@ pub(crate) async fn start(
     Ok((port, AbortOnDropHandle::new(task)))
 }
 
-fn transparent(bind: SocketAddrV4) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-    socket.set_ip_transparent_v4(true)?;
+fn transparent(bind: SocketAddr) -> io::Result<Socket> {
+    let kind = Type::DGRAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(bind), kind, Some(Protocol::UDP))?;
+    set_transparent(&socket, bind)?;
     socket.set_reuse_address(true)?;
     socket.bind(&SockAddr::from(bind))?;
     Ok(socket)
@@ -111,36 +116,42 @@ async fn receive(listener: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, 
     listener
         .async_io(Interest::READABLE, || {
             let mut slices = [IoSliceMut::new(buffer)];
-            let mut control = nix::cmsg_space!(libc::sockaddr_in);
-            let received = recvmsg::<SockaddrIn>(
+            let mut control = nix::cmsg_space!(libc::sockaddr_in6);
+            let received = recvmsg::<SockaddrStorage>(
                 listener.as_raw_fd(),
                 &mut slices,
                 Some(&mut control),
                 MsgFlags::MSG_DONTWAIT,
             )?;
-            let pod = received.address.ok_or(io::ErrorKind::InvalidData)?;
+            let pod = received.address.as_ref().and_then(plain);
+            let pod = pod.ok_or(io::ErrorKind::InvalidData)?;
             let far = received.cmsgs()?.find_map(|message| match message {
-                ControlMessageOwned::Ipv4OrigDstAddr(far) => Some(SocketAddrV4::new(
-                    u32::from_be(far.sin_addr.s_addr).into(),
+                ControlMessageOwned::Ipv4OrigDstAddr(far) => Some(SocketAddr::new(
+                    std::net::Ipv4Addr::from(u32::from_be(far.sin_addr.s_addr)).into(),
                     u16::from_be(far.sin_port),
+                )),
+                ControlMessageOwned::Ipv6OrigDstAddr(far) => Some(SocketAddr::new(
+                    std::net::Ipv6Addr::from(far.sin6_addr.s6_addr).into(),
+                    u16::from_be(far.sin6_port),
                 )),
                 _ => None,
             });
             let far = far.ok_or(io::ErrorKind::InvalidData)?;
-            Ok((
-                received.bytes,
-                Key {
-                    pod: SocketAddrV4::new(pod.ip(), pod.port()),
-                    far,
-                },
-            ))
+            Ok((received.bytes, Key { pod, far }))
         })
         .await
 }
 
+fn plain(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address
+        .as_sockaddr_in()
+        .map(|from| SocketAddrV4::from(*from).into());
+    v4.or_else(|| Some(SocketAddrV6::from(*address.as_sockaddr_in6()?).into()))
+}
+
 /// Whether a pod may begin another flow. Counted anew each time: a flow costs two sockets, next to which this is nothing.
-fn has_room(flows: &HashMap<Key, Flow>, pod: Ipv4Addr) -> bool {
-    let own = flows.keys().filter(|key| *key.pod.ip() == pod).count();
+fn has_room(flows: &HashMap<Key, Flow>, pod: IpAddr) -> bool {
+    let own = flows.keys().filter(|key| key.pod.ip() == pod).count();
     flows.len() < MOST_FLOWS && own < MOST_FLOWS_OF_A_POD
 }
 
@@ -151,11 +162,11 @@ async fn begin(
     key: Key,
     data: &[u8],
 ) -> io::Result<()> {
-    if !has_room(&flows.lock(), *key.pod.ip()) {
+    if !has_room(&flows.lock(), key.pod.ip()) {
         return Err(io::Error::other("too many flows"));
     }
     let world = host
-        .udp_socket(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+        .udp_socket((Family::of(key.far.ip()).unspecified(), 0).into())
         .await?;
     world.connect(key.far)?;
     let to_world = Arc::new(UdpSocket::from_std(world)?);

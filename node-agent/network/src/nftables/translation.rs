@@ -6,10 +6,9 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_REQUEST};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::{
-    ACCEPT, AT_MOST, Attributes, Chain, EQUAL, FROM, IPV4, IPV4_BYTES, META_L4PROTO, META_MARK,
-    NETWORK_HEADER, NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, NLM_F_APPEND, NLM_F_DUMP, NOT_EQUAL,
-    REGISTER, Rule, SUBSYSTEM, TO, TRANSPORT_HEADER, TYPE_IPV4, VERDICT_REGISTER, message, remove_requests,
-    to_chain, transact,
+    ACCEPT, AT_MOST, Attributes, Chain, EQUAL, End, Family, META_L4PROTO, META_MARK, NETWORK_HEADER,
+    NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, NLM_F_APPEND, NLM_F_DUMP, NOT_EQUAL, REGISTER, Rule,
+    SUBSYSTEM, TRANSPORT_HEADER, VERDICT_REGISTER, message, remove_requests, to_chain, transact,
 };
 use crate::netlink::{Netlink, Refused, Request, attribute, attributes};
 
@@ -83,7 +82,7 @@ impl Rule {
     pub fn by_destination(self, map: &str) -> Self {
         let protocol = Attributes::default().number(1, PARTS[0]).number(2, META_L4PROTO);
         self.with("meta", protocol)
-            .load_payload(PARTS[1], NETWORK_HEADER, TO, 4)
+            .load_payload(PARTS[1], NETWORK_HEADER, Family::V4.offset(End::To), 4)
             .load_payload(PARTS[2], TRANSPORT_HEADER, 2, 2)
             .look_up(PARTS[0], map)
     }
@@ -126,7 +125,7 @@ impl Rule {
             .number(3, ADD)
             .number(4, REGISTER)
             .nest(7, each);
-        self.load_address(FROM).with("dynset", counted)
+        self.load_address(Family::V4, End::From).with("dynset", counted)
     }
 
     /// Goes on in another chain of the same table and does not come back.
@@ -162,7 +161,7 @@ impl Rule {
         const DESTINATION: u32 = 1;
         let registers = Attributes::default()
             .number(1, DESTINATION)
-            .number(2, IPV4.into())
+            .number(2, Family::V4.number().into())
             .number(3, PARTS[0])
             .number(5, PARTS[1]);
         self.load(PARTS[0], &to.ip().octets())
@@ -247,23 +246,33 @@ impl Rule {
 
 /// Changes of one table, to be made all at once or not at all.
 pub(crate) struct Changes<'a> {
+    family: Family,
     table: &'a str,
     pub(super) requests: Vec<Request>,
 }
 
 impl<'a> Changes<'a> {
-    /// Of a table that is there.
+    /// Of an IPv4 table that is there.
     pub fn of(table: &'a str) -> Self {
         Self {
+            family: Family::V4,
             table,
             requests: Vec::new(),
         }
     }
 
-    /// Of an empty table in place of one of this name that may be there.
+    /// Of an empty IPv4 table in place of one of this name that may be there.
     pub fn anew(table: &'a str) -> Self {
-        let mut changes = Self::of(table);
-        changes.requests.extend(remove_requests(table));
+        Self::anew_in(Family::V4, table)
+    }
+
+    /// The same in any family.
+    pub fn anew_in(family: Family, table: &'a str) -> Self {
+        let mut changes = Self {
+            family,
+            ..Self::of(table)
+        };
+        changes.requests.extend(remove_requests(table, family));
         changes.ask(
             "make nftables table",
             "",
@@ -278,7 +287,7 @@ impl<'a> Changes<'a> {
         attributes.0.extend(rest.0);
         let what = format!("{what} {} {object}", self.table);
         self.requests
-            .push(message(what.trim_end(), kind, flags, attributes));
+            .push(message(what.trim_end(), self.family, kind, flags, attributes));
         self
     }
 
@@ -300,8 +309,8 @@ impl<'a> Changes<'a> {
         let made = Attributes::default()
             .text(2, name)
             .number(3, SET_IS_DYNAMIC)
-            .number(4, TYPE_IPV4)
-            .number(5, IPV4_BYTES)
+            .number(4, Family::V4.set_type())
+            .number(5, Family::V4.address_bytes())
             .number(10, self.unused_id());
         self.ask("make nftables set", name, NEWSET, NLM_F_CREATE, made)
     }
@@ -420,6 +429,7 @@ pub(crate) struct Counter {
 pub(crate) fn counters(table: &str) -> io::Result<Vec<Counter>> {
     let mut request = message(
         "list nftables rules",
+        Family::V4,
         GETRULE,
         0,
         Attributes::default().text(1, table),

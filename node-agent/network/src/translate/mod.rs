@@ -37,7 +37,7 @@ use tracing::debug;
 use crate::{
     Pods, link,
     netlink::Refused,
-    nftables::{self, Chain, Changes, Direction, Hook, Key, Rule},
+    nftables::{self, Chain, Changes, Direction, Family, Hook, Key, Rule},
     policy::{self, Flow},
 };
 use log::{Log, Seen};
@@ -177,8 +177,8 @@ impl Translation {
 
     fn allows(&self, client: SocketAddrV4, backend: SocketAddrV4) -> bool {
         let flow = Flow {
-            from: *client.ip(),
-            to: *backend.ip(),
+            from: (*client.ip()).into(),
+            to: (*backend.ip()).into(),
             protocol: libc::IPPROTO_TCP as u8,
             port: backend.port(),
         };
@@ -365,7 +365,7 @@ fn set_up(pods: Ipv4Net) -> Result<(), Refused> {
         .and_then(|()| tune_tracking());
     if made.is_err() {
         // Half of it would be worse than nothing.
-        let _ = nftables::remove(TABLE);
+        let _ = nftables::remove(TABLE, Family::V4);
     }
     made
 }
@@ -512,7 +512,7 @@ fn to_backend(number: u32, protocol: u8, backend: SocketAddrV4) -> Chain {
         hook: None,
         rules: vec![
             // A pod's answers to itself would not pass through here to be translated back.
-            Rule::new().from((*backend.ip()).into()).accept(),
+            Rule::new().from(IpAddr::V4(*backend.ip())).accept(),
             Rule::new()
                 .protocol(protocol)
                 .count()

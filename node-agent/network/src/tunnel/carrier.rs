@@ -211,10 +211,7 @@ impl Drop for Attached {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use boringtun::x25519::StaticSecret;
-    use ipnet::Ipv4Net;
     use tokio::io::DuplexStream;
 
     use super::{
@@ -305,7 +302,7 @@ mod tests {
             name: "n1".into(),
             key: [1; 32],
             endpoint: "127.0.0.1:1".parse().unwrap(),
-            range: Ipv4Net::new(Ipv4Addr::new(10, 244, 1, 0), 24).unwrap(),
+            range: "10.244.1.0/24".parse().unwrap(),
         };
         let peers = Peers::default().with(&StaticSecret::from([7; 32]), &[peer]);
         Arc::clone(peers.by_key(&[1; 32]).unwrap())

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::offload::{HEADER_BYTES, Header};
-use crate::{link, netlink::Refused};
+use crate::{link, netlink::Refused, nftables::Family};
 
 /// Name of the tunnel's interface.
 pub(crate) const INTERFACE: &str = "tunnel";
@@ -34,14 +34,15 @@ pub enum Kind {
 /// The interface as we read and write it.
 pub(crate) struct Device {
     file: File,
-    /// Of the veth pair: what frames to the interface begin with.
+    /// Of the veth pair: what frames to the interface begin with, but for the protocol.
     ethernet: Option<[u8; ETHERNET_BYTES]>,
     pub kind: Kind,
 }
 
 impl Device {
-    /// Makes the interface `name` in the calling thread's namespace; what an earlier agent left in its place goes first.
-    pub fn open(name: &str, mtu: u32) -> Result<Self, Refused> {
+    /// Makes the interface `name` for packets of these families in the calling thread's namespace; what an earlier agent left in
+    /// its place goes first.
+    pub fn open(name: &str, mtu: u32, families: &[Family]) -> Result<Self, Refused> {
         link::delete(name)?;
         let device = match skiff_sys::net::open_tun(name) {
             Ok(tun) => Self {
@@ -49,7 +50,7 @@ impl Device {
                 ethernet: None,
                 kind: Kind::Tun,
             },
-            Err(error) => Self::open_veth(name, &error)?,
+            Err(error) => Self::open_veth(name, families, &error)?,
         };
         set_mtu(name, mtu)?;
         let index = link::index_of(name)?;
@@ -57,7 +58,7 @@ impl Device {
         Ok(device)
     }
 
-    fn open_veth(name: &str, reason: &io::Error) -> Result<Self, Refused> {
+    fn open_veth(name: &str, families: &[Family], reason: &io::Error) -> Result<Self, Refused> {
         let far_end = far_end(name);
         link::ensure(&[link::add_veth_without_arp(name, &far_end)])?;
         let near = link::find(name)
@@ -65,12 +66,15 @@ impl Device {
             .map_err(Refused::of("find the tunnel's interface"))?;
         let far = link::index_of(&far_end)?;
         link::ensure(&[link::set_up(far)])?;
-        let socket =
-            skiff_sys::net::packet_socket(far).map_err(Refused::of("open a packet socket for the tunnel"))?;
+        let protocol = match families {
+            [Family::V4] => libc::ETH_P_IP,
+            _ => libc::ETH_P_ALL,
+        };
+        let socket = skiff_sys::net::packet_socket(far, protocol as u16)
+            .map_err(Refused::of("open a packet socket for the tunnel"))?;
         let mut ethernet = [0; ETHERNET_BYTES];
         // To the interface itself: the kernel would not route what is for somebody else.
         ethernet[..6].copy_from_slice(&near.hardware_address.unwrap_or_default());
-        ethernet[12..].copy_from_slice(&(libc::ETH_P_IP as u16).to_be_bytes());
         Ok(Self {
             file: OwnedFd::into(socket),
             ethernet: Some(ethernet),
@@ -108,7 +112,11 @@ impl Device {
                 }
                 header.write(front);
             }
-            frame[HEADER_BYTES..HEADER_BYTES + ETHERNET_BYTES].copy_from_slice(ethernet);
+            let is_v6 = frame.get(self.room()).is_some_and(|first| first >> 4 == 6);
+            let protocol = if is_v6 { libc::ETH_P_IPV6 } else { libc::ETH_P_IP };
+            let front = &mut frame[HEADER_BYTES..HEADER_BYTES + ETHERNET_BYTES];
+            front.copy_from_slice(ethernet);
+            front[12..].copy_from_slice(&(protocol as u16).to_be_bytes());
         }
         match (&self.file).write(frame) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),

@@ -4,11 +4,11 @@
 //! of the same size. Packets are authenticated before they come here, so the checksum of a merged one is left undone
 //! (`NEEDS_CHECKSUM`): the kernel counts it as good.
 
-use super::offload::{self, GSO_TCP4, HEADER_BYTES, Header, NEEDS_CHECKSUM};
+use super::offload::{self, GSO_TCP4, GSO_TCP6, HEADER_BYTES, Header, NEEDS_CHECKSUM};
 
 /// Flows merged at once.
 const FLOWS: usize = 8;
-/// An IPv4 packet has no more than 65535 bytes.
+/// An IP packet has no more than 65535 bytes.
 const LONGEST: usize = 65_000;
 
 const ACK: u8 = 0x10;
@@ -18,6 +18,9 @@ const PSH: u8 = 0x08;
 struct Growing {
     /// Room for what goes in front, then the packet.
     bytes: Vec<u8>,
+    /// Length of the IP header.
+    ip: usize,
+    /// Of all headers.
     headers: usize,
     /// Data of every packet but the last.
     size: usize,
@@ -36,31 +39,45 @@ pub(crate) struct Merger {
 /// What of a TCP packet is looked at.
 struct Segment<'a> {
     packet: &'a [u8],
+    /// Length of the IP header.
+    ip: usize,
+    /// Of all headers.
     headers: usize,
     sequence: u32,
     flags: u8,
 }
 
-impl<'a> Segment<'a> {
-    /// None for anything but an unfragmented TCP packet with data and without options of IP.
-    fn of(packet: &'a [u8]) -> Option<Self> {
-        let is_plain = packet.len() > 40
-            && packet[0] == 0x45
-            && packet[9] == 6
-            && packet[6] & 0x3f == 0
-            && packet[7] == 0
-            && usize::from(u16::from_be_bytes([packet[2], packet[3]])) == packet.len();
-        if !is_plain {
-            return None;
+/// Length of the IP header of a whole, unfragmented TCP packet without options of IP.
+fn ip_of_tcp(packet: &[u8]) -> Option<usize> {
+    let number = |at: usize| usize::from(u16::from_be_bytes([packet[at], packet[at + 1]]));
+    let is_plain = match packet.first()? >> 4 {
+        4 => {
+            packet.len() >= 40
+                && packet[0] == 0x45
+                && packet[9] == 6
+                && packet[6] & 0x3f == 0
+                && packet[7] == 0
+                && number(2) == packet.len()
         }
-        let headers = 20 + usize::from(packet[32] >> 4) * 4;
-        (headers >= 40 && headers < packet.len()).then(|| Self {
+        6 => packet.len() >= 60 && packet[6] == 6 && number(4) == packet.len() - 40,
+        _ => false,
+    };
+    is_plain.then_some(if packet[0] >> 4 == 4 { 20 } else { 40 })
+}
+
+impl<'a> Segment<'a> {
+    /// None without data.
+    fn of(packet: &'a [u8], ip: usize) -> Option<Self> {
+        let tcp = &packet[ip..];
+        let headers = ip + usize::from(tcp[12] >> 4) * 4;
+        (headers >= ip + 20 && headers < packet.len()).then(|| Self {
             packet,
+            ip,
             headers,
-            sequence: packet[24..]
+            sequence: tcp[4..]
                 .first_chunk()
                 .map_or(0, |bytes| u32::from_be_bytes(*bytes)),
-            flags: packet[33],
+            flags: tcp[13],
         })
     }
 
@@ -69,9 +86,10 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// Addresses and ports.
-fn same_flow(one: &[u8], other: &[u8]) -> bool {
-    one[12..24] == other[12..24]
+/// The version and, with headers as long as `ip` says, addresses and ports.
+fn same_flow(one: &[u8], other: &[u8], ip: usize) -> bool {
+    let addresses = if ip == 20 { 12 } else { 8 };
+    one[0] >> 4 == other[0] >> 4 && one[addresses..ip + 4] == other[addresses..ip + 4]
 }
 
 impl Growing {
@@ -82,15 +100,22 @@ impl Growing {
     fn takes(&self, room: usize, segment: &Segment<'_>) -> bool {
         let first = self.packet(room);
         let own = segment.packet;
-        self.headers == segment.headers
+        let (ip, headers) = (self.ip, self.headers);
+        let alike = |range: std::ops::Range<usize>| first[range.clone()] == own[range];
+        // Type of service and flow; time to live.
+        let same_ip = if ip == 20 {
+            alike(1..2) && alike(8..9)
+        } else {
+            alike(0..4) && alike(7..8)
+        };
+        same_ip
+            && (ip, headers) == (segment.ip, segment.headers)
             && self.next_sequence == segment.sequence
             && segment.data().len() <= self.size
             && first.len() + segment.data().len() <= LONGEST
-            // Type of service; time to live; acknowledgement; TCP options.
-            && first[1] == own[1]
-            && first[8] == own[8]
-            && first[28..32] == own[28..32]
-            && first[40..self.headers] == own[40..self.headers]
+            // Acknowledgement; TCP options.
+            && alike(ip + 8..ip + 12)
+            && alike(ip + 20..headers)
     }
 }
 
@@ -106,19 +131,21 @@ impl Merger {
 
     /// Takes a packet; what can't grow any more goes to `emit`.
     pub fn push(&mut self, packet: &[u8], emit: &mut impl FnMut(&mut [u8])) {
-        let segment = Segment::of(packet).filter(|segment| segment.flags & !PSH == ACK);
-        let is_tcp = packet.len() >= 40 && packet[9] == 6;
-        let known = self
-            .growing
-            .iter()
-            .position(|growing| is_tcp && same_flow(growing.packet(self.room), packet));
+        let ip = ip_of_tcp(packet);
+        let segment = ip
+            .and_then(|ip| Segment::of(packet, ip))
+            .filter(|segment| segment.flags & !PSH == ACK);
+        let known = ip.and_then(|ip| {
+            let mut growing = self.growing.iter();
+            growing.position(|growing| growing.ip == ip && same_flow(growing.packet(self.room), packet, ip))
+        });
         match (segment, known) {
             (Some(segment), Some(at)) if self.growing[at].takes(self.room, &segment) => {
                 let growing = &mut self.growing[at];
                 growing.bytes.extend_from_slice(segment.data());
                 growing.count += 1;
                 growing.next_sequence = growing.next_sequence.wrapping_add(segment.data().len() as u32);
-                let flags = self.room + 33;
+                let flags = self.room + growing.ip + 13;
                 growing.bytes[flags] |= segment.flags & PSH;
                 if segment.data().len() < growing.size || segment.flags & PSH != 0 {
                     self.flush(at, emit);
@@ -146,9 +173,12 @@ impl Merger {
         bytes.clear();
         bytes.resize(self.room, 0);
         bytes.extend_from_slice(packet);
-        let (headers, size) = segment.map_or((0, 0), |segment| (segment.headers, segment.data().len()));
+        let (ip, headers, size) = segment.map_or((0, 0, 0), |segment| {
+            (segment.ip, segment.headers, segment.data().len())
+        });
         self.growing.push(Growing {
             bytes,
+            ip,
             headers,
             size,
             count: 1,
@@ -167,18 +197,17 @@ impl Merger {
         let mut growing = self.growing.remove(at);
         let mut header = Header::default();
         if growing.count > 1 {
-            let packet = &mut growing.bytes[self.room..];
+            let (packet, ip) = (&mut growing.bytes[self.room..], growing.ip);
             let length = packet.len();
-            packet[2..4].copy_from_slice(&(length as u16).to_be_bytes());
-            offload::finish_ip(packet, 20);
-            let pseudo = offload::fold(offload::pseudo_sum(packet, packet[9], length - 20));
-            packet[36..38].copy_from_slice(&pseudo.to_ne_bytes());
+            offload::set_length(packet, ip);
+            let pseudo = offload::fold(offload::pseudo_sum(packet, 6, length - ip));
+            packet[ip + 16..ip + 18].copy_from_slice(&pseudo.to_ne_bytes());
             header = Header {
                 flags: NEEDS_CHECKSUM,
-                gso_type: GSO_TCP4,
+                gso_type: if ip == 20 { GSO_TCP4 } else { GSO_TCP6 },
                 header_length: growing.headers as u16,
                 gso_size: growing.size as u16,
-                checksum_start: 20,
+                checksum_start: ip as u16,
                 checksum_offset: 16,
             };
         }
@@ -237,6 +266,26 @@ mod tests {
         assert_eq!((headers[0].gso_size, headers[0].header_length), (1400, 40));
         assert_eq!(essence(&cut), essence(&packets));
         assert!(cut.iter().all(|packet| is_sound(packet)));
+    }
+
+    #[test]
+    fn so_does_data_over_ipv6() {
+        let mut packets: Vec<Vec<u8>> = stream(20, 1400).iter().map(|packet| over_v6(packet)).collect();
+        packets.push(over_v6(&tcp(1000 + 20 * 1400, ACK | PSH, b"the end")));
+        // The same addresses and ports in the other family are no flow of these.
+        packets.insert(7, tcp(77, ACK, &[7; 100]));
+        let (headers, cut) = merged(&packets);
+        let first = headers
+            .iter()
+            .find(|header| header.gso_size == 1400)
+            .expect("merged");
+        assert_eq!(
+            (headers.len(), first.gso_type, first.header_length),
+            (2, GSO_TCP6, 60)
+        );
+        let v6: Vec<&Vec<u8>> = cut.iter().filter(|packet| packet[0] >> 4 == 6).collect();
+        packets.remove(7);
+        assert_eq!(v6, packets.iter().collect::<Vec<_>>());
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod socket;
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
     time::{Duration, Instant},
@@ -28,7 +28,7 @@ use boringtun::{
     noise::{Packet, Tunn, TunnResult, handshake::parse_handshake_anon, rate_limiter::RateLimiter},
     x25519::{PublicKey, StaticSecret},
 };
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use parking_lot::RwLock;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use skiff_netns_proxy::netns::Namespace;
@@ -47,6 +47,7 @@ use crate::{
     Error,
     link::{self, Route},
     netlink::Refused,
+    nftables::Family,
 };
 
 /// What WireGuard adds to a packet, and the IPv4 and UDP headers around that.
@@ -79,7 +80,7 @@ struct Shared {
 pub(crate) struct Tunnel {
     shared: Arc<Shared>,
     node: Arc<Namespace>,
-    routes: tokio::sync::Mutex<Vec<Ipv4Net>>,
+    routes: tokio::sync::Mutex<Vec<IpNet>>,
 }
 
 impl Tunnel {
@@ -89,10 +90,11 @@ impl Tunnel {
         socket: UdpSocket,
         secret: [u8; 32],
         mtu: u32,
+        families: &'static [Family],
     ) -> Result<Self, Error> {
         let at = |operation: &'static str| move |source| Error::new(operation, source);
         let device = node
-            .run(move || Device::open(device::INTERFACE, mtu))
+            .run(move || Device::open(device::INTERFACE, mtu, families))
             .await
             .map_err(at("enter the node namespace"))??;
         let secret = StaticSecret::from(secret);
@@ -134,8 +136,8 @@ impl Tunnel {
         let mut routes = self.routes.lock().await;
         let old = Arc::clone(&self.shared.peers.read());
         *self.shared.peers.write() = Arc::new(old.with(&self.shared.secret, wanted));
-        let ranges: Vec<Ipv4Net> = wanted.iter().map(|peer| peer.range).collect();
-        let gone: Vec<Ipv4Net> = routes
+        let ranges: Vec<IpNet> = wanted.iter().flat_map(|peer| peer.range.all()).collect();
+        let gone: Vec<IpNet> = routes
             .iter()
             .filter(|range| !ranges.contains(range))
             .copied()
@@ -144,7 +146,7 @@ impl Tunnel {
         self.node
             .run(move || -> Result<(), Refused> {
                 let device = Some(link::index_of(device::INTERFACE)?);
-                let route = |range: &Ipv4Net| Route {
+                let route = |range: &IpNet| Route {
                     device,
                     ..Route::new(*range)
                 };
@@ -378,6 +380,13 @@ impl Shared {
                 peer.heard_from(from);
             }
         };
+        let mut deliver = |inner: &mut [u8], source: IpAddr| {
+            heard();
+            // A peer speaks for its own pods only.
+            if peer.peer.range.contains(source) {
+                merger.push(inner, emit);
+            }
+        };
         let mut tunnel = peer.tunnel.lock();
         match tunnel.decapsulate(from.map(|from| from.ip()), packet, plain) {
             TunnResult::WriteToNetwork(answer) => {
@@ -387,15 +396,10 @@ impl Shared {
                 self.send(peer, answer, from);
                 self.send_waiting(peer, &mut tunnel, from, plain);
             }
-            TunnResult::WriteToTunnelV4(inner, source) => {
-                heard();
-                // A peer speaks for its own pods only.
-                if peer.peer.range.contains(&source) {
-                    merger.push(inner, emit);
-                }
-            }
+            TunnResult::WriteToTunnelV4(inner, source) => deliver(inner, source.into()),
+            TunnResult::WriteToTunnelV6(inner, source) => deliver(inner, source.into()),
             TunnResult::Done => heard(),
-            TunnResult::WriteToTunnelV6(..) | TunnResult::Err(_) => {}
+            TunnResult::Err(_) => {}
         }
     }
 

@@ -2,13 +2,14 @@
 //!
 //! Source of the layout: `struct virtio_net_hdr` (linux/virtio_net.h); numbers in host order.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Length of the offload header.
 pub(crate) const HEADER_BYTES: usize = 10;
 
 pub(crate) const NEEDS_CHECKSUM: u8 = 1;
 pub(crate) const GSO_TCP4: u8 = 1;
+pub(crate) const GSO_TCP6: u8 = 4;
 const GSO_UDP: u8 = 5;
 /// Congestion bits travel in the TCP header too.
 const GSO_ECN: u8 = 0x80;
@@ -84,10 +85,12 @@ pub(crate) fn fold(mut total: u64) -> u16 {
     total as u16
 }
 
-/// Sum of the pseudo header of TCP and UDP over IPv4, `length` being that of their header and data.
+/// Sum of the pseudo header of TCP and UDP, `length` being that of their header and data. Only where its fields are differs
+/// between the families.
 pub(crate) fn pseudo_sum(packet: &[u8], protocol: u8, length: usize) -> u64 {
     let tail = [0, protocol, (length >> 8) as u8, length as u8];
-    sum(sum(0, &packet[12..20]), &tail)
+    let addresses = if is_v6(packet) { 8..40 } else { 12..20 };
+    sum(sum(0, &packet[addresses]), &tail)
 }
 
 /// Writes the checksum of the IPv4 header in front.
@@ -97,51 +100,100 @@ pub(crate) fn finish_ip(packet: &mut [u8], header_length: usize) {
     packet[10..12].copy_from_slice(&total.to_ne_bytes());
 }
 
+/// Writes the length of a packet, with an IP header of `header_length`, into that.
+pub(crate) fn set_length(packet: &mut [u8], header_length: usize) {
+    if is_v6(packet) {
+        let payload = (packet.len() - header_length) as u16;
+        packet[4..6].copy_from_slice(&payload.to_be_bytes());
+    } else {
+        let length = packet.len() as u16;
+        packet[2..4].copy_from_slice(&length.to_be_bytes());
+        finish_ip(packet, header_length);
+    }
+}
+
 /// Length of the IPv4 header, if `packet` begins with one.
 pub(crate) fn ip_header(packet: &[u8]) -> Option<usize> {
     let length = usize::from(packet.first()? & 0x0f) * 4;
     (packet[0] >> 4 == 4 && length >= 20 && packet.len() >= length).then_some(length)
 }
 
-/// Where an IPv4 packet goes.
-pub(crate) fn destination(packet: &[u8]) -> Option<Ipv4Addr> {
-    ip_header(packet)?;
-    Some(Ipv4Addr::from(*packet.get(16..)?.first_chunk::<4>()?))
+fn is_v6(packet: &[u8]) -> bool {
+    packet.first().is_some_and(|first| first >> 4 == 6)
+}
+
+/// Length of the IPv6 header; what it may have behind it is not part of it.
+const V6_HEADER: usize = 40;
+
+/// What the IP header of either family says.
+#[derive(Clone, Copy, Debug)]
+struct Ip {
+    length: usize,
+    protocol: u8,
+    is_v6: bool,
+}
+
+impl Ip {
+    fn of(packet: &[u8]) -> Option<Self> {
+        if is_v6(packet) {
+            return (packet.len() >= V6_HEADER).then(|| Self {
+                length: V6_HEADER,
+                protocol: packet[6],
+                is_v6: true,
+            });
+        }
+        Some(Self {
+            length: ip_header(packet)?,
+            protocol: packet[9],
+            is_v6: false,
+        })
+    }
+}
+
+/// Where a packet goes.
+pub(crate) fn destination(packet: &[u8]) -> Option<IpAddr> {
+    if Ip::of(packet)?.is_v6 {
+        let bytes: &[u8; 16] = packet.get(24..)?.first_chunk()?;
+        return Some(Ipv6Addr::from(*bytes).into());
+    }
+    let bytes: &[u8; 4] = packet.get(16..)?.first_chunk()?;
+    Some(Ipv4Addr::from(*bytes).into())
 }
 
 /// Does what `header` leaves to do, and calls `emit` with each packet. Packets that can't be understood are dropped.
 /// `scratch` is memory to be used again.
 pub(crate) fn split(header: &Header, packet: &mut [u8], scratch: &mut Vec<u8>, mut emit: impl FnMut(&[u8])) {
-    let Some(ip_length) = ip_header(packet) else {
+    let Some(ip) = Ip::of(packet) else {
         return;
     };
-    match header.gso_type & !GSO_ECN {
-        0 if header.flags & NEEDS_CHECKSUM == 0 || finish_checksum(header, packet).is_some() => {
+    let kind = header.gso_type & !GSO_ECN;
+    match kind {
+        0 if header.flags & NEEDS_CHECKSUM == 0 || finish_checksum(header, packet, ip).is_some() => {
             emit(packet);
         }
         0 => {}
-        GSO_TCP4 if packet[9] == TCP => {
-            let Some(offset) = packet.get(ip_length + 12) else {
+        GSO_TCP4 | GSO_TCP6 if ip.protocol == TCP && ip.is_v6 == (kind == GSO_TCP6) => {
+            let Some(offset) = packet.get(ip.length + 12) else {
                 return;
             };
-            let length = ip_length + usize::from(offset >> 4) * 4;
-            if length >= ip_length + 20 {
-                cut(header, packet, ip_length, length, scratch, emit);
+            let length = ip.length + usize::from(offset >> 4) * 4;
+            if length >= ip.length + 20 {
+                cut(header, packet, ip, length, scratch, emit);
             }
         }
-        GSO_UDP if packet[9] == UDP => cut(header, packet, ip_length, ip_length + 8, scratch, emit),
+        GSO_UDP if ip.protocol == UDP => cut(header, packet, ip, ip.length + 8, scratch, emit),
         _ => {}
     }
 }
 
 /// The field holds the sum of the pseudo header already.
-fn finish_checksum(header: &Header, packet: &mut [u8]) -> Option<()> {
+fn finish_checksum(header: &Header, packet: &mut [u8], ip: Ip) -> Option<()> {
     let start = usize::from(header.checksum_start);
     let field = start + usize::from(header.checksum_offset);
     let total = sum(0, packet.get(start..)?);
     let value = match !fold(total) {
         // Zero would mean "none" in UDP.
-        0 if packet[9] == UDP => 0xffff,
+        0 if ip.protocol == UDP => 0xffff,
         value => value,
     };
     packet
@@ -156,7 +208,7 @@ const CWR: u8 = 0x80;
 fn cut(
     header: &Header,
     packet: &[u8],
-    ip_length: usize,
+    ip: Ip,
     headers: usize,
     scratch: &mut Vec<u8>,
     mut emit: impl FnMut(&[u8]),
@@ -165,9 +217,9 @@ fn cut(
     if size == 0 || packet.len() < headers {
         return;
     }
-    let is_tcp = packet[9] == TCP;
+    let is_tcp = ip.protocol == TCP;
+    let ip_length = ip.length;
     let (head, data) = packet.split_at(headers);
-    let first_id = u16::from_be_bytes([head[4], head[5]]);
     let sequence = |head: &[u8]| {
         head[ip_length + 4..]
             .first_chunk()
@@ -180,9 +232,7 @@ fn cut(
         scratch.extend_from_slice(part);
         let total = scratch.len();
         let segment = &mut scratch[..];
-        segment[2..4].copy_from_slice(&(total as u16).to_be_bytes());
-        segment[4..6].copy_from_slice(&first_id.wrapping_add(number as u16).to_be_bytes());
-        finish_ip(segment, ip_length);
+        finish_segment(segment, ip, number);
         let field = if is_tcp {
             let position = sequence(head).wrapping_add((number * size) as u32);
             segment[ip_length + 4..ip_length + 8].copy_from_slice(&position.to_be_bytes());
@@ -199,7 +249,7 @@ fn cut(
             ip_length + 6
         };
         segment[field..field + 2].fill(0);
-        let pseudo = pseudo_sum(segment, segment[9], total - ip_length);
+        let pseudo = pseudo_sum(segment, ip.protocol, total - ip_length);
         let checksum = match !fold(sum(pseudo, &segment[ip_length..])) {
             0 if !is_tcp => 0xffff,
             value => value,
@@ -207,6 +257,15 @@ fn cut(
         segment[field..field + 2].copy_from_slice(&checksum.to_ne_bytes());
         emit(segment);
     }
+}
+
+/// Has the IP header of the segment of this number, which begins as that of the whole, say its own length.
+fn finish_segment(segment: &mut [u8], ip: Ip, number: usize) {
+    if !ip.is_v6 {
+        let first_id = u16::from_be_bytes([segment[4], segment[5]]);
+        segment[4..6].copy_from_slice(&first_id.wrapping_add(number as u16).to_be_bytes());
+    }
+    set_length(segment, ip.length);
 }
 
 #[cfg(test)]
@@ -250,6 +309,63 @@ pub(super) mod tests {
             found.push(packet.to_vec())
         });
         found
+    }
+
+    /// The same packet over IPv6.
+    pub fn over_v6(packet: &[u8]) -> Vec<u8> {
+        let data = &packet[20..];
+        let mut new = vec![
+            0x60,
+            0,
+            0,
+            0,
+            (data.len() >> 8) as u8,
+            data.len() as u8,
+            packet[9],
+            64,
+        ];
+        for last in [1, 2] {
+            new.extend(Ipv6Addr::new(0xfd00, 0, 0, last, 0, 0, 0, last).octets());
+        }
+        new.extend_from_slice(data);
+        // The pseudo header is another one.
+        new[56..58].fill(0);
+        let checksum = !fold(sum(pseudo_sum(&new, TCP, new.len() - 40), &new[40..]));
+        new[56..58].copy_from_slice(&checksum.to_ne_bytes());
+        new
+    }
+
+    #[test]
+    fn a_large_packet_over_ipv6_is_cut_as_well() {
+        let data: Vec<u8> = (0..3500_u32).map(|byte| byte as u8).collect();
+        let large = over_v6(&tcp(7, 0x18, &data));
+        assert_eq!(destination(&large), Some("fd00:0:0:2::2".parse().unwrap()));
+        let header = Header {
+            flags: NEEDS_CHECKSUM,
+            gso_type: GSO_TCP6,
+            header_length: 60,
+            gso_size: 1000,
+            checksum_start: 40,
+            checksum_offset: 16,
+        };
+        let parts = all(&header, &large);
+        assert_eq!(
+            parts.iter().map(Vec::len).collect::<Vec<_>>(),
+            [1060, 1060, 1060, 560]
+        );
+        let mut whole = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            assert_eq!(
+                usize::from(u16::from_be_bytes([part[4], part[5]])),
+                part.len() - 40
+            );
+            assert_eq!(part[44..48], (7 + 1000 * number as u32).to_be_bytes());
+            let sum = sum(pseudo_sum(part, TCP, part.len() - 40), &part[40..]);
+            assert_eq!(fold(sum), 0xffff);
+            whole.extend_from_slice(&part[60..]);
+        }
+        assert_eq!(whole, data);
+        assert!(all(&header, &large[..39]).is_empty());
     }
 
     #[test]

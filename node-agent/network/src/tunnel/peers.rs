@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,10 +11,10 @@ use boringtun::{
     noise::Tunn,
     x25519::{PublicKey, StaticSecret},
 };
-use ipnet::Ipv4Net;
 use parking_lot::Mutex;
 
 use super::carrier::Carriers;
+use crate::DualRange;
 
 /// Sent to every peer this often when there is nothing else to send: keeps the mappings of address translators, and what
 /// the peers know of our address.
@@ -35,7 +35,7 @@ pub struct Peer {
     /// Where it says it is. It may come to be known at another address.
     pub endpoint: SocketAddr,
     /// Addresses of its pods.
-    pub range: Ipv4Net,
+    pub range: DualRange,
 }
 
 /// A peer with what is going on with it.
@@ -93,7 +93,7 @@ impl Link {
 pub(crate) struct Peers {
     by_index: HashMap<u32, Arc<Link>>,
     by_key: HashMap<[u8; 32], (u32, Arc<Link>)>,
-    by_range: BTreeMap<Ipv4Addr, Arc<Link>>,
+    by_range: BTreeMap<IpAddr, Arc<Link>>,
     next_index: u32,
 }
 
@@ -121,16 +121,17 @@ impl Peers {
                 }
             };
             new.by_index.insert(index, Arc::clone(&link));
-            new.by_range.insert(peer.range.network(), Arc::clone(&link));
+            let ranges = peer.range.all().map(|range| (range.network(), Arc::clone(&link)));
+            new.by_range.extend(ranges);
             new.by_key.insert(peer.key, (index, link));
         }
         new
     }
 
     /// The peer behind whom an address is. Ranges of nodes don't overlap.
-    pub fn at(&self, address: Ipv4Addr) -> Option<&Arc<Link>> {
+    pub fn at(&self, address: IpAddr) -> Option<&Arc<Link>> {
         let (_, link) = self.by_range.range(..=address).next_back()?;
-        link.peer.range.contains(&address).then_some(link)
+        link.peer.range.contains(address).then_some(link)
     }
 
     /// The peer that a packet with this receiver index is from.
@@ -180,7 +181,9 @@ mod tests {
             name: format!("n{number}"),
             key: [number; 32],
             endpoint: endpoint.parse().unwrap(),
-            range: Ipv4Net::new(Ipv4Addr::new(10, 244, number, 0), 24).unwrap(),
+            range: format!("10.244.{number}.0/24,fd00:244:0:{number}::/64")
+                .parse()
+                .unwrap(),
         }
     }
 
@@ -192,12 +195,15 @@ mod tests {
         assert_eq!(at("10.244.1.0"), Some(1));
         assert_eq!(at("10.244.1.255"), Some(1));
         assert_eq!(at("10.244.3.9"), Some(3));
+        assert_eq!((at("fd00:244:0:1::7"), at("fd00:244:0:3::1")), (Some(1), Some(3)));
         for nobody in [
             "10.244.2.1",
             "10.244.0.1",
             "10.244.4.1",
             "0.0.0.0",
             "255.255.255.255",
+            "fd00:244:0:2::1",
+            "::",
         ] {
             assert_eq!(at(nobody), None, "{nobody}");
         }

@@ -1,7 +1,5 @@
 //! What a worker does with one container: image, start, hooks, probes, stop, end.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use skiff_runtime::supervisor::ContainerState;
@@ -79,9 +77,9 @@ impl Worker {
         let Some(source) = self.sources.get(&name).cloned() else {
             return;
         };
-        let pod_ip = match self.view.sandbox {
-            Sandbox::Ready(Some(ip)) => Some(IpAddr::V4(ip)),
-            _ => Some(self.agent.host_ip()),
+        let pod_ips = match self.view.sandbox {
+            Sandbox::Ready(Some(ip)) => ip.all().collect(),
+            _ => self.agent.host_ips(),
         };
         let Some(instance) = self.view.containers.get_mut(&name) else {
             return;
@@ -126,7 +124,7 @@ impl Worker {
             attempt,
             source,
             handle,
-            pod_ip,
+            pod_ips,
             mounted,
         };
         let (agent, sender) = (self.agent.clone(), self.sender.clone());

@@ -1,6 +1,7 @@
 //! Clusters of several nodes, on hosts of a network of their own.
 
 mod across;
+mod dual;
 mod pool;
 
 use anyhow::{Context, Result, ensure};
@@ -89,9 +90,16 @@ struct Pair {
 impl Pair {
     /// Both nodes are ready. The far one belongs to `far`.
     fn start(near: User, far: User) -> Result<Self> {
+        Self::start_with(near, far, "")
+    }
+
+    /// The same, with further options of `skiff up`.
+    fn start_with(near: User, far: User, options: &str) -> Result<Self> {
         let lan = Lan::new()?;
         let (server, far) = (lan.host(near)?, lan.host(far)?);
-        server.up(server.node_options()).ok()?;
+        let mut words = server.node_options();
+        words.extend(options.split_whitespace().map(str::to_owned));
+        server.up(words).ok()?;
         far.join(&server, "")?;
         server.wait_nodes_ready(&[&server, &far])?;
         Ok(Self { server, far, lan })

@@ -132,7 +132,7 @@ fn defaults(spec: &mut Value) {
     }
 }
 
-/// One cluster address and the list tell the same; families follow from the addresses, else IPv4.
+/// One cluster address and the list tell the same. Which families there are is known to whoever gives the addresses out.
 fn addresses(object: &mut Value) {
     if !needs_cluster_ip(object) {
         return;
@@ -148,26 +148,6 @@ fn addresses(object: &mut Value) {
     {
         set(spec, "clusterIP", first);
     }
-    let families: Vec<&str> = list(spec, "clusterIPs")
-        .iter()
-        .filter_map(Value::as_str)
-        .filter(|a| *a != "None")
-        .map(|a| if a.contains(':') { "IPv6" } else { "IPv4" })
-        .collect();
-    let families = if families.is_empty() {
-        vec!["IPv4"]
-    } else {
-        families
-    };
-    if list(spec, "ipFamilies").is_empty() {
-        set(spec, "ipFamilies", families);
-    }
-    let dual = list(spec, "ipFamilies").len() > 1;
-    set_default(
-        spec,
-        "ipFamilyPolicy",
-        if dual { "RequireDualStack" } else { "SingleStack" },
-    );
 }
 
 fn needs_cluster_ip(object: &Value) -> bool {
@@ -197,7 +177,9 @@ fn external(object: &Value) -> bool {
 /// A client that sends the service without the values the server chose keeps them.
 fn keep_allocated(new: &mut Value, old: &Value) {
     if needs_cluster_ip(new) && needs_cluster_ip(old) {
-        if text(new, "spec.clusterIP").is_empty() && list(new, "spec.clusterIPs").is_empty() {
+        let single = text(new, "spec.clusterIP");
+        let is_as_before = single.is_empty() || single == text(old, "spec.clusterIP");
+        if is_as_before && list(new, "spec.clusterIPs").is_empty() {
             carry("spec.clusterIP", old, new);
             carry("spec.clusterIPs", old, new);
         }

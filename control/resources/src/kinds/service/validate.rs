@@ -59,6 +59,11 @@ pub(super) fn update(part: Part, new: &Value, old: &Value) -> Errors {
                 }
                 Some(_) => {}
             }
+            if let (Some(before), Some(now)) = (before.get(1), after.get(1))
+                && before != now
+            {
+                errors.invalid(&at.index(1), after.to_vec(), "may not change once set");
+            }
         }
         let (before, after) = (list(old, "spec.ipFamilies"), list(new, "spec.ipFamilies"));
         if let (Some(before), Some(now)) = (before.first(), after.first())
@@ -151,6 +156,7 @@ fn addresses(errors: &mut Errors, spec: &Value, kind: &str) {
                 &format!("may not be set to 'None' for {kind} services"),
             );
         }
+        families(errors, spec, &[]);
         return;
     }
     if addresses.len() > 2 {
@@ -159,11 +165,27 @@ fn addresses(errors: &mut Errors, spec: &Value, kind: &str) {
     for (i, address) in addresses.iter().enumerate() {
         ip(errors, &at.index(i), address.as_str().unwrap_or_default());
     }
+    let is_v6 = |address: &Value| address.as_str().is_some_and(|text| text.contains(':'));
+    if let [one, two] = addresses
+        && is_v6(one) == is_v6(two)
+    {
+        let why = "may specify no more than one IP for each IP family";
+        errors.invalid(&at, addresses.to_vec(), why);
+    }
+    families(errors, spec, addresses);
+}
+
+/// Families, which must be those of the addresses there are.
+fn families(errors: &mut Errors, spec: &Value, addresses: &[Value]) {
     let families = list(spec, "ipFamilies");
     let at = SPEC.field("ipFamilies");
     for (i, family) in families.iter().enumerate() {
+        let is_first = !families[..i].contains(family);
         let family = family.as_str().unwrap_or_default();
         errors.one_of(&at.index(i), family, &["IPv4", "IPv6"], true);
+        if !is_first {
+            errors.duplicate(&at.index(i), family);
+        }
         let fits = addresses
             .get(i)
             .and_then(Value::as_str)

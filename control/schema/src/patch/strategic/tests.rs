@@ -64,6 +64,10 @@ fn a_list_is_replaced_by_directive() {
     let old = json!([{"name": "a"}, {"name": "b"}]);
     let merged = containers(old, json!([{"name": "z", "image": "i"}, {"$patch": "replace"}]));
     assert_eq!(merged, json!([{"name": "z", "image": "i"}]));
+    let twice = json!([{"name": "z", "image": "i"}, {"name": "z", "image": "j"}]);
+    let mut patch = twice.as_array().unwrap().clone();
+    patch.push(json!({"$patch": "replace"}));
+    assert_eq!(containers(json!([{"name": "z"}]), patch.into()), twice);
 }
 
 #[test]
