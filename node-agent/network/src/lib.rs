@@ -312,7 +312,11 @@ impl PodNetwork {
     pub async fn set_rules(&self, rules: policy::Rules) -> Result<(), Error> {
         let rules = Arc::new(rules);
         let (new, families) = (Arc::clone(&rules), self.config.families());
-        let applied = self.node.run(move || policy::apply(&new, families)).await;
+        let translated = self.translation.is_some();
+        let applied = self
+            .node
+            .run(move || policy::apply(&new, families, translated))
+            .await;
         applied.map_err(|source| Error::new("enter the node namespace", source))??;
         *self.rules.write() = rules;
         Ok(())

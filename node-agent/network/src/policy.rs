@@ -176,19 +176,27 @@ pub fn without(whole: IpNet, parts: &[IpNet]) -> Vec<AddressRange> {
 
 /// Puts the rules in place of those before, in the calling thread's namespace: a table for each of `families`. Without rules there
 /// is no table, and no connection tracking for it.
-pub(crate) fn apply(rules: &Rules, families: &[Family]) -> Result<(), crate::netlink::Refused> {
+/// `translated`: connections to services are, see [`crate::Translation`].
+pub(crate) fn apply(
+    rules: &Rules,
+    families: &[Family],
+    translated: bool,
+) -> Result<(), crate::netlink::Refused> {
     let (with, without): (Vec<Family>, Vec<Family>) = families
         .iter()
         .partition(|family| rules.keys().any(|address| Family::of(*address) == **family));
     for family in without {
         nftables::remove(TABLE, family)?;
     }
-    let tables: Vec<Table<'_>> = with.into_iter().map(|family| table(rules, family)).collect();
+    let tables: Vec<Table<'_>> = with
+        .into_iter()
+        .map(|family| table(rules, family, translated))
+        .collect();
     nftables::replace(&tables)
 }
 
 /// The rules about addresses of a family.
-fn table(rules: &Rules, family: Family) -> Table<'static> {
+fn table(rules: &Rules, family: Family, translated: bool) -> Table<'static> {
     let mut chains = Vec::new();
     let mut sets = Vec::new();
     // Answers belong to connections that were allowed.
@@ -209,14 +217,17 @@ fn table(rules: &Rules, family: Family) -> Table<'static> {
             };
             forward.push(own_packets.jump(&name));
             // To a service the kernel carries: refused, as the proxy refuses what it must not carry.
-            let reset = Rule::new()
-                .protocol(libc::IPPROTO_TCP as u8)
-                .of_marked_connection()
-                .reset();
+            let reset = (translated && family == Family::V4).then(|| {
+                Rule::new()
+                    .protocol(libc::IPPROTO_TCP as u8)
+                    .of_marked_connection()
+                    .reset()
+            });
             let rules = allowed
                 .iter()
                 .flat_map(|allow| allowing(allow, family, is_egress, &mut sets))
-                .chain([reset, Rule::new().drop()])
+                .chain(reset)
+                .chain([Rule::new().drop()])
                 .collect();
             chains.push(Chain {
                 name,

@@ -391,7 +391,7 @@ fn make_table(pods: Ipv4Net) -> Result<(), Refused> {
         .commit()
 }
 
-/// Makes a front of nothing and removes it again: whether the kernel has all that fronts need.
+/// Makes a front of nothing and removes it again: whether the kernel has all that fronts and policies about them need.
 fn try_out() -> Result<(), Refused> {
     let front = Front {
         protocol: Protocol::Udp,
@@ -404,8 +404,15 @@ fn try_out() -> Result<(), Refused> {
     };
     let number = number(front);
     let none = Turns::default();
-    changes(number, front, &none, &turns).commit()?;
-    changes(number, front, &turns, &none).commit()
+    let refused = Chain {
+        name: "refused".into(),
+        hook: None,
+        rules: vec![Rule::new().protocol(libc::IPPROTO_TCP as u8).reset()],
+    };
+    changes(number, front, &none, &turns).chain(&refused).commit()?;
+    changes(number, front, &turns, &none)
+        .remove_chain(&refused.name)
+        .commit()
 }
 
 fn tune_tracking() -> Result<(), Refused> {
