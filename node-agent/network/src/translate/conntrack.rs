@@ -9,7 +9,10 @@ use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use skiff_netns_proxy::Front;
 
-use super::{attribute_of, protocol_number};
+use super::{
+    attribute_of,
+    table::{SEEN_REPLY, protocol_number},
+};
 use crate::netlink::{Netlink, Reply, Request, attribute};
 
 const SUBSYSTEM: u16 = 1;
@@ -60,7 +63,7 @@ impl Entry {
         Some(Self {
             mark,
             backend: SocketAddrV4::new(Ipv4Addr::from(address), u16::from_be_bytes(port)),
-            is_open: tcp_state.map_or(status & super::SEEN_REPLY != 0, |state| TCP_OPEN.contains(&state)),
+            is_open: tcp_state.map_or(status & SEEN_REPLY != 0, |state| TCP_OPEN.contains(&state)),
             original: attribute(attributes, TUPLE_ORIGINAL)?.into(),
         })
     }

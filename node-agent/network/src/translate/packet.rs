@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::{ACK, RST, SYN};
 use crate::tunnel::offload::{fold, ip_header, pseudo_sum, sum};
 
 const ICMP: u8 = libc::IPPROTO_ICMP as u8;
@@ -10,6 +9,12 @@ const TCP: u8 = libc::IPPROTO_TCP as u8;
 const UDP: u8 = libc::IPPROTO_UDP as u8;
 const ICMP_UNREACHABLE: u8 = 3;
 const ICMP_HEADER_BYTES: usize = 8;
+
+/// Bits of TCP's flags.
+pub(super) const FIN: u8 = 0x01;
+pub(super) const SYN: u8 = 0x02;
+pub(super) const RST: u8 = 0x04;
+pub(super) const ACK: u8 = 0x10;
 
 /// Between whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
