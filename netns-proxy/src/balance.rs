@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, SocketAddrV4},
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -135,8 +135,15 @@ impl Balancer {
     }
 
     /// Whom the kernel may give connections in turns: ready backends that it reaches and that have not failed since
-    /// they took a connection last. And when to ask again, if a pause will end. Nobody with client affinity.
-    pub fn turns(&mut self, now: Instant, reaches: impl Fn(IpAddr) -> bool) -> (Turns, Option<Instant>) {
+    /// they took a connection last, the more turns the fewer connections they have (`carried`: those that the kernel
+    /// carries). And when to ask again, if a pause will end. Nobody with client affinity.
+    pub fn turns(
+        &mut self,
+        now: Instant,
+        reaches: impl Fn(IpAddr) -> bool,
+        carried: &HashMap<SocketAddrV4, u64>,
+    ) -> (Turns, Option<Instant>) {
+        let mut in_flight = Vec::new();
         let mut turns = Turns {
             is_alone: self.candidates.len() == 1,
             ..Turns::default()
@@ -159,6 +166,8 @@ impl Balancer {
                 {
                     candidate.has_turns = true;
                     turns.backends.push(address);
+                    let of_kernel = carried.get(&address).copied().unwrap_or(0);
+                    in_flight.push(of_kernel + u64::from(load.in_flight.load(Relaxed)));
                 }
                 _ => turns.others += 1,
             }
@@ -166,6 +175,11 @@ impl Balancer {
         if turns.backends.is_empty() {
             turns = Turns::default();
         }
+        let shares = shares(&in_flight, &mut turns.others);
+        let each = turns.backends.iter().zip(shares);
+        turns.backends = each
+            .flat_map(|(backend, share)| std::iter::repeat_n(*backend, share))
+            .collect();
         (turns, until)
     }
 
@@ -308,6 +322,23 @@ impl Balancer {
             .iter_mut()
             .find(|candidate| candidate.load.address == backend)
     }
+}
+
+/// Turns for backends with so many connections each: one for all alike, up to four times as many for who has fewer than
+/// the mean. `others` have the mean share each.
+fn shares(in_flight: &[u64], others: &mut u32) -> Vec<usize> {
+    /// Differences between fewer connections than this say nothing.
+    const FEW: u64 = 8;
+    let counted: Vec<u64> = in_flight.iter().map(|count| (*count).max(FEW)).collect();
+    let mean = counted.iter().sum::<u64>() / (counted.len() as u64).max(1);
+    // The mean has two turns, so that there is something below it too.
+    let turns = |count: &u64| ((2 * mean + count / 2) / count).clamp(1, 4);
+    let shares: Vec<u64> = counted.iter().map(turns).collect();
+    if shares.iter().all(|share| share % 2 == 0) {
+        return shares.iter().map(|share| (share / 2) as usize).collect();
+    }
+    *others *= 2;
+    shares.into_iter().map(|share| share as usize).collect()
 }
 
 /// How long to pass over a backend that has failed this often before.
@@ -511,7 +542,8 @@ mod tests {
         let address = |last: u8| SocketAddr::from(([10, 42, 0, last], 80));
         let in_turns = |balancer: &mut Balancer, now| {
             // The fourth is on another node.
-            let (turns, until) = balancer.turns(now, |ip| ip != IpAddr::from([10, 42, 0, 4]));
+            let (turns, until) =
+                balancer.turns(now, |ip| ip != IpAddr::from([10, 42, 0, 4]), &HashMap::new());
             let backends = turns.backends.into_iter().map(SocketAddr::V4);
             (backends.collect::<Vec<_>>(), turns.others, until)
         };
@@ -546,14 +578,38 @@ mod tests {
     }
 
     #[test]
+    fn who_has_fewer_connections_gets_more_turns() {
+        let shares = |in_flight: &[u64]| {
+            let mut others = 1;
+            (super::shares(in_flight, &mut others), others)
+        };
+        assert_eq!(shares(&[]), (vec![], 1));
+        assert_eq!(shares(&[0, 7, 3]), (vec![1, 1, 1], 1), "too few to tell");
+        assert_eq!(shares(&[1000, 1100, 950]), (vec![1, 1, 1], 1), "much the same");
+        assert_eq!(shares(&[1000, 1000, 0]), (vec![1, 1, 4], 2), "a new one");
+        assert_eq!(shares(&[100, 300]), (vec![4, 1], 2));
+        assert_eq!(
+            shares(&[100, 100, 100, 100, 1000]),
+            (vec![4, 4, 4, 4, 1], 2),
+            "a slow one"
+        );
+    }
+
+    #[test]
     fn what_takes_a_choice_of_its_own_has_no_turns() {
         let now = Instant::now();
         let mut affine = balancer(2, Some(Duration::from_secs(1)));
-        assert_eq!(affine.turns(now, |_| true), (Turns::default(), None));
+        assert_eq!(
+            affine.turns(now, |_| true, &HashMap::new()),
+            (Turns::default(), None)
+        );
         let mut far = balancer(2, None);
-        assert_eq!(far.turns(now, |_| false), (Turns::default(), None));
+        assert_eq!(
+            far.turns(now, |_| false, &HashMap::new()),
+            (Turns::default(), None)
+        );
         let mut alone = balancer(1, None);
-        assert!(alone.turns(now, |_| true).0.is_alone);
+        assert!(alone.turns(now, |_| true, &HashMap::new()).0.is_alone);
         alone.set(
             &[Backend {
                 terminating: true,
@@ -561,7 +617,10 @@ mod tests {
             }],
             None,
         );
-        assert_eq!(alone.turns(now, |_| true), (Turns::default(), None));
+        assert_eq!(
+            alone.turns(now, |_| true, &HashMap::new()),
+            (Turns::default(), None)
+        );
     }
 
     #[test]

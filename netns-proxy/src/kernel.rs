@@ -16,7 +16,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr, SocketAddrV4},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -70,7 +70,7 @@ pub struct Failure {
 /// Who gets new connections in turns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Turns {
-    /// A turn each.
+    /// A turn each; who is here twice has two.
     pub backends: Vec<SocketAddrV4>,
     /// Turns of the proxy.
     pub others: u32,
@@ -126,7 +126,15 @@ pub trait Translator: Send + Sync + 'static {
 struct Carried {
     port: Arc<Shared>,
     turns: Turns,
+    /// What was seen of it last.
+    connections: u64,
+    in_flight: HashMap<SocketAddrV4, u64>,
 }
+
+/// How often connections are looked at, to give more turns to who has fewer: after this time while new ones come, else ever more
+/// rarely.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOK_AT_LEAST: Duration = Duration::from_secs(16);
 
 /// Keeps the kernel's turns as the balancers have it.
 pub(crate) struct Carrier {
@@ -170,22 +178,26 @@ impl Carrier {
         if wanted.is_empty() {
             return;
         }
-        let now = Instant::now();
-        let (turns, until) = port
-            .balancer
-            .lock()
-            .turns(now, |backend| self.translator.reaches(backend));
+        let mut ends = None;
         for front in wanted {
             let carried = fronts.entry(*front).or_insert_with(|| Carried {
                 port: Arc::clone(port),
                 turns: Turns::default(),
+                connections: 0,
+                in_flight: HashMap::new(),
             });
             carried.port = Arc::clone(port);
+            let reaches = |backend| self.translator.reaches(backend);
+            let (turns, until) = port
+                .balancer
+                .lock()
+                .turns(Instant::now(), reaches, &carried.in_flight);
+            ends = until;
             if self.tell(*front, &carried.turns, &turns).await {
-                carried.turns = turns.clone();
+                carried.turns = turns;
             }
         }
-        if let Some(until) = until {
+        if let Some(until) = ends {
             // Its pause is over then.
             let (changed, port) = (self.changed.clone(), Arc::downgrade(port));
             tokio::spawn(async move {
@@ -209,7 +221,32 @@ impl Carrier {
         told.is_ok()
     }
 
-    /// Two loops, neither of which is cut off by the other: a failure that was taken must be settled.
+    /// Looks at the connections of services with several backends on this node. Whether there were new ones.
+    async fn level(&self) -> bool {
+        let has_choice = |carried: &Carried| carried.turns.backends.len() > 1;
+        if !self.fronts.lock().await.values().any(has_choice) {
+            return false;
+        }
+        let counts = self.counts().await;
+        let mut fronts = self.fronts.lock().await;
+        let mut changed = Vec::new();
+        for (front, counts) in counts {
+            let Some(carried) = fronts.get_mut(&front).filter(|carried| has_choice(carried)) else {
+                continue;
+            };
+            if carried.connections != counts.connections || carried.in_flight != counts.in_flight {
+                carried.connections = counts.connections;
+                carried.in_flight = counts.in_flight;
+                changed.push((front, Arc::clone(&carried.port)));
+            }
+        }
+        for (front, port) in &changed {
+            self.renew(&mut fronts, port, std::slice::from_ref(front)).await;
+        }
+        !changed.is_empty()
+    }
+
+    /// Three loops, none of which is cut off by another: a failure that was taken must be settled.
     async fn follow(self: Arc<Self>, mut changes: UnboundedReceiver<Arc<Shared>>) {
         let changes = async {
             while let Some(port) = changes.recv().await {
@@ -230,7 +267,19 @@ impl Carrier {
                 }
             }
         };
-        tokio::join!(changes, failures);
+        let levelling = async {
+            let mut pause = LOOK;
+            loop {
+                tokio::time::sleep(pause).await;
+                pause = if self.level().await {
+                    LOOK
+                } else {
+                    (pause * 2).min(LOOK_AT_LEAST)
+                };
+            }
+        };
+        // The last one does not end: the proxy's end ends all.
+        tokio::join!(changes, failures, levelling);
     }
 
     async fn refresh(&self, port: &Arc<Shared>) {

@@ -1,7 +1,7 @@
 //! The table `skiff-services`: its rules, and what they have counted. Drawn in the parent's header.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::{IpAddr, Ipv4Addr, SocketAddrV4},
 };
 
@@ -72,8 +72,10 @@ pub(super) fn protocol_number(protocol: Protocol) -> u8 {
     }
 }
 
+/// Each of `all` that is not among `those`, once.
 pub(super) fn without(all: &[SocketAddrV4], those: &[SocketAddrV4]) -> Vec<SocketAddrV4> {
-    all.iter().filter(|one| !those.contains(one)).copied().collect()
+    let others = all.iter().filter(|one| !those.contains(one)).copied();
+    others.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn turns_chain(number: u32) -> String {

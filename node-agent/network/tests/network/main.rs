@@ -68,6 +68,7 @@ fn main() -> ExitCode {
             the_kernel_carries_what_pods_of_the_node_have_between_them,
             a_connection_the_kernel_gave_to_the_wrong_backend_gets_another_one,
             backends_that_keep_silent_or_reset_lose_their_turns,
+            who_has_fewer_connections_gets_more_of_the_new_ones,
             datagrams_the_kernel_carries_go_on_elsewhere_when_nobody_listens,
             what_a_policy_forbids_is_refused_at_once_by_services_too;
         egress:

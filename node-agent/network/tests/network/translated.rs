@@ -283,6 +283,41 @@ pub async fn datagrams_the_kernel_carries_go_on_elsewhere_when_nobody_listens() 
     Ok(())
 }
 
+pub async fn who_has_fewer_connections_gets_more_of_the_new_ones() -> Result<()> {
+    const OPEN: usize = 40;
+    let (_dir, network) = start().await?;
+    let [client, old, new] = pods(&network, ["client", "old", "new"]).await?;
+    old.serve_tcp(80, "old").await?;
+    new.serve_tcp(80, "new").await?;
+    let backends = [&old, &new].map(|pod| SocketAddr::from((pod.address, 80)));
+    let proxy = proxy_of(&network);
+    proxy.set(web(&backends[..1])).await?;
+    let mut open = Vec::new();
+    for _ in 0..OPEN {
+        open.push(client.connect(WEB).await?);
+    }
+    proxy.set(web(&backends)).await?;
+    // Short ones, ten at a time, until so many of ten are the new one's.
+    let until = async |share: usize| {
+        loop {
+            let mut of_new = 0;
+            for _ in 0..10 {
+                let text = greeting(&mut client.connect(WEB).await?).await?;
+                of_new += usize::from(text.starts_with("new"));
+            }
+            if of_new == share {
+                return anyhow::Ok(());
+            }
+        }
+    };
+    timeout(Duration::from_secs(10), until(8)).await??;
+    // They end, and all are alike again.
+    open.clear();
+    timeout(Duration::from_secs(10), until(5)).await??;
+    network.destroy().await?;
+    Ok(())
+}
+
 pub async fn what_a_policy_forbids_is_refused_at_once_by_services_too() -> Result<()> {
     let (_dir, network) = start().await?;
     let [client, server] = pods(&network, ["client", "server"]).await?;
