@@ -320,15 +320,10 @@ impl Carrier {
 
     /// Counts a reset; those with answered connections between them are not in a row.
     async fn reset(&self, port: &Shared, failure: &Failure) {
-        let given = match self.translator.counts().await {
-            Ok(counts) => counts
-                .get(&failure.front)
-                .and_then(|counts| counts.given.get(&failure.backend).copied()),
-            Err(error) => {
-                debug!(%error, "connections of a backend that resets");
-                None
-            }
-        };
+        let counts = self.counts().await;
+        let given = counts
+            .get(&failure.front)
+            .and_then(|counts| counts.given.get(&failure.backend).copied());
         let backend = SocketAddr::V4(failure.backend);
         let mut balancer = port.balancer.lock();
         if let (Some(given), Some(load)) = (given, balancer.loads().find(|load| load.address == backend)) {

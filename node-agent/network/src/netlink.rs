@@ -18,6 +18,9 @@ const RECEIVE_BYTES: usize = 64 * 1024;
 /// The kernel answers in microseconds; with the routing lock held by others, milliseconds.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// Of an attribute's type: it holds attributes.
+const NESTED: u16 = 0x8000;
+
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 
@@ -236,6 +239,38 @@ fn error_of(reply: &Reply) -> Option<io::Error> {
     (code != 0).then(|| io::Error::from_raw_os_error(code.abs()))
 }
 
+/// Attributes under construction: type, length and padded value each, numbers in network order.
+#[derive(Default, Clone)]
+pub(crate) struct Attributes(pub Vec<u8>);
+
+impl Attributes {
+    /// A value as it is.
+    pub fn bytes(mut self, kind: u16, value: &[u8]) -> Self {
+        // The longest is a rule of some hundred bytes.
+        let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
+        self.0.extend(length.to_ne_bytes());
+        self.0.extend(kind.to_ne_bytes());
+        self.0.extend(value);
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+        self
+    }
+
+    /// A number of 32 bits.
+    pub fn number(self, kind: u16, value: u32) -> Self {
+        self.bytes(kind, &value.to_be_bytes())
+    }
+
+    /// A text, with a zero at its end.
+    pub fn text(self, kind: u16, value: &str) -> Self {
+        self.bytes(kind, &[value.as_bytes(), b"\0"].concat())
+    }
+
+    /// Attributes within an attribute.
+    pub fn nest(self, kind: u16, inner: Self) -> Self {
+        self.bytes(kind | NESTED, &inner.0)
+    }
+}
+
 /// Types and values of a row of attributes, up to the first that is cut short.
 pub(crate) fn attributes(mut row: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
@@ -253,4 +288,31 @@ pub(crate) fn attribute(row: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(row)
         .find(|(kind, _)| *kind == wanted)
         .map(|(_, value)| value)
+}
+
+/// A number of 32 bits in network order.
+pub(crate) fn number(value: &[u8]) -> Option<u32> {
+    value.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_padded_and_found_again() {
+        let inner = Attributes::default().text(1, "abc").number(2, 7);
+        let outer = Attributes::default().bytes(9, &[1]).nest(4, inner);
+        assert_eq!(outer.0.len() % 4, 0);
+        assert_eq!(attribute(&outer.0, 9), Some(&[1][..]));
+        let nested = attribute(&outer.0, 4).unwrap();
+        assert_eq!(attribute(nested, 1), Some(&b"abc\0"[..]));
+        assert_eq!(attribute(nested, 2).and_then(number), Some(7));
+        assert_eq!(attribute(nested, 3), None);
+        assert_eq!(
+            attribute(&[200, 0, 1, 0], 1),
+            None,
+            "a length beyond the end is no match"
+        );
+    }
 }

@@ -17,7 +17,7 @@ pub(crate) use translation::{Changes, Counter, Direction, Key, counters};
 
 use crate::{
     address::after,
-    netlink::{Netlink, Refused, Request, attribute},
+    netlink::{Attributes, Netlink, Refused, Request, attribute, number},
 };
 
 const SUBSYSTEM: u16 = 10;
@@ -32,8 +32,6 @@ const NEWSET: u16 = 9;
 const NEWSETELEM: u16 = 12;
 const NLM_F_APPEND: u16 = 0x800;
 const NLM_F_DUMP: u16 = 0x300;
-
-const NESTED: u16 = 0x8000;
 
 const VERDICT_REGISTER: u32 = 0;
 const REGISTER: u32 = 1;
@@ -153,34 +151,6 @@ fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().into(),
         IpAddr::V6(address) => address.octets().into(),
-    }
-}
-
-/// Attributes under construction: type, length and padded value each, numbers in network order.
-#[derive(Default, Clone)]
-struct Attributes(Vec<u8>);
-
-impl Attributes {
-    fn bytes(mut self, kind: u16, value: &[u8]) -> Self {
-        // The longest is a rule of some hundred bytes.
-        let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
-        self.0.extend(length.to_ne_bytes());
-        self.0.extend(kind.to_ne_bytes());
-        self.0.extend(value);
-        self.0.resize(self.0.len().next_multiple_of(4), 0);
-        self
-    }
-
-    fn number(self, kind: u16, value: u32) -> Self {
-        self.bytes(kind, &value.to_be_bytes())
-    }
-
-    fn text(self, kind: u16, value: &str) -> Self {
-        self.bytes(kind, &[value.as_bytes(), b"\0"].concat())
-    }
-
-    fn nest(self, kind: u16, inner: Self) -> Self {
-        self.bytes(kind | NESTED, &inner.0)
     }
 }
 
@@ -539,48 +509,13 @@ pub(crate) fn replace(tables: &[Table<'_>]) -> Result<(), Refused> {
 
 fn table_requests(table: &Table<'_>) -> Vec<Request> {
     let mut changes = Changes::anew_in(table.family, table.name);
-    for (number, set) in table.sets.iter().enumerate() {
-        let made = set_requests(table.name, table.family, number, set);
-        changes.requests.extend(made);
+    for set in &table.sets {
+        changes = changes.set(set);
     }
     for chain in &table.chains {
         changes = changes.chain(chain);
     }
     changes.requests
-}
-
-fn set_requests(table: &str, family: Family, number: usize, set: &Set) -> Vec<Request> {
-    let what = format!("make nftables set {table} {}", set.name);
-    // The id only has to be there.
-    let id = u32::try_from(number).unwrap_or(u32::MAX);
-    let made = Attributes::default()
-        .text(1, table)
-        .text(2, &set.name)
-        .number(3, SET_OF_RANGES)
-        .number(4, family.set_type())
-        .number(5, family.address_bytes())
-        .number(10, id);
-    let mut requests = vec![message(what.clone(), family, NEWSET, NLM_F_CREATE, made)];
-    let element = |address: IpAddr, flags: u32| {
-        let key = Attributes::default().bytes(1, &octets(address));
-        Attributes::default().nest(1, key).number(3, flags)
-    };
-    for ranges in set.ranges.chunks(ELEMENTS) {
-        let mut elements = Attributes::default();
-        for (first, last) in ranges {
-            elements = elements.nest(1, element(*first, 0));
-            // The end is the first address beyond; there is none after the very last one.
-            if let Some(beyond) = after(*last) {
-                elements = elements.nest(1, element(beyond, RANGE_END));
-            }
-        }
-        let list = Attributes::default()
-            .text(1, table)
-            .text(2, &set.name)
-            .nest(3, elements);
-        requests.push(message(what.clone(), family, NEWSETELEM, NLM_F_CREATE, list));
-    }
-    requests
 }
 
 /// Removes the table of this name and family from the calling thread's namespace. Idempotent.
@@ -607,30 +542,4 @@ pub(crate) fn forwarding_is_dropped() -> io::Result<bool> {
             .and_then(number);
         hook == Some(2) && attribute(attributes, 5).and_then(number) == Some(DROP)
     }))
-}
-
-fn number(value: &[u8]) -> Option<u32> {
-    value.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attributes_are_padded_and_found_again() {
-        let inner = Attributes::default().text(1, "abc").number(2, 7);
-        let outer = Attributes::default().bytes(9, &[1]).nest(4, inner);
-        assert_eq!(outer.0.len() % 4, 0);
-        assert_eq!(attribute(&outer.0, 9), Some(&[1][..]));
-        let nested = attribute(&outer.0, 4).unwrap();
-        assert_eq!(attribute(nested, 1), Some(&b"abc\0"[..]));
-        assert_eq!(attribute(nested, 2).and_then(number), Some(7));
-        assert_eq!(attribute(nested, 3), None);
-        assert_eq!(
-            attribute(&[200, 0, 1, 0], 1),
-            None,
-            "a length beyond the end is no match"
-        );
-    }
 }

@@ -1,16 +1,20 @@
 //! What destination NAT needs of nftables: maps to chains, counters, and tables that change piece by piece.
 
-use std::{io, net::SocketAddrV4};
+use std::{
+    io,
+    net::{IpAddr, SocketAddrV4},
+};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REQUEST};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::{
-    ACCEPT, AT_MOST, Attributes, Chain, EQUAL, End, Family, META_L4PROTO, META_MARK, NETWORK_HEADER,
-    NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, NLM_F_APPEND, NLM_F_DUMP, NOT_EQUAL, REGISTER, Rule,
-    SUBSYSTEM, TRANSPORT_HEADER, VERDICT_REGISTER, message, remove_requests, to_chain, transact,
+    ACCEPT, AT_MOST, Chain, ELEMENTS, EQUAL, End, Family, META_L4PROTO, META_MARK, NETWORK_HEADER, NEWCHAIN,
+    NEWRULE, NEWSET, NEWSETELEM, NEWTABLE, NLM_F_APPEND, NLM_F_DUMP, NOT_EQUAL, RANGE_END, REGISTER, Rule,
+    SET_OF_RANGES, SUBSYSTEM, Set, TRANSPORT_HEADER, VERDICT_REGISTER, after, message, octets,
+    remove_requests, to_chain, transact,
 };
-use crate::netlink::{Netlink, Refused, Request, attribute, attributes};
+use crate::netlink::{Attributes, Netlink, Refused, Request, attribute, attributes};
 
 const DELCHAIN: u16 = 5;
 const GETRULE: u16 = 7;
@@ -302,6 +306,34 @@ impl<'a> Changes<'a> {
             .number(6, TYPE_VERDICT)
             .number(10, self.unused_id());
         self.ask("make nftables map", name, NEWSET, NLM_F_CREATE, made)
+    }
+
+    /// Makes a set with its ranges.
+    pub fn set(mut self, set: &Set) -> Self {
+        let made = Attributes::default()
+            .text(2, &set.name)
+            .number(3, SET_OF_RANGES)
+            .number(4, self.family.set_type())
+            .number(5, self.family.address_bytes())
+            .number(10, self.unused_id());
+        self = self.ask("make nftables set", &set.name, NEWSET, NLM_F_CREATE, made);
+        let element = |address: IpAddr, flags: u32| {
+            let key = Attributes::default().bytes(1, &octets(address));
+            Attributes::default().nest(1, key).number(3, flags)
+        };
+        for ranges in set.ranges.chunks(ELEMENTS) {
+            let mut elements = Attributes::default();
+            for (first, last) in ranges {
+                elements = elements.nest(1, element(*first, 0));
+                // The end is the first address beyond; there is none after the very last one.
+                if let Some(beyond) = after(*last) {
+                    elements = elements.nest(1, element(beyond, RANGE_END));
+                }
+            }
+            let list = Attributes::default().text(2, &set.name).nest(3, elements);
+            self = self.ask("fill nftables set", &set.name, NEWSETELEM, NLM_F_CREATE, list);
+        }
+        self
     }
 
     /// Makes a set in which rules count connections of addresses.

@@ -5,27 +5,22 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
 };
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use skiff_netns_proxy::Front;
 
-use super::{
-    attribute_of,
-    table::{SEEN_REPLY, protocol_number},
-};
-use crate::netlink::{Netlink, Reply, Request, attribute};
+use super::table::{SEEN_REPLY, protocol_number};
+use crate::netlink::{Attributes, Netlink, Reply, Request, attribute, number};
 
 const SUBSYSTEM: u16 = 1;
 const GET: u16 = 1;
 const DELETE: u16 = 2;
-const NLM_F_DUMP: u16 = 0x300;
 
 const TUPLE_ORIGINAL: u16 = 1;
 const TUPLE_REPLY: u16 = 2;
 const STATUS: u16 = 3;
 const PROTOCOL_INFO: u16 = 4;
 const MARK: u16 = 8;
-const NESTED: u16 = 0x8000;
 
 /// States of TCP (linux/netfilter/nf_conntrack_tcp.h) between the first answer and the last acknowledgement.
 const TCP_OPEN: std::ops::RangeInclusive<u8> = 2..=6;
@@ -37,22 +32,21 @@ pub(super) struct Entry {
     /// Who has it.
     pub backend: SocketAddrV4,
     is_open: bool,
-    original: Vec<u8>,
+    original: Attributes,
 }
 
-fn request(what: &str, kind: u16, flags: u16, attributes: &[u8]) -> Request {
+fn request(what: &str, kind: u16, flags: u16, attributes: &Attributes) -> Request {
     Request {
         what: what.into(),
         kind: (SUBSYSTEM << 8) | kind,
         flags: flags | NLM_F_REQUEST,
-        body: [&[libc::AF_INET as u8, 0, 0, 0], attributes].concat(),
+        body: [&[libc::AF_INET as u8, 0, 0, 0], &attributes.0[..]].concat(),
     }
 }
 
 impl Entry {
     fn of(reply: &Reply) -> Option<Self> {
         let attributes = reply.body.get(4..)?;
-        let number = |value: &[u8]| value.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
         let mark = number(attribute(attributes, MARK)?)?;
         let reply = attribute(attributes, TUPLE_REPLY)?;
         let address: [u8; 4] = *attribute(attribute(reply, 1)?, 1)?.first_chunk()?;
@@ -64,14 +58,14 @@ impl Entry {
             mark,
             backend: SocketAddrV4::new(Ipv4Addr::from(address), u16::from_be_bytes(port)),
             is_open: tcp_state.map_or(status & SEEN_REPLY != 0, |state| TCP_OPEN.contains(&state)),
-            original: attribute(attributes, TUPLE_ORIGINAL)?.into(),
+            original: Attributes(attribute(attributes, TUPLE_ORIGINAL)?.into()),
         })
     }
 }
 
 /// Calls `each` with every connection that has a mark, of the calling thread's namespace.
 fn each(netlink: &mut Netlink, mut each: impl FnMut(Entry)) -> io::Result<()> {
-    let list = request("list connections", GET, NLM_F_DUMP, &[]);
+    let list = request("list connections", GET, NLM_F_DUMP, &Attributes::default());
     netlink.query_each(&list, |reply| {
         if let Some(entry) = Entry::of(&reply).filter(|entry| entry.mark != 0) {
             each(entry);
@@ -97,8 +91,7 @@ pub(super) fn forget(unwanted: impl Fn(&Entry) -> bool) -> io::Result<()> {
     let mut requests = Vec::new();
     each(&mut netlink, |entry| {
         if unwanted(&entry) {
-            let tuple = attribute_of(TUPLE_ORIGINAL | NESTED, &entry.original);
-            requests.push(request("forget a connection", DELETE, NLM_F_ACK, &tuple));
+            requests.push(forget_request(entry.original));
         }
     })?;
     carry_out(&mut netlink, &requests)
@@ -106,24 +99,21 @@ pub(super) fn forget(unwanted: impl Fn(&Entry) -> bool) -> io::Result<()> {
 
 /// Forgets the connection of a client to a front.
 pub(super) fn forget_one(front: Front, client: SocketAddrV4) -> io::Result<()> {
-    let ip = [
-        attribute_of(1, &client.ip().octets()),
-        attribute_of(2, &front.address.ip().octets()),
-    ];
-    let transport = [
-        attribute_of(1, &[protocol_number(front.protocol)]),
-        attribute_of(2, &client.port().to_be_bytes()),
-        attribute_of(3, &front.address.port().to_be_bytes()),
-    ];
-    let tuple = [
-        attribute_of(1 | NESTED, &ip.concat()),
-        attribute_of(2 | NESTED, &transport.concat()),
-    ]
-    .concat();
-    let tuple = attribute_of(TUPLE_ORIGINAL | NESTED, &tuple);
+    let ip = Attributes::default()
+        .bytes(1, &client.ip().octets())
+        .bytes(2, &front.address.ip().octets());
+    let transport = Attributes::default()
+        .bytes(1, &[protocol_number(front.protocol)])
+        .bytes(2, &client.port().to_be_bytes())
+        .bytes(3, &front.address.port().to_be_bytes());
+    let original = Attributes::default().nest(1, ip).nest(2, transport);
     let mut netlink = Netlink::open(NETLINK_NETFILTER)?;
-    let requests = [request("forget a connection", DELETE, NLM_F_ACK, &tuple)];
-    carry_out(&mut netlink, &requests)
+    carry_out(&mut netlink, &[forget_request(original)])
+}
+
+fn forget_request(original: Attributes) -> Request {
+    let tuple = Attributes::default().nest(TUPLE_ORIGINAL, original);
+    request("forget a connection", DELETE, NLM_F_ACK, &tuple)
 }
 
 /// Requests about connections that may have ended by themselves.

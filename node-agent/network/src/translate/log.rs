@@ -11,8 +11,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use parking_lot::Mutex;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::attribute_of;
-use crate::netlink::{Netlink, Refused, Reply, Request, attribute};
+use crate::netlink::{Attributes, Netlink, Refused, Reply, Request, attribute, number};
 
 const SUBSYSTEM: u16 = 4;
 const PACKET: u16 = 0;
@@ -69,21 +68,20 @@ impl Log {
         let what = "listen to logged packets";
         let mut socket = Netlink::open(NETLINK_NETFILTER).map_err(Refused::of(what))?;
         let copied = [&COPIED_BYTES.to_be_bytes()[..], &[COPY_PACKET, 0]].concat();
-        // Told at once: by default a hundred packets are waited for.
-        let at_once = 1_u32.to_be_bytes();
         for &group in groups {
-            let ask = |attributes: Vec<u8>| {
+            let ask = |attributes: Attributes| {
                 let [high, low] = group.to_be_bytes();
                 Request {
                     what: what.into(),
                     kind: (SUBSYSTEM << 8) | CONFIG,
                     flags: NLM_F_REQUEST | NLM_F_ACK,
-                    body: [&[libc::AF_UNSPEC as u8, 0, high, low][..], &attributes].concat(),
+                    body: [&[libc::AF_UNSPEC as u8, 0, high, low][..], &attributes.0].concat(),
                 }
             };
             let requests = [
-                ask(attribute_of(1, &[BIND])),
-                ask([attribute_of(2, &copied), attribute_of(5, &at_once)].concat()),
+                ask(Attributes::default().bytes(1, &[BIND])),
+                // Told of each: by default a hundred packets are waited for.
+                ask(Attributes::default().bytes(2, &copied).number(5, 1)),
             ];
             socket.execute(&requests, |_| false)?;
         }
@@ -115,7 +113,7 @@ fn seen(reply: &Reply) -> Option<Seen> {
     let (header, attributes) = reply.body.split_first_chunk::<4>()?;
     Some(Seen {
         group: u16::from_be_bytes([header[2], header[3]]),
-        mark: u32::from_be_bytes(*attribute(attributes, 2)?.first_chunk()?),
+        mark: number(attribute(attributes, 2)?)?,
         bytes: attribute(attributes, 9)?.into(),
     })
 }

@@ -38,11 +38,10 @@ use tracing::debug;
 use crate::{
     Pods,
     netlink::Refused,
-    nftables,
     policy::{self, Flow},
 };
 use log::{Log, Seen};
-use table::{TABLE, Ways, changes, connections, group, number, set_up, without};
+use table::{Counted, changes, group, number, set_up, without};
 
 /// Bytes of headers that the kernel counts and the proxy does not: of IP and TCP with timestamps, or UDP.
 const TCP_HEADERS: u64 = 52;
@@ -165,11 +164,8 @@ impl Translator for Translation {
         let changes = changes(number, front, &before.turns, turns);
         let is_udp = front.protocol == Protocol::Udp;
         let made = self.in_node(move || {
-            let counted = if gone.is_empty() {
-                Vec::new()
-            } else {
-                nftables::counters(TABLE)?
-            };
+            // What goes takes its counts along.
+            let counted = (!gone.is_empty()).then(Counted::read).transpose()?;
             changes.commit().map_err(|refused| {
                 debug!(what = refused.what, "the kernel refused");
                 refused.source
@@ -178,7 +174,9 @@ impl Translator for Translation {
                 // There is no end of a connection to wait for.
                 conntrack::forget(|entry| entry.mark == number && gone.contains(&entry.backend))?;
             }
-            let given = gone.iter().map(|backend| connections(&counted, number, *backend));
+            let given = counted
+                .iter()
+                .flat_map(|counted| gone.iter().map(|backend| counted.connections(number, *backend)));
             Ok(given.sum::<u64>())
         });
         let earlier = before.earlier + made.await?;
@@ -225,22 +223,21 @@ impl Translator for Translation {
 
     async fn counts(&self) -> io::Result<HashMap<Front, Counts>> {
         let (counted, entries) = self
-            .in_node(|| Ok((nftables::counters(TABLE)?, conntrack::open()?)))
+            .in_node(|| Ok((Counted::read()?, conntrack::open()?)))
             .await?;
         let mut counts: HashMap<Front, Counts> = HashMap::new();
         let fronts = self.fronts.lock().await;
-        let ways = Ways::of(&counted);
         for (number, (front, translated)) in fronts.iter() {
             let headers = match front.protocol {
                 Protocol::Tcp => TCP_HEADERS,
                 Protocol::Udp => UDP_HEADERS,
             };
-            let [received, sent] = ways.data(*number, headers);
+            let [received, sent] = counted.data(*number, headers);
             let given: HashMap<_, _> = translated
                 .turns
                 .backends
                 .iter()
-                .map(|backend| (*backend, connections(&counted, *number, *backend)))
+                .map(|backend| (*backend, counted.connections(*number, *backend)))
                 .collect();
             let connections = translated.earlier + given.values().sum::<u64>();
             let entry = Counts {
@@ -260,16 +257,6 @@ impl Translator for Translation {
         }
         Ok(counts)
     }
-}
-
-/// A netlink attribute.
-fn attribute_of(kind: u16, value: &[u8]) -> Vec<u8> {
-    // Far below 64 KiB.
-    let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
-    let mut attribute = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-    attribute.extend(value);
-    attribute.resize(attribute.len().next_multiple_of(4), 0);
-    attribute
 }
 
 /// Sends an IP packet in the calling thread's namespace.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddrV4},
 };
 
@@ -291,30 +292,34 @@ fn counted(number: u32) -> Vec<Rule> {
     ]
 }
 
-/// Connections that a backend was given for a front.
-pub(super) fn connections(counted: &[nftables::Counter], number: u32, backend: SocketAddrV4) -> u64 {
-    let chain = backend_chain(number, backend);
-    let found = counted.iter().find(|counter| counter.chain == chain);
-    found.map_or(0, |counter| counter.packets)
-}
+/// What rules have counted, by the name of their chain.
+pub(super) struct Counted(HashMap<String, Vec<nftables::Counter>>);
 
-/// What was counted of the two ways of each front, by the name of its chain.
-pub(super) struct Ways<'a>(HashMap<&'a str, Vec<&'a nftables::Counter>>);
-
-impl<'a> Ways<'a> {
-    pub fn of(counted: &'a [nftables::Counter]) -> Self {
-        let mut ways: HashMap<&str, Vec<_>> = HashMap::new();
-        for counter in counted {
-            ways.entry(&counter.chain).or_default().push(counter);
+impl Counted {
+    /// So far, in the calling thread's namespace.
+    pub fn read() -> io::Result<Self> {
+        let mut chains: HashMap<String, Vec<_>> = HashMap::new();
+        for counter in nftables::counters(TABLE)? {
+            chains.entry(counter.chain.clone()).or_default().push(counter);
         }
-        Self(ways)
+        Ok(Self(chains))
     }
 
-    /// Bytes of data to backends and from them.
+    fn of(&self, chain: &str) -> &[nftables::Counter] {
+        self.0.get(chain).map_or(&[], Vec::as_slice)
+    }
+
+    /// Connections that a backend was given for a front.
+    pub fn connections(&self, number: u32, backend: SocketAddrV4) -> u64 {
+        let counters = self.of(&backend_chain(number, backend));
+        counters.first().map_or(0, |counter| counter.packets)
+    }
+
+    /// Bytes of data to a front's backends and from them.
     pub fn data(&self, number: u32, headers: u64) -> [u64; 2] {
         let data = |counter: &nftables::Counter| counter.bytes.saturating_sub(counter.packets * headers);
-        match self.0.get(count_chain(number).as_str()).map(Vec::as_slice) {
-            Some([to, from, ..]) => [data(to), data(from)],
+        match self.of(&count_chain(number)) {
+            [to, from, ..] => [data(to), data(from)],
             _ => [0, 0],
         }
     }

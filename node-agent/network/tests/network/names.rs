@@ -1,18 +1,25 @@
 //! Cluster DNS.
 
+use std::path::PathBuf;
+
 use super::*;
 
-pub async fn cluster_names_resolve_from_a_pod() -> Result<()> {
-    let (dir, network) = start().await?;
-    let one = pod(&network, "one").await?;
-    let dns = Dns::start(proxy::dns::Config {
+/// Cluster DNS of a network, at 10.43.0.2.
+pub async fn cluster_dns(network: &PodNetwork, resolv_conf: PathBuf) -> Result<Dns> {
+    let config = proxy::dns::Config {
         domain: "cluster.local".into(),
         listen: "10.43.0.2:53".parse()?,
         node: network.node(),
         upstream: network.host(),
-        resolv_conf: dir.path().join("resolv.conf"),
-    })
-    .await?;
+        resolv_conf,
+    };
+    Ok(Dns::start(config).await?)
+}
+
+pub async fn cluster_names_resolve_from_a_pod() -> Result<()> {
+    let (dir, network) = start().await?;
+    let one = pod(&network, "one").await?;
+    let dns = cluster_dns(&network, dir.path().join("resolv.conf")).await?;
     let record = ServiceRecord {
         addresses: vec![IpAddr::from([10, 43, 0, 10])],
         ..ServiceRecord::default()
@@ -69,14 +76,7 @@ pub async fn names_of_the_world_are_asked_of_the_hosts_name_servers() -> Result<
     // The first server is dead, as happens; the second is on the host's loopback, as with systemd-resolved.
     std::fs::write(&resolv_conf, "nameserver 127.0.0.9\nnameserver 127.0.0.53\n")?;
     let server = name_server(UdpSocket::bind("127.0.0.53:53").await?);
-    let dns = Dns::start(proxy::dns::Config {
-        domain: "cluster.local".into(),
-        listen: "10.43.0.2:53".parse()?,
-        node: network.node(),
-        upstream: network.host(),
-        resolv_conf: resolv_conf.clone(),
-    })
-    .await?;
+    let dns = cluster_dns(&network, resolv_conf.clone()).await?;
     let external = ServiceRecord {
         external_name: Some("www.example.org".into()),
         ..ServiceRecord::default()

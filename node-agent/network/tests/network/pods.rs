@@ -1,6 +1,10 @@
 //! Interfaces, addresses and routes of pods.
 
-use super::{egress::outbound_works, names::question, *};
+use super::{
+    egress::outbound_works,
+    names::{cluster_dns, question},
+    *,
+};
 
 /// Takes in what clients send and tells them how much it was and a sum over it.
 fn swallow(listener: std::net::TcpListener) -> Result<()> {
@@ -263,16 +267,7 @@ pub async fn an_idle_node_uses_no_cpu_time() -> Result<()> {
     let proxy = proxy_of(&network);
     server.serve_tcp(80, "server").await?;
     echo_udp(server.udp(53).await?, "server");
-    let to = "10.43.0.10:80".parse()?;
-    proxy
-        .set(service(
-            "default/web",
-            "10.43.0.10",
-            Protocol::Tcp,
-            80,
-            &[(server.address, 80).into()],
-        ))
-        .await?;
+    proxy.set(web(&[(server.address, 80).into()])).await?;
     proxy
         .set(service(
             "default/dns",
@@ -282,25 +277,18 @@ pub async fn an_idle_node_uses_no_cpu_time() -> Result<()> {
             &[(server.address, 53).into()],
         ))
         .await?;
-    let mut stream = client.connect(to).await?;
+    let mut stream = client.connect(WEB).await?;
     greeting(&mut stream).await?;
     let bulk = vec![7; 4 << 20];
     let (mut read, mut write) = stream.split();
     let mut back = vec![0; bulk.len()];
     tokio::try_join!(write.write_all(&bulk), read.read_exact(&mut back))?;
     write.shutdown().await?;
-    let mut second = client.connect(to).await?;
+    let mut second = client.connect(WEB).await?;
     greeting(&mut second).await?;
     let socket = client.udp(0).await?;
     ask_udp(&socket, "10.43.0.11:53".parse()?, "x").await?;
-    let dns = Dns::start(proxy::dns::Config {
-        domain: "cluster.local".into(),
-        listen: "10.43.0.2:53".parse()?,
-        node: network.node(),
-        upstream: network.host(),
-        resolv_conf: dir.path().join("resolv.conf"),
-    })
-    .await?;
+    let dns = cluster_dns(&network, dir.path().join("resolv.conf")).await?;
     socket
         .send_to(&question(1, &["example", "org"]), "10.43.0.2:53")
         .await?;

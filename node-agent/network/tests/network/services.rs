@@ -45,13 +45,7 @@ pub async fn a_node_port_is_served_in_the_host_namespace() -> Result<()> {
     one.serve_tcp(80, "one").await?;
     loopback_up(&network.host()).await?;
     let proxy = proxy_of(&network);
-    let mut web = service(
-        "default/web",
-        "10.43.0.10",
-        Protocol::Tcp,
-        80,
-        &[(one.address, 80).into()],
-    );
+    let mut web = web(&[(one.address, 80).into()]);
     web.ports[0].node_port = Some(30080);
     proxy.set(web.clone()).await?;
     for address in ["127.0.0.1:30080", "[::1]:30080"] {
@@ -191,23 +185,12 @@ pub async fn a_service_without_backends_is_refused_at_once() -> Result<()> {
     let one = pod(&network, "one").await?;
     one.serve_tcp(80, "one").await?;
     let proxy = proxy_of(&network);
-    let to = "10.43.0.10:80".parse()?;
-    proxy
-        .set(service(
-            "default/web",
-            "10.43.0.10",
-            Protocol::Tcp,
-            80,
-            &[(one.address, 80).into()],
-        ))
-        .await?;
-    let mut kept = one.connect(to).await?;
+    proxy.set(web(&[(one.address, 80).into()])).await?;
+    let mut kept = one.connect(WEB).await?;
     greeting(&mut kept).await?;
-    proxy
-        .set(service("default/web", "10.43.0.10", Protocol::Tcp, 80, &[]))
-        .await?;
+    proxy.set(web(&[])).await?;
     let started = Instant::now();
-    let error = one.connect(to).await.unwrap_err();
+    let error = one.connect(WEB).await.unwrap_err();
     ensure!(error.kind() == io::ErrorKind::ConnectionRefused, "{error}");
     ensure!(started.elapsed() < Duration::from_millis(500));
     kept.write_all(b"y").await?;
